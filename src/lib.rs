@@ -1,0 +1,1 @@
+//! zcrm: files and pictures between a workflow and Zoho CRM records.

@@ -1,0 +1,1 @@
+//! `zcrm-emulator`: a strict local Zoho CRM.
