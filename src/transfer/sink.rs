@@ -1,0 +1,227 @@
+//! Where the bytes of a download go.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result, Status, one_line};
+
+/// Takes the bytes of a download as they come.
+pub trait Writer {
+    /// Takes all of `bytes`, or fails.
+    fn write(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// Anything that writes is a [`Writer`].
+pub struct Written<W>(pub W);
+
+impl<W: Write> Writer for Written<W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.write_all(bytes).map_err(|e| Error::io("sink_write", "the sink can't be written", &e))
+    }
+}
+
+/// Where a download goes.
+pub enum Sink<'a> {
+    /// A file that appears under this path only when it is complete. An existing file is replaced only with `overwrite`.
+    File {
+        /// The path; its directory must exist.
+        path: PathBuf,
+        /// Whether a file of that name is replaced.
+        overwrite: bool,
+    },
+    /// Memory, returned with the result.
+    Memory,
+    /// The caller's writer. What it was given before a failure stays given.
+    Writer(&'a mut dyn Writer),
+}
+
+/// A sink being written.
+pub(crate) enum Output<'a> {
+    File { temp: NamedTempFile, path: PathBuf, overwrite: bool, written: u64 },
+    Memory(Vec<u8>),
+    Writer { writer: &'a mut dyn Writer, written: u64 },
+}
+
+/// What is left of a sink once the download is complete.
+#[derive(Default)]
+pub(crate) struct Stored {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) data: Option<Vec<u8>>,
+}
+
+impl<'a> Output<'a> {
+    /// Makes the temporary file, in the target's own directory so that the rename can't cross file systems.
+    pub(crate) fn open(sink: Sink<'a>) -> Result<Output<'a>> {
+        match sink {
+            Sink::Memory => Ok(Output::Memory(Vec::new())),
+            Sink::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
+            Sink::File { path, overwrite } => {
+                check_target(&path, overwrite)?;
+                let mut builder = tempfile::Builder::new();
+                builder.prefix(".zcrm-").suffix(".partial");
+                // A download is an ordinary file: the mode that the umask gives new files, not the 0600 of a temporary one.
+                #[cfg(unix)]
+                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+                let temp = builder
+                    .tempfile_in(directory(&path))
+                    .map_err(|e| Error::io("sink_create", format_args!("a temporary file beside {}", shown(&path)), &e))?;
+                Ok(Output::File { temp, path, overwrite, written: 0 })
+            }
+        }
+    }
+
+    /// Bytes taken so far.
+    pub(crate) fn written(&self) -> u64 {
+        match self {
+            Output::File { written, .. } | Output::Writer { written, .. } => *written,
+            Output::Memory(data) => data.len() as u64,
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Output::File { temp, path, written, .. } => {
+                temp.write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
+                *written += bytes.len() as u64;
+            }
+            Output::Memory(data) => {
+                data.try_reserve(bytes.len())
+                    .map_err(|_| Error::new(Status::Memory, "memory", format!("no memory for {} bytes", data.len() + bytes.len())))?;
+                data.extend_from_slice(bytes);
+            }
+            Output::Writer { writer, written } => {
+                writer.write(bytes)?;
+                *written += bytes.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Back to nothing for another attempt; `false` when bytes have already left for the caller's writer.
+    pub(crate) fn restart(&mut self) -> Result<bool> {
+        match self {
+            Output::File { temp, written, .. } => {
+                let file = temp.as_file_mut();
+                file.set_len(0).and_then(|()| file.rewind()).map_err(|e| Error::io("sink_write", "the temporary file can't be emptied", &e))?;
+                *written = 0;
+            }
+            Output::Memory(data) => data.clear(),
+            Output::Writer { written, .. } => return Ok(*written == 0),
+        }
+        Ok(true)
+    }
+
+    /// Makes a complete file durable and gives it its name.
+    pub(crate) fn finish(self) -> Result<Stored> {
+        match self {
+            Output::Writer { .. } => Ok(Stored::default()),
+            Output::Memory(data) => Ok(Stored { data: Some(data), ..Stored::default() }),
+            Output::File { temp, path, overwrite, .. } => {
+                temp.as_file().sync_all().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;
+                name_file(temp, &path, overwrite)?;
+                // The name itself is durable only once the directory is; file systems that can't do this say so harmlessly.
+                let _ = File::open(directory(&path)).and_then(|dir| dir.sync_all());
+                Ok(Stored { path: Some(path), ..Stored::default() })
+            }
+        }
+    }
+}
+
+fn name_file(temp: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {
+    let named = if overwrite { temp.persist(path) } else { temp.persist_noclobber(path) };
+    named.map(|_| ()).map_err(|e| match e.error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => Error::io("sink_rename", format_args!("naming {}", shown(path)), &e.error),
+    })
+}
+
+/// Refuses before any request what could only fail after it.
+fn check_target(path: &Path, overwrite: bool) -> Result<()> {
+    if path.as_os_str().is_empty() || path.file_name().is_none() {
+        return Err(Error::argument("path", format_args!("{} names no file to write", shown(path))));
+    }
+    match path.symlink_metadata() {
+        Ok(_) if !overwrite => Err(exists(path)),
+        Ok(meta) if !meta.is_file() && !meta.is_symlink() => {
+            Err(Error::new(Status::Io, "target_not_a_file", format!("{} is not a regular file, so it is not replaced", shown(path))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(path: &Path) -> Error {
+    Error::new(Status::Io, "target_exists", format!("{} exists; remove it or ask to overwrite", shown(path))).with(|d| d.os_error = libc::EEXIST)
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    one_line(&path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_only_when_finished_and_nothing_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        let mut output = Output::open(Sink::File { path: path.clone(), overwrite: false }).unwrap();
+        output.write(b"abc").unwrap();
+        assert!(!path.exists());
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_dropped_sink_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut output = Output::open(Sink::File { path: dir.path().join("a"), overwrite: false }).unwrap();
+        output.write(b"abc").unwrap();
+        drop(output);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn an_existing_file_is_replaced_only_on_request_even_when_it_appears_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let output = Output::open(Sink::File { path: path.clone(), overwrite: false }).unwrap();
+        std::fs::write(&path, b"old").unwrap();
+        assert_eq!(output.finish().err().unwrap().reason(), "target_exists");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        let mut output = Output::open(Sink::File { path: path.clone(), overwrite: true }).unwrap();
+        output.write(b"new").unwrap();
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_directory_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Output::open(Sink::File { path: dir.path().to_owned(), overwrite: true }).err().unwrap();
+        assert_eq!(error.reason(), "target_not_a_file");
+    }
+
+    #[test]
+    fn a_symbolic_link_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, b"precious").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut output = Output::open(Sink::File { path: link.clone(), overwrite: true }).unwrap();
+        output.write(b"new").unwrap();
+        output.finish().unwrap();
+        assert_eq!((std::fs::read(&target).unwrap(), std::fs::read(&link).unwrap()), (b"precious".to_vec(), b"new".to_vec()));
+    }
+}

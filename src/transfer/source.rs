@@ -1,0 +1,309 @@
+//! Where the bytes of an upload come from.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, Status};
+
+/// Bytes that the caller makes as they are needed.
+pub trait Reader {
+    /// Fills at most `buf`; 0 is the end.
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize>;
+    /// Whether [`Reader::rewind`] works: without it the body can't be sent twice.
+    fn can_rewind(&self) -> bool {
+        false
+    }
+    /// Goes back to the first byte.
+    fn rewind(&mut self) -> Result<()> {
+        Err(Error::new(Status::SourceConsumed, "source_consumed", "the source can't be read a second time"))
+    }
+}
+
+/// Anything that reads and seeks is a [`Reader`] that can be sent again.
+pub struct Seekable<R>(pub R);
+
+impl<R: Read + Seek> Reader for Seekable<R> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        Streamed(&mut self.0).read(buf)
+    }
+    fn can_rewind(&self) -> bool {
+        true
+    }
+    fn rewind(&mut self) -> Result<()> {
+        self.0.seek(SeekFrom::Start(0)).map(|_| ()).map_err(|e| Error::io("source_rewind", "the source can't be rewound", &e))
+    }
+}
+
+/// Anything that reads is a [`Reader`] that can be sent once.
+pub struct Streamed<R>(pub R);
+
+impl<R: Read> Reader for Streamed<R> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        loop {
+            match self.0.read(buf) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.map_err(|e| Error::io("source_read", "the source can't be read", &e)),
+            }
+        }
+    }
+}
+
+/// The bytes of an upload.
+pub enum Bytes<'a> {
+    /// A file, read while it is sent.
+    File(PathBuf),
+    /// The caller's memory.
+    Memory(&'a [u8]),
+    /// The caller's reader, and its length if known.
+    Reader(&'a mut dyn Reader, Option<u64>),
+}
+
+/// What is uploaded: bytes with a name, or a link with a title.
+#[derive(Default)]
+pub struct Source<'a> {
+    /// File name as Zoho shall store it, or a link's title. Empty: the last part of a file's path, or the linked page's own title.
+    pub name: String,
+    /// MIME type of the bytes; empty = `application/octet-stream`.
+    pub content_type: String,
+    /// URL of a link; empty = not a link.
+    pub link_url: String,
+    /// The bytes; `None` for a link.
+    pub bytes: Option<Bytes<'a>>,
+}
+
+impl<'a> Source<'a> {
+    /// A file under its own name.
+    pub fn file(path: impl Into<PathBuf>) -> Source<'a> {
+        Source { bytes: Some(Bytes::File(path.into())), ..Source::default() }
+    }
+
+    /// Memory, under a name.
+    pub fn memory(name: impl Into<String>, bytes: &'a [u8]) -> Source<'a> {
+        Source { name: name.into(), bytes: Some(Bytes::Memory(bytes)), ..Source::default() }
+    }
+
+    /// A reader, under a name, with its length if known.
+    pub fn reader(name: impl Into<String>, reader: &'a mut dyn Reader, length: Option<u64>) -> Source<'a> {
+        Source { name: name.into(), bytes: Some(Bytes::Reader(reader, length)), ..Source::default() }
+    }
+
+    /// A link, with a title or an empty one.
+    pub fn link(url: impl Into<String>, title: impl Into<String>) -> Source<'a> {
+        Source { name: title.into(), link_url: url.into(), ..Source::default() }
+    }
+
+    /// The same source under another name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Source<'a> {
+        Source { name: name.into(), ..self }
+    }
+}
+
+/// Bytes being read: what the transport asks, whichever kind they are.
+pub(crate) struct Input<'a> {
+    kind: Kind<'a>,
+    /// Bytes that a check has read ahead; they are given out first.
+    ahead: Vec<u8>,
+    /// Bytes given out since the start.
+    given: u64,
+    length: Option<u64>,
+}
+
+enum Kind<'a> {
+    File(File),
+    Memory(&'a [u8]),
+    Reader(&'a mut dyn Reader),
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn open(bytes: Bytes<'a>) -> Result<Input<'a>> {
+        let (kind, length) = match bytes {
+            Bytes::File(path) => {
+                let (file, length) = open_file(&path)?;
+                (Kind::File(file), Some(length))
+            }
+            Bytes::Memory(memory) => (Kind::Memory(memory), Some(memory.len() as u64)),
+            Bytes::Reader(reader, length) => (Kind::Reader(reader), length),
+        };
+        Ok(Input { kind, ahead: Vec::new(), given: 0, length })
+    }
+
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether it can be sent (again): nothing was given out yet, or it can be gone back.
+    pub(crate) fn can_rewind(&self) -> bool {
+        self.given <= self.ahead.len() as u64
+            || match &self.kind {
+                Kind::File(_) | Kind::Memory(_) => true,
+                Kind::Reader(reader) => reader.can_rewind(),
+            }
+    }
+
+    /// Back to the first byte.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        if self.given > self.ahead.len() as u64 {
+            match &mut self.kind {
+                Kind::File(file) => {
+                    file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("source_rewind", "the source file can't be rewound", &e))?;
+                }
+                Kind::Memory(_) => {}
+                Kind::Reader(reader) => reader.rewind()?,
+            }
+            self.ahead.clear();
+        }
+        self.given = 0;
+        Ok(())
+    }
+
+    /// The first bytes, at most `max`, without giving them out.
+    pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
+        debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
+        if self.ahead.is_empty() {
+            let mut buf = vec![0; max];
+            let mut filled = 0;
+            while filled < max {
+                match self.read_kind(&mut buf[filled..])? {
+                    0 => break,
+                    n => {
+                        filled += n;
+                        self.given += n as u64; // where memory is read from
+                    }
+                }
+            }
+            buf.truncate(filled);
+            self.given = 0;
+            self.ahead = buf;
+        }
+        Ok(&self.ahead)
+    }
+
+    /// The next bytes; 0 is the end. More or fewer bytes than the known length are an error.
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let ahead = usize::try_from(self.given).ok().and_then(|given| self.ahead.get(given..)).unwrap_or_default();
+        let n = if ahead.is_empty() {
+            self.read_kind(buf)?
+        } else {
+            let n = ahead.len().min(buf.len());
+            buf[..n].copy_from_slice(&ahead[..n]);
+            n
+        };
+        self.given += n as u64;
+        match self.length {
+            Some(length) if self.given > length || (n == 0 && !buf.is_empty() && self.given < length) => Err(changed(length, self.given)),
+            _ => Ok(n),
+        }
+    }
+
+    fn read_kind(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match &mut self.kind {
+            Kind::File(file) => Streamed(file).read(buf),
+            Kind::Memory(memory) => {
+                let rest = usize::try_from(self.given).ok().and_then(|given| memory.get(given..)).unwrap_or_default();
+                let n = rest.len().min(buf.len());
+                buf[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
+            }
+            Kind::Reader(reader) => match reader.read(buf)? {
+                n if n > buf.len() => Err(Error::new(Status::Callback, "read_overrun", "the read callback says it wrote more than the buffer holds")),
+                n => Ok(n),
+            },
+        }
+    }
+
+    /// Moves the bytes to an unnamed temporary file, so that their length is known and they can be sent again.
+    /// Stops at `max` bytes, when there is such a bound. `pause` lets a cancel in between the pieces.
+    pub(crate) async fn spool(mut self, dir: Option<&Path>, max: Option<u64>, pause: impl AsyncFn()) -> Result<Input<'a>> {
+        let broken = |e: io::Error| Error::io("spool", "the temporary file for a source without a length can't be written", &e);
+        let mut file = match dir {
+            Some(dir) => tempfile::tempfile_in(dir),
+            None => tempfile::tempfile(),
+        }
+        .map_err(broken)?;
+        let mut buf = vec![0; super::CHUNK];
+        loop {
+            match self.read(&mut buf)? {
+                0 => break,
+                n => file.write_all(&buf[..n]).map_err(broken)?,
+            }
+            if max.is_some_and(|max| self.given > max) {
+                break; // the size check, which sees the length, refuses it
+            }
+            pause().await;
+        }
+        file.seek(SeekFrom::Start(0)).map_err(broken)?;
+        Ok(Input { kind: Kind::File(file), ahead: Vec::new(), given: 0, length: Some(self.given) })
+    }
+}
+
+fn changed(length: u64, given: u64) -> Error {
+    let how = if given > length { "more" } else { "fewer" };
+    Error::new(
+        Status::SourceChanged,
+        "source_changed",
+        format!("the source has {how} bytes than the {length} that were announced; nothing was stored"),
+    )
+}
+
+fn open_file(path: &Path) -> Result<(File, u64)> {
+    let shown = crate::error::one_line(&path.display().to_string());
+    let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {shown}"), &e);
+    // A fifo would block here for ever: look before opening.
+    let meta = std::fs::metadata(path).map_err(broken)?;
+    if !meta.is_file() {
+        return Err(Error::new(Status::Io, "source_open", format!("the source {shown} is not a regular file; pass a reader instead")));
+    }
+    let file = File::open(path).map_err(broken)?;
+    Ok((file, meta.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(input: &mut Input<'_>, step: usize) -> Result<Vec<u8>> {
+        let (mut out, mut buf) = (Vec::new(), vec![0; step]);
+        loop {
+            match input.read(&mut buf)? {
+                0 => return Ok(out),
+                n => out.extend_from_slice(&buf[..n]),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_peeked_is_given_out_once_for_every_kind() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let mut reader = Seekable(io::Cursor::new(bytes.clone()));
+        for kind in [Bytes::Memory(&bytes), Bytes::File(file.path().into()), Bytes::Reader(&mut reader, None)] {
+            let mut input = Input::open(kind).unwrap();
+            assert_eq!(input.peek(10).unwrap(), &bytes[..10]);
+            assert_eq!(all(&mut input, 7).unwrap(), bytes);
+            input.rewind().unwrap();
+            assert_eq!(all(&mut input, 300).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_was_only_peeked_can_still_be_sent_without_a_rewind() {
+        let mut reader = Streamed(&b"abc"[..]);
+        let mut input = Input::open(Bytes::Reader(&mut reader, Some(3))).unwrap();
+        input.peek(2).unwrap();
+        assert!(input.can_rewind());
+        assert_eq!(all(&mut input, 2).unwrap(), b"abc");
+        assert!(!input.can_rewind());
+    }
+
+    #[test]
+    fn fewer_or_more_bytes_than_announced_are_an_error() {
+        for announced in [2, 4] {
+            let mut reader = Streamed(&b"abc"[..]);
+            let mut input = Input::open(Bytes::Reader(&mut reader, Some(announced))).unwrap();
+            assert_eq!(all(&mut input, 2).unwrap_err().status(), Status::SourceChanged);
+        }
+    }
+}
