@@ -293,12 +293,7 @@ impl Canned {
     pub fn reply(&self) -> Reply {
         let status = if self.status == 0 { 200 } else { self.status };
         let mut reply = match self.bytes() {
-            Some(bytes) => Reply {
-                status,
-                body: bytes.into(),
-                code: self.code.clone(),
-                ..Reply::default()
-            },
+            Some(bytes) => Reply { status, body: bytes.into(), code: self.code.clone(), ..Reply::default() },
             None => self.error(status),
         };
         if let Some(kind) = &self.content_type {
@@ -334,9 +329,7 @@ fn usual_error(status: u16) -> (&'static str, &'static str) {
         401 => ("INVALID_TOKEN", "invalid oauth token"),
         403 => ("NO_PERMISSION", "permission denied"),
         404 => ("INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"),
-        413 | 415 => {
-            ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "Please check if the size of the file is in the correct range")
-        }
+        413 | 415 => ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "Please check if the size of the file is in the correct range"),
         429 => ("TOO_MANY_REQUESTS", "Many requests fired in concurrent than the allowed limit."),
         400..=499 => ("INVALID_DATA", "invalid data"),
         502..=599 => ("SERVICE_UNAVAILABLE", "Service temporarily unavailable. Please try again later"),
