@@ -175,7 +175,8 @@ fn invalid_token() -> Box<Reply> {
     refuse(401, "INVALID_TOKEN", "invalid oauth token", json!({}))
 }
 
-fn too_many(state: &State) -> Box<Reply> {
+/// The refusal of one call too many.
+pub fn too_many(state: &State) -> Box<Reply> {
     let settings = &state.settings;
     let mut reply = refuse(429, &settings.rate_limit_code, &settings.rate_limit_message, json!({}));
     if let Some(after) = &settings.retry_after {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault::{Canned, Fault, StallAt};
 use crate::ledger::{self, FaultFired};
-use crate::reply::{Framing, Reply};
+use crate::reply::Reply;
 use crate::request::{Head, Request};
 use crate::server::Shared;
 use crate::settings::{ChunkedRequest, TooLarge};
@@ -27,23 +27,28 @@ pub enum Next {
     Reset,
 }
 
-struct Exchange<'a> {
+/// A request under way.
+pub struct Exchange<'a> {
     shared: &'a Arc<Shared>,
-    wire: &'a mut Wire,
+    /// The connection.
+    pub wire: &'a mut Wire,
     seq: u64,
-    fault: Fault,
+    /// The fault that fires.
+    pub fault: Fault,
     admitted: bool,
-    active: Active<'a>,
+    /// Its place among the active calls.
+    pub active: Active<'a>,
 }
 
 /// An active call; its end is counted when this is dropped.
-struct Active<'a> {
+pub struct Active<'a> {
     shared: &'a Shared,
     organisation: Option<usize>,
 }
 
 impl Active<'_> {
-    fn end(&mut self) {
+    /// Ends it now.
+    pub fn end(&mut self) {
         if let Some(organisation) = self.organisation.take() {
             self.shared.state().leave(organisation);
         }
@@ -148,7 +153,7 @@ impl Exchange<'_> {
         };
         let mut end = self.wire.read_body(&head, &mut sink, stop);
         if let Fault::Stall { at: StallAt::Request, ms, .. } = self.fault {
-            if !self.stall(ms) {
+            if !self.stall(ms, false) {
                 self.note_receipt(&sink, false);
                 return Err(Next::Close);
             }
@@ -162,7 +167,7 @@ impl Exchange<'_> {
         }
         match end {
             BodyEnd::Complete => {}
-            BodyEnd::Malformed => return Err(self.refuse(&head, Reply::html(400))),
+            BodyEnd::Malformed => return Err(self.refuse(Reply::html(400))),
             BodyEnd::Stopped | BodyEnd::Gone => return Err(Next::Close),
         }
         let oversize = sink.oversize;
@@ -196,7 +201,7 @@ impl Exchange<'_> {
         }
         drop(state);
         if refuse_chunks {
-            return Err(self.refuse(head, Reply::html(411)));
+            return Err(self.refuse(Reply::html(411)));
         }
         Ok((limit, early))
     }
@@ -231,7 +236,7 @@ impl Exchange<'_> {
         if keep && end == BodyEnd::Complete { Next::Continue } else { Next::Close }
     }
 
-    fn refuse(&mut self, _head: &Head, reply: Reply) -> Next {
+    fn refuse(&mut self, reply: Reply) -> Next {
         self.note_reply(&reply);
         let _ = self.send_whole(&reply, false);
         Next::Close
@@ -262,7 +267,8 @@ impl Exchange<'_> {
         });
     }
 
-    fn note_reply(&self, reply: &Reply) {
+    /// Writes into the ledger what is answered.
+    pub fn note_reply(&self, reply: &Reply) {
         self.shared.state().entry(self.seq, |e| {
             e.status = reply.status;
             e.code = reply.code.clone();
@@ -294,116 +300,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Writes the reply, or what the fault makes of it.
-    fn deliver(&mut self, head: &Head, mut reply: Reply) -> Next {
-        let reset = reply.reset || self.fault == Fault::ResetAfterStore;
-        let silent = reset || matches!(self.fault, Fault::ResetInReply { after_bytes: 0 });
-        let told = if silent { Reply { status: 0, code: None, ..reply.clone() } } else { reply.clone() };
-        self.note_reply(&told);
-        if reset {
-            return Next::Reset;
-        }
-        if let Fault::Stall { at: StallAt::BeforeReply, ms, .. } = self.fault
-            && !self.stall(ms)
-        {
-            return Next::Close;
-        }
-        if self.fault == Fault::Garbage {
-            let _ = self.wire.send(b"\x00\x17\xfe\xffThis is not HTTP\r\n\x01\x02\x03");
-            return Next::Close;
-        }
-        // The call is over for the concurrency count before a client can know its end.
-        if reply.body.bytes().len() < 65_536 {
-            self.active.end();
-        }
-        self.disfigure(&mut reply);
-        let no_body = head.method == "HEAD" || matches!(reply.status, 204 | 304);
-        let keep = head.keeps_alive() && (reply.framing != Framing::Close || no_body);
-        let start = encode(&reply, keep, no_body);
-        let chunked;
-        let body = match (no_body, reply.framing) {
-            (true, _) => &[],
-            (false, Framing::Chunked) => {
-                chunked = chunks(reply.body.bytes());
-                chunked.as_slice()
-            }
-            (false, _) => reply.body.bytes(),
-        };
-        self.write(&start, body, keep).unwrap_or(Next::Close)
-    }
-
-    fn disfigure(&self, reply: &mut Reply) {
-        match self.fault {
-            Fault::NoLength => reply.framing = Framing::Close,
-            Fault::Chunked => reply.framing = Framing::Chunked,
-            Fault::Corrupt => {
-                let mut bytes = reply.body.bytes().to_vec();
-                let middle = bytes.len() / 2;
-                if let Some(byte) = bytes.get_mut(middle) {
-                    *byte ^= 0x20;
-                }
-                reply.body = bytes.into();
-            }
-            _ => {}
-        }
-    }
-
-    fn write(&mut self, start: &[u8], body: &[u8], keep: bool) -> io::Result<Next> {
-        let whole = start.len() + body.len();
-        match self.fault {
-            Fault::Truncate { bytes } => {
-                let cut = body.len().saturating_sub(bytes as usize);
-                self.send_range(start, body, 0, start.len() + cut)?;
-                Ok(Next::Cut)
-            }
-            Fault::ResetInReply { after_bytes } => {
-                self.send_range(start, body, 0, whole.min(after_bytes as usize))?;
-                // Let the bytes be read before the reset overtakes them.
-                self.sleep(20);
-                Ok(Next::Reset)
-            }
-            Fault::Stall { at: StallAt::Reply, after_bytes, ms } => {
-                let first = whole.min(after_bytes as usize);
-                self.send_range(start, body, 0, first)?;
-                if !self.stall(ms) {
-                    return Ok(Next::Close);
-                }
-                self.send_range(start, body, first, whole)?;
-                Ok(after(keep))
-            }
-            Fault::Slow { bytes, ms } => {
-                for from in (0..whole).step_by(bytes.max(1) as usize) {
-                    self.send_range(start, body, from, whole.min(from + bytes.max(1) as usize))?;
-                    self.sleep(ms);
-                }
-                Ok(after(keep))
-            }
-            _ => {
-                self.send_range(start, body, 0, whole)?;
-                Ok(if self.fault == Fault::CloseIdle { Next::Close } else { after(keep) })
-            }
-        }
-    }
-
-    /// Sends bytes `from..to` of head and body taken together.
-    fn send_range(&mut self, start: &[u8], body: &[u8], from: usize, to: usize) -> io::Result<()> {
-        let edge = start.len();
-        if from == 0 && to <= edge + 65_536 {
-            // One write for a small reply, so that it leaves in one packet.
-            let mut bytes = start[..to.min(edge)].to_vec();
-            bytes.extend_from_slice(&body[..to.saturating_sub(edge)]);
-            return self.wire.send(&bytes);
-        }
-        if from < edge {
-            self.wire.send(&start[from..to.min(edge)])?;
-        }
-        if to > edge {
-            self.wire.send(&body[from.saturating_sub(edge)..to - edge])?;
-        }
-        Ok(())
-    }
-
-    fn sleep(&self, ms: u64) {
+    /// Waits without looking at the connection.
+    pub fn sleep(&self, ms: u64) {
         let end = Instant::now() + Duration::from_millis(ms);
         while !self.shared.stopping() {
             let left = end.saturating_duration_since(Instant::now());
@@ -414,32 +312,17 @@ impl Exchange<'_> {
         }
     }
 
-    /// Waits; false when there is nobody left to go on for.
-    fn stall(&self, ms: Option<u64>) -> bool {
+    /// Waits; false when there is nobody left to go on for. `take`: the request is read, what else comes may be taken in.
+    pub fn stall(&mut self, ms: Option<u64>, take: bool) -> bool {
         let end = ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = end.map_or(Duration::MAX, |e| e.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return true;
             }
-            if self.shared.stopping() || self.wire.is_gone(left.min(Duration::from_millis(20))) {
+            if self.shared.stopping() || self.wire.is_gone(left.min(Duration::from_millis(20)), take) {
                 return false;
             }
         }
     }
-}
-
-fn after(keep: bool) -> Next {
-    if keep { Next::Continue } else { Next::Close }
-}
-
-fn chunks(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body.len() + body.len() / 1000 + 64);
-    for chunk in body.chunks(16_384) {
-        out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-        out.extend_from_slice(chunk);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"0\r\n\r\n");
-    out
 }

@@ -27,16 +27,22 @@ pub struct Canned {
     /// HTTP status; 0 stands for 200.
     pub status: u16,
     /// `code` of the JSON error; a usual one of the status when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// `message` of the JSON error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Body to send in place of a JSON error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The same for bytes that are not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
     /// Content-Type of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Further headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Process and store the request first, then answer this all the same.
     pub after_store: bool,
@@ -87,7 +93,12 @@ pub enum Fault {
         /// Bytes that are missing at the end.
         bytes: u64,
     },
-    /// Wait before the request is processed.
+    /// Send so many bytes more than Content-Length says, then close.
+    Overlong {
+        /// Bytes too many.
+        bytes: u64,
+    },
+    /// Wait, then process and answer, whether or not the client still waits.
     Delay {
         /// For how long.
         ms: u64,
@@ -194,6 +205,11 @@ impl Fault {
     /// Cut the reply body short by so many bytes.
     pub fn truncate(bytes: u64) -> Fault {
         Fault::Truncate { bytes }
+    }
+
+    /// Send so many bytes more than announced.
+    pub fn overlong(bytes: u64) -> Fault {
+        Fault::Overlong { bytes }
     }
 
     /// Wait before processing.

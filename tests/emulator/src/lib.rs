@@ -19,6 +19,7 @@ mod clock;
 mod control;
 mod crm;
 mod delete;
+mod deliver;
 mod direct;
 mod download;
 mod emulator;

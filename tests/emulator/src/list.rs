@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use serde_json::{Map, Value, json};
 
 use crate::clock::{self, HOUR, Millis};
-use crate::crm::Call;
+use crate::crm::{Call, too_many};
 use crate::reply::{Answer, Reply, refuse};
 use crate::settings::{EmptyList, NarrowFields, OverLimit, ParentId};
 use crate::world::{Attachment, Organisation, Record, User, sha256};
@@ -67,6 +67,9 @@ struct Start {
 pub fn list(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
     let record = call.attachment_parent(module, record_id, "read attachment details")?;
     let query = read_query(call, record)?;
+    if !call.state.may_list(record) {
+        return Err(too_many(call.state));
+    }
     if not_modified(call, record) {
         return Ok(Reply::empty(304));
     }

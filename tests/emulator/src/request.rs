@@ -45,6 +45,17 @@ impl Head {
         self.header("Content-Length")?.trim().parse().ok()
     }
 
+    /// The framing is unambiguous, as RFC 9112 wants it: one Host, one readable length, never both ways of framing.
+    pub fn is_sound(&self) -> bool {
+        let all = |name: &str| self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).count();
+        let lengths = all("Content-Length");
+        let readable = lengths == 0 || (lengths == 1 && self.content_length().is_some());
+        let both = lengths > 0 && all("Transfer-Encoding") > 0;
+        let unknown_coding = all("Transfer-Encoding") > 0 && !self.is_chunked();
+        let host = self.minor == 0 || all("Host") == 1;
+        self.path.starts_with('/') && readable && !both && !unknown_coding && host
+    }
+
     /// The client will go on using the connection.
     pub fn keeps_alive(&self) -> bool {
         match self.minor {

@@ -104,6 +104,7 @@ fn serve(shared: &Arc<Shared>, tcp: TcpStream, connection: u64) -> io::Result<()
             HeadRead::Gone => return Ok(()),
             HeadRead::Malformed => refuse(&mut wire, 400),
             HeadRead::TooLong => refuse(&mut wire, 431),
+            HeadRead::Head(head) if !head.is_sound() => refuse(&mut wire, 400),
             HeadRead::Head(head) => exchange::run(shared, &mut wire, connection, *head),
         };
         match next {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::accounts::Accounts;
-use crate::clock::{Clock, HOUR, Millis};
+use crate::clock::{Clock, HOUR, MINUTE, Millis};
 use crate::fault::Fault;
 use crate::ledger::{Ledger, Request, Stored};
 use crate::list::PageTokens;
@@ -35,6 +35,7 @@ pub struct State {
     /// The access token last handed to the test itself.
     pub seeded_access: HashMap<usize, String>,
     active: HashMap<usize, u32>,
+    list_times: HashMap<u64, VecDeque<Millis>>,
     credits: HashMap<usize, Spent>,
     next_seq: u64,
     chaos: u64,
@@ -170,6 +171,21 @@ impl State {
         if let Some(active) = self.active.get_mut(&organisation) {
             *active = active.saturating_sub(1);
         }
+    }
+
+    /// Counts a list of a record; false when its minute is full.
+    pub fn may_list(&mut self, record: u64) -> bool {
+        let (now, most) = (self.now(), self.settings.lists_per_minute);
+        if most == 0 {
+            return true;
+        }
+        let times = self.list_times.entry(record).or_default();
+        times.retain(|t| t + MINUTE > now);
+        let free = times.len() < most;
+        if free {
+            times.push_back(now);
+        }
+        free
     }
 
     /// Spends one credit; says how many remain, or none when there was none left.

@@ -256,19 +256,21 @@ impl Wire {
         self.stream.flush()
     }
 
-    /// The other side is gone, as far as can be seen without taking bytes out.
-    pub fn is_gone(&self, wait: Duration) -> bool {
+    /// Waits, and says whether the other side is gone. Where `take` is set, what has come is taken in meanwhile, without
+    /// which the end behind it cannot be seen.
+    pub fn is_gone(&mut self, wait: Duration, take: bool) -> bool {
         let _ = self.tcp.set_read_timeout(Some(wait));
-        let gone = match self.tcp.peek(&mut [0; 1]) {
+        let take = take && self.unread.len() < 65_536;
+        let came = if take { self.fill() } else { self.tcp.peek(&mut [0; 1]) };
+        let _ = self.tcp.set_read_timeout(None);
+        match came {
             Ok(0) => true,
             Ok(_) => {
                 std::thread::sleep(wait);
                 false
             }
             Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        };
-        let _ = self.tcp.set_read_timeout(None);
-        gone
+        }
     }
 
     /// Makes the coming close a TCP reset.
