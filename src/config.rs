@@ -133,6 +133,35 @@ pub enum BulkDelete {
     Never,
 }
 
+/// How an upload whose reply was lost is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// By time, size and hash among the record's attachments.
+    Cheap,
+    /// Among those that were not there before: one list before each upload.
+    Strict,
+    /// Not at all: the outcome is unknown.
+    Off,
+}
+
+/// What is done about a lost upload that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It is sent again.
+    SettleThenResend,
+    /// The outcome is unknown, and the caller decides.
+    NeverResend,
+}
+
+/// What is done about a copy that shows after the upload was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTwin {
+    /// The result names it.
+    Report,
+    /// It is deleted, and the result names it.
+    Delete,
+}
+
 /// Settings of a client. Made by [`Config::new`], filled by [`Config::set`].
 #[derive(Clone)]
 pub struct Config {
@@ -159,6 +188,14 @@ pub struct Config {
     pub(crate) token_timeout: Duration,
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) max_retries: u32,
+    pub(crate) max_in_flight: u32,
+    pub(crate) organisation: Option<String>,
+    pub(crate) credits_reserve: u64,
+    pub(crate) settle: Settle,
+    pub(crate) settle_waits: Vec<Duration>,
+    pub(crate) settle_hash: bool,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) on_twin: OnTwin,
     pub(crate) retry_base: Duration,
     pub(crate) retry_max_wait: Duration,
     pub(crate) attachment_max_bytes: u64,
@@ -267,6 +304,45 @@ pub const KEYS: &[Key] = &[
     key("retry_max_wait_ms", "60000", "longest single wait, a Retry-After included; a longer one ends the call, in milliseconds", |c, v| {
         put_ms(&mut c.retry_max_wait, v)
     }),
+    key(
+        "max_in_flight",
+        "4",
+        "most API calls of one organisation at once, over all its clients in the process; fewer while Zoho answers 429",
+        |c, v| {
+            c.max_in_flight = u32::try_from(number(v)?).ok().filter(|n| (1..=1000).contains(n)).ok_or("is not between 1 and 1000")?;
+            Ok(())
+        },
+    ),
+    key("organisation", "", "a label that says which clients share an organisation's limits; empty = those with the same credentials", |c, v| {
+        put_some(&mut c.organisation, v)
+    }),
+    key("credits_reserve", "0", "API credits to leave to others: calls stop below it, with a resumable error", |c, v| {
+        put_number(&mut c.credits_reserve, v)
+    }),
+    key(
+        "settle",
+        "cheap",
+        "how an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then), strict (one list before each          upload: exact) or off",
+        |c, v| {
+            c.settle = word(v, &[("cheap", Settle::Cheap), ("strict", Settle::Strict), ("off", Settle::Off)])?;
+            Ok(())
+        },
+    ),
+    key("settle_waits_ms", "2000,8000,30000", "waits between the looks for a lost upload, which may show late, in milliseconds", |c, v| {
+        c.settle_waits = list(v).map(|ms| number(ms).map(Duration::from_millis)).collect::<std::result::Result<_, _>>()?;
+        Ok(())
+    }),
+    key("settle_hash", "on", "on or off: whether what is found for a lost upload is downloaded and compared by its hash", |c, v| {
+        put_switch(&mut c.settle_hash, v)
+    }),
+    key("on_unknown", "settle_then_resend", "a lost upload that is not found: settle_then_resend or never_resend", |c, v| {
+        c.on_unknown = word(v, &[("settle_then_resend", OnUnknown::SettleThenResend), ("never_resend", OnUnknown::NeverResend)])?;
+        Ok(())
+    }),
+    key("on_twin", "report", "a lost upload that shows after it was sent again: report or delete", |c, v| {
+        c.on_twin = word(v, &[("report", OnTwin::Report), ("delete", OnTwin::Delete)])?;
+        Ok(())
+    }),
     key("attachment_max_bytes", "104857600", "largest attachment that is sent, in bytes", |c, v| put_number(&mut c.attachment_max_bytes, v)),
     key("photo_max_bytes", "10485760", "largest photo that is sent, in bytes", |c, v| put_number(&mut c.photo_max_bytes, v)),
     key("photo_max_pixels", "10000000", "most pixels of a photo that is sent", |c, v| put_number(&mut c.photo_max_pixels, v)),
@@ -346,6 +422,14 @@ impl Config {
             token_timeout: Duration::ZERO,
             call_timeout: None,
             max_retries: 0,
+            max_in_flight: 0,
+            organisation: None,
+            credits_reserve: 0,
+            settle: Settle::Cheap,
+            settle_waits: Vec::new(),
+            settle_hash: true,
+            on_unknown: OnUnknown::SettleThenResend,
+            on_twin: OnTwin::Report,
             retry_base: Duration::ZERO,
             retry_max_wait: Duration::ZERO,
             attachment_max_bytes: 0,

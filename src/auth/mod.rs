@@ -54,5 +54,5 @@ pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
             scope: granted.scope,
         })
     })?;
-    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0 })
+    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0, wait_reason: None, credits_remaining: None })
 }

@@ -9,5 +9,6 @@ mod framing;
 mod lists;
 mod photos;
 mod retries;
+mod settlement;
 mod support;
 mod transport;
