@@ -201,7 +201,7 @@ impl Client {
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
-        self.0.gate.answered(session, response.status() == StatusCode::TOO_MANY_REQUESTS, response.headers())?;
+        self.0.gate.answered(session, response.status(), response.headers())?;
         if !response.status().is_success() {
             return Err(reply::refusal(response).await);
         }

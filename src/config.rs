@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::auth::{FileStore, TokenStore};
 use crate::error::{Error, Result, Status};
 
 /// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -208,6 +211,7 @@ pub struct Config {
     pub(crate) bulk_delete: BulkDelete,
     pub(crate) allow_paths: Vec<PathBuf>,
     pub(crate) checks_off: Vec<Check>,
+    pub(crate) token_store: Option<Arc<dyn TokenStore>>,
     pub(crate) token_fn: Option<Arc<TokenFn>>,
     pub(crate) log_fn: Option<(LogLevel, Arc<LogFn>)>,
 }
@@ -267,6 +271,10 @@ pub const KEYS: &[Key] = &[
     key("scope", "", "comma list of scopes, for client credentials", |c, v| put_some(&mut c.scope, v)),
     key("soid", "", "ZohoCRM.{organisation id}: with client_id and client_secret and no refresh token, client credentials are used", |c, v| {
         put_some(&mut c.soid, v)
+    }),
+    key("token_file", "", "file in which processes share one access token: made with mode 0600, locked while a token is asked for", |c, v| {
+        c.token_store = if v.is_empty() { None } else { Some(Arc::new(FileStore::new(v))) };
+        Ok(())
     }),
     key("ca_file", "", "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE", |c, v| {
         c.ca_file = match v {
@@ -442,6 +450,7 @@ impl Config {
             bulk_delete: BulkDelete::Auto,
             allow_paths: Vec::new(),
             checks_off: Vec::new(),
+            token_store: None,
             token_fn: None,
             log_fn: None,
         };
@@ -468,6 +477,11 @@ impl Config {
     /// The host gives the tokens: called when one is needed, with `true` when the last one was refused. May be called on any thread.
     pub fn set_token_fn(&mut self, f: impl Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync + 'static) {
         self.token_fn = Some(Arc::new(f));
+    }
+
+    /// Processes and machines share one access token through this store.
+    pub fn set_token_store(&mut self, store: impl TokenStore + 'static) {
+        self.token_store = Some(Arc::new(store));
     }
 
     /// Log lines up to `level` go to `f`. May be called on any thread.

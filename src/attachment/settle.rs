@@ -48,7 +48,7 @@ pub(super) struct Sending<'c, 's> {
 enum Look {
     Nothing,
     /// This upload, with further copies that it made.
-    Found(Attachment, Vec<String>),
+    Found(Box<Attachment>, Vec<String>),
     /// It could be one of these.
     Undecided(Vec<String>),
 }
@@ -210,7 +210,7 @@ impl<'c, 's> Sending<'c, 's> {
         }
         let mut mine = mine.into_iter();
         match mine.find(|entry| self.client.uploads().claim(&entry.id)) {
-            Some(first) => Ok(Look::Found(first, mine.map(|entry| entry.id).collect())),
+            Some(first) => Ok(Look::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
             None => Ok(Look::Nothing),
         }
     }

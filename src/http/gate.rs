@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
@@ -114,13 +115,15 @@ impl Gate {
     }
 
     /// Learns from an answer: its credits header, and whether Zoho bears more or fewer calls at once.
-    pub(crate) fn answered(&self, session: &Session<'_>, limited: bool, headers: &HeaderMap) -> Result<()> {
+    pub(crate) fn answered(&self, session: &Session<'_>, status: StatusCode, headers: &HeaderMap) -> Result<()> {
         let credits = headers.get(CREDITS).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
         session.meter.credits.set(credits.or(session.meter.credits.get()));
         let mut state = self.state();
         state.credits = credits.or(state.credits);
-        if !limited {
-            state.succeeded();
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            if !status.is_server_error() {
+                state.succeeded();
+            }
             // The answer counts; it is the next call that finds the gate closed.
             if credits.is_some_and(|left| left < session.config.credits_reserve) {
                 state.close();

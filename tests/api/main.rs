@@ -10,5 +10,6 @@ mod lists;
 mod photos;
 mod retries;
 mod settlement;
+mod sharing;
 mod support;
 mod transport;
