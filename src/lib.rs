@@ -7,6 +7,8 @@
 pub mod attachment;
 mod call;
 mod cancel;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod config;
 mod error;
 mod record;
