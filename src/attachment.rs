@@ -1,7 +1,23 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
-use serde::Serialize;
+mod list;
 
+use reqwest::Method;
+use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Outcome};
+use crate::client::{Ask, Client};
+use crate::config::{BulkDelete, Check, Config, LinkCarrier};
+use crate::download;
+use crate::error::{Error, Result, Status};
+use crate::http::retry::Repeat;
+use crate::http::{Session, reply};
+use crate::record::Record;
+use crate::transfer::{Bytes, Digest, Framing, Input, Outgoing, Progress, Sink, Source};
+
+pub use crate::download::Downloaded;
+pub use list::{Attachment, ListArgs, Page, Pages};
 
 /// An attachment that Zoho has stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -22,87 +38,294 @@ pub struct Uploaded {
     pub created_time: String,
 }
 
-/// An attachment as the list shows it. Every field but `id` may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Attachment {
-    /// The attachment's id.
-    pub id: String,
-    /// File name, or a link's title.
-    pub file_name: String,
-    /// Size in bytes; `None` = the list doesn't say.
-    pub bytes: Option<u64>,
-    /// Whether it is a link.
-    pub is_link: bool,
-    /// The link's URL; empty for a file.
-    pub link_url: String,
-    /// As Zoho writes it: ISO 8601 with an offset.
-    pub created_time: String,
-    /// As Zoho writes it: ISO 8601 with an offset.
-    pub modified_time: String,
-    /// Id of the record it hangs on.
-    pub parent_id: String,
-    /// Owner's id.
-    pub owner_id: String,
-    /// Owner's name.
-    pub owner_name: String,
-    /// Id of the user who made it.
-    pub created_by_id: String,
-    /// Zoho's id of the stored bytes; empty for a link.
-    pub file_id: String,
-    /// `$type` as Zoho writes it; opaque.
-    pub kind: String,
-}
-
-/// What of a list is wanted. Default: every page, with every field that [`Attachment`] has.
-#[derive(Debug, Clone, Default)]
-pub struct ListArgs {
-    /// Comma list of API names; empty = what [`Attachment`] needs.
-    pub fields: String,
-    /// One page: its number, from 1; 0 = every page.
-    pub page: u32,
-    /// Entries a page, at most 200; 0 = 200.
-    pub per_page: u32,
-    /// One page: the token that the page before gave (API v7 and later).
-    pub page_token: String,
-}
-
-/// Attachments of a record, in the order of the list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Page {
-    /// The entries.
-    pub attachments: Vec<Attachment>,
-    /// Whether the server has more after these.
-    pub more_records: bool,
-    /// The token of the next page, if the server gives tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_page_token: Option<String>,
-}
-
-/// A download that is complete.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Downloaded {
-    /// Bytes received.
-    pub bytes: u64,
-    /// SHA-256 of the bytes in hexadecimal, when it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// The name that the server gives, made safe as a file name; empty = none.
-    pub file_name: String,
-    /// The MIME type that the server gives; empty = none.
-    pub content_type: String,
-    /// Whether the number of bytes could be held against a length that the server or the caller named.
-    pub length_verified: bool,
-    /// The file that was written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<std::path::PathBuf>,
-    /// The bytes, for a memory sink.
-    #[serde(skip)]
-    pub data: Option<Vec<u8>>,
-}
-
 /// Attachments that are deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Deleted {
     /// Their ids.
     pub ids: Vec<String>,
+}
+
+/// Zoho deletes at most this many in one request (UNCONFIRMED: the limit of deleting records).
+const BULK: usize = 100;
+
+/// Stores a file or a link on the record. Success means that Zoho gave an id for it.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>
+pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Call<'a>) -> Result<Outcome<Uploaded>> {
+    client.check_record(record)?;
+    check_source(client, &source)?;
+    let limits = client.limits(&call);
+    let file_name = source.file_name();
+    let link_url = (!source.link_url.is_empty()).then_some(source.link_url);
+    let mut ask = Ask { method: Method::POST, repeat: Repeat::Duplicates, ..Ask::get(record, "Attachments") };
+    let mut framing = Framing::new()?;
+    if let Some(url) = &link_url {
+        put_link(client.config(), &mut ask, &mut framing, url, source.bytes.is_none().then_some(file_name.as_str()));
+    }
+    let has_file = source.bytes.is_some();
+    if has_file {
+        framing.file(&file_name, &source.content_type)?;
+    }
+    let input = source.bytes.map(Input::open).transpose()?;
+    let has_body = has_file || client.config().link_carrier == LinkCarrier::Form;
+    ask.content_type = has_body.then(|| framing.content_type());
+    client.run("attachment.upload", limits, call.trace_id.as_deref(), async |session| {
+        let mut body = match input {
+            Some(input) => {
+                let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
+                let input = input.sized(client.config(), limit, "attachment_size").await?;
+                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256, call.expected_sha256)))
+            }
+            None => has_body.then(|| Outgoing::form(framing)),
+        };
+        let stored = client.ask(session, &ask, body.as_mut(), async |response| stored(response).await).await?;
+        let (bytes, sha256) = body.map_or((0, None), |body| (body.sent(), body.sha256()));
+        Ok(Uploaded { id: stored.id, file_name, bytes, sha256, link_url, created_time: stored.created_time })
+    })
+}
+
+/// Lists the record's attachments: one page when `args` names one, else every page. None at all is an empty list.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html>
+pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
+    list::run(client, record, args, call)
+}
+
+/// Goes over the pages of the list one by one, so that memory doesn't grow with the list.
+pub fn pages<'c>(client: &'c Client, record: &Record, args: &ListArgs) -> Result<Pages<'c>> {
+    Pages::new(client, record, args)
+}
+
+/// Writes an attachment's bytes to the sink, which takes at most `max_bytes`. A link is `Status::IsLink`: it has no bytes.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html>
+pub fn download<'a>(
+    client: &Client,
+    record: &Record,
+    id: &str,
+    sink: Sink<'a>,
+    max_bytes: Option<u64>,
+    call: Call<'a>,
+) -> Result<Outcome<Downloaded>> {
+    client.check_record(record)?;
+    client.check_id("attachment_id", id)?;
+    let mut ask = Ask::get(record, "Attachments");
+    ask.path.push(id.to_owned());
+    download::run(client, "attachment.download", ask, sink, max_bytes, call, unknown)
+}
+
+/// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html>
+pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) -> Result<Outcome<Deleted>> {
+    client.check_record(record)?;
+    if ids.is_empty() {
+        return Err(Error::argument("attachment_id", "no attachment id is given"));
+    }
+    ids.iter().try_for_each(|id| client.check_id("attachment_id", id))?;
+    let limits = client.limits(&call);
+    client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
+        let mut deletion = Deletion { client, session, record, deleted: Vec::new(), failed: None };
+        match ids {
+            [id] => deletion.one(id).await?,
+            ids => deletion.several(ids).await?,
+        }
+        deletion.outcome(ids.len())
+    })
+}
+
+fn unknown() -> Error {
+    Error::new(Status::NotFound, "attachment_unknown", "the record has no such attachment")
+}
+
+fn check_source(client: &Client, source: &Source<'_>) -> Result<()> {
+    let config = client.config();
+    let refuse = |check, status, reason, field, message: String| match config.checks(check) {
+        true => Err(Error::new(status, reason, message).with(|d| d.field = Some(field))),
+        false => Ok(()),
+    };
+    match (&source.bytes, source.link_url.as_str()) {
+        (None, "") => return Err(Error::argument("source", "neither a file nor a link is given")),
+        (Some(_), "") => {}
+        (None, url) => check_link(client, url, &source.name)?,
+        (Some(_), _) => {
+            let message = "a file and a link are given together; attach them by two calls".to_owned();
+            refuse(Check::FileAndLink, Status::Argument, "file_and_link", "source", message)?;
+        }
+    }
+    let name = source.file_name();
+    if source.bytes.is_some() && name.to_ascii_lowercase().ends_with(".exe") {
+        refuse(Check::AttachmentType, Status::FileType, "attachment_type", "name", "Zoho takes every type of file but .exe".to_owned())?;
+    }
+    Ok(())
+}
+
+/// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>: a link has at most 3000 characters, its title at most 255.
+fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
+    let parsed = reqwest::Url::parse(url).ok();
+    let scheme = parsed.as_ref().is_some_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let user_info = parsed.as_ref().is_some_and(|u| !u.username().is_empty() || u.password().is_some());
+    let refused = [
+        (
+            Check::LinkControl,
+            "link_control",
+            "link_url",
+            url.chars().any(|c| c.is_control() || c == ' '),
+            "the link holds control characters or spaces",
+        ),
+        (Check::LinkScheme, "link_scheme", "link_url", !scheme, "the link is not an http or https URL"),
+        (Check::LinkLength, "link_length", "link_url", url.chars().count() > 3000, "the link has over 3000 characters"),
+        (
+            Check::LinkUserInfo,
+            "link_user_info",
+            "link_url",
+            user_info,
+            "the link holds a user name or password, which every reader of the record would see",
+        ),
+        (Check::TitleLength, "title_length", "name", title.chars().count() > 255, "the link's title has over 255 characters"),
+    ];
+    for (check, reason, field, bad, message) in refused {
+        if bad && client.config().checks(check) {
+            return Err(Error::new(Status::InvalidLink, reason, format!("{field}: {message}")).with(|d| d.field = Some(field)));
+        }
+    }
+    if !title.is_empty() && !client.version().link_titles {
+        let message = format!("API {} takes no title for a link; leave the name empty", client.version().name);
+        return Err(Error::new(Status::Version, "link_title", message).with(|d| d.field = Some("name")));
+    }
+    Ok(())
+}
+
+fn put_link(config: &Config, ask: &mut Ask, framing: &mut Framing, url: &str, title: Option<&str>) {
+    let title = title.filter(|title| !title.is_empty());
+    match config.link_carrier {
+        LinkCarrier::Query => {
+            ask.query.push(("attachmentUrl", url.to_owned()));
+            ask.query.extend(title.map(|title| ("title", title.to_owned())));
+        }
+        LinkCarrier::Form => {
+            framing.field("attachmentUrl", url);
+            title.into_iter().for_each(|title| framing.field("title", title));
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    id: String,
+    #[serde(default, rename = "Created_Time")]
+    created_time: String,
+}
+
+/// The id that a successful upload must give: without one nothing is known to be stored.
+async fn stored(mut response: crate::http::Response) -> Result<Stored> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?;
+    let object = reply::success(status, &headers, &body)?;
+    let details = object.details.as_ref().and_then(|details| serde_json::from_str(details.get()).ok());
+    details.ok_or_else(|| reply::foreign(status, &headers, &body))
+}
+
+/// One call's deletions.
+struct Deletion<'c, 's> {
+    client: &'c Client,
+    session: &'c Session<'s>,
+    record: &'c Record,
+    deleted: Vec<String>,
+    failed: Option<(String, Error)>,
+}
+
+impl Deletion<'_, '_> {
+    async fn one(&mut self, id: &str) -> Result<()> {
+        let mut ask = Ask { method: Method::DELETE, ..Ask::get(self.record, "Attachments") };
+        ask.path.push(id.to_owned());
+        self.session.meter.lost.set(false);
+        let outcome = self.client.ask(self.session, &ask, None, async |response| objects(response).await).await;
+        let outcome = outcome.and_then(|(status, mut objects)| match objects.pop() {
+            Some(object) if object.code == "SUCCESS" => Ok(()),
+            Some(object) => Err(reply::of_object(status, object)),
+            None => Err(unknown()),
+        });
+        self.note(id, outcome)
+    }
+
+    /// One request for up to 100, or one for each where the server doesn't know that request.
+    async fn several(&mut self, ids: &[&str]) -> Result<()> {
+        for chunk in ids.chunks(BULK) {
+            let bulk = self.client.config().bulk_delete == BulkDelete::Auto && self.bulk(chunk).await?;
+            if !bulk {
+                for id in chunk {
+                    self.one(id).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `false` when this version of the API has no such request: the newest specification doesn't list it (UNCONFIRMED).
+    async fn bulk(&mut self, ids: &[&str]) -> Result<bool> {
+        let ask = Ask { method: Method::DELETE, query: vec![("ids", ids.join(","))], ..Ask::get(self.record, "Attachments") };
+        self.session.meter.lost.set(false);
+        let (status, objects) = match self.client.ask(self.session, &ask, None, async |response| objects(response).await).await {
+            Ok(answer) => answer,
+            Err(error) if error.status() == Status::Unsupported => return Ok(false),
+            // What the lost attempt did is not known: each id is settled by itself.
+            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if objects.len() != ids.len() {
+            return Err(Error::new(
+                Status::Protocol,
+                "unexpected_reply",
+                format!("{} answers to the deletion of {} attachments", objects.len(), ids.len()),
+            ));
+        }
+        for (id, object) in ids.iter().zip(objects) {
+            let outcome = if object.code == "SUCCESS" { Ok(()) } else { Err(reply::of_object(status, object)) };
+            self.note(id, outcome)?;
+        }
+        Ok(true)
+    }
+
+    /// Keeps the first refusal and goes on with the others; what isn't a refusal of this one id ends the call.
+    fn note(&mut self, id: &str, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => self.deleted.push(id.to_owned()),
+            Err(error) if error.status() == Status::NotFound => {
+                self.failed.get_or_insert((id.to_owned(), error));
+            }
+            Err(error) => return Err(self.named(error)),
+            Ok(()) => self.deleted.push(id.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn outcome(self, asked: usize) -> Result<Deleted> {
+        match &self.failed {
+            None => Ok(Deleted { ids: self.deleted }),
+            Some((_, error)) if asked == 1 => Err(error.clone()),
+            Some((id, error)) => Err(self.named(error.clone().with(|d| d.message = format!("{id}: {}", d.message)))),
+        }
+    }
+
+    /// The error with what was deleted before and beside it.
+    fn named(&self, error: Error) -> Error {
+        let deleted = match self.deleted.as_slice() {
+            [] => return error,
+            ids => ids.join(","),
+        };
+        error.with(|d| d.message = format!("{}; deleted all the same: {deleted}", d.message))
+    }
+}
+
+async fn objects(mut response: crate::http::Response) -> Result<(StatusCode, Vec<reply::ApiObject>)> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?;
+    Ok((status, reply::objects(status, &headers, &body)?))
+}
+
+impl Source<'_> {
+    /// The name to send: the one that was given, or the last part of a file's path.
+    pub(crate) fn file_name(&self) -> String {
+        match &self.bytes {
+            Some(Bytes::File(path)) if self.name.is_empty() => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            _ => self.name.clone(),
+        }
+    }
 }

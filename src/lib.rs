@@ -5,17 +5,24 @@
 #![deny(unsafe_code)]
 
 pub mod attachment;
+pub mod auth;
 mod call;
 mod cancel;
 #[cfg(feature = "capi")]
-pub mod capi;
+mod capi;
+mod client;
 pub mod config;
+mod download;
 mod error;
+mod http;
+pub mod photo;
 mod record;
 mod transfer;
+mod version;
 
 pub use call::{Call, Outcome, ProgressFn};
 pub use cancel::Cancel;
+pub use client::Client;
 pub use config::Config;
 pub use error::{Detail, Error, Result, Sent, Status};
 pub use record::Record;

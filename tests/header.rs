@@ -11,7 +11,21 @@ use zcrm::Status;
 
 /// In the order in which a reader of the header wants them.
 const SOURCES: &[&str] = &[
-    "version", "text", "status", "error", "config", "client", "cancel", "call", "target", "source", "sink", "attachment", "photo", "result", "auth",
+    "version",
+    "text",
+    "status",
+    "error",
+    "config",
+    "client",
+    "cancel",
+    "call",
+    "target",
+    "source",
+    "sink",
+    "attachment",
+    "photo",
+    "result",
+    "auth",
 ];
 
 fn root() -> &'static Path {

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
 use super::error::zcrm_error;
-use super::result::{Given, Transfer, zcrm_result};
-use super::sink::{with_sink, zcrm_sink};
-use super::source::{with_source, zcrm_source};
+use super::result::{Readable, Transfer, zcrm_result};
+use super::sink::{self, zcrm_sink};
+use super::sized;
+use super::source::{self, zcrm_source};
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
 use super::text::zcrm_str;
-use super::sized;
 use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::error::Result;
 
@@ -67,7 +67,8 @@ pub unsafe extern "C" fn zcrm_attachment_upload(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            with_source(source, |source| attachment::upload(client, &record, source, call))
+            let mut source = source::Given::read(source)?;
+            attachment::upload(client, &record, source.source()?, call.call()?)
         })
     }
 }
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn zcrm_attachment_list(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            attachment::list(client, &record, &list_args(args)?, call)
+            attachment::list(client, &record, &list_args(args)?, call.call()?)
         })
     }
 }
@@ -141,7 +142,9 @@ pub unsafe extern "C" fn zcrm_attachment_download(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let (record, id) = target::attachment(target)?;
-            with_sink(sink, |sink, max_bytes| attachment::download(client, &record, id, sink, max_bytes, call))
+            let mut sink = sink::Given::read(sink)?;
+            let max_bytes = sink.max_bytes();
+            attachment::download(client, &record, id, sink.sink()?, max_bytes, call.call()?)
         })
     }
 }
@@ -169,12 +172,12 @@ pub unsafe extern "C" fn zcrm_attachment_delete(
         operate(client, call, result, err, |client, call| {
             let (record, ids) = target::attachment(target)?;
             let ids: Vec<&str> = ids.split(',').map(str::trim).collect();
-            attachment::delete(client, &record, &ids, call)
+            attachment::delete(client, &record, &ids, call.call()?)
         })
     }
 }
 
-impl Given for Uploaded {
+impl Readable for Uploaded {
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Owned(vec![Attachment {
             id: self.id.clone(),
@@ -193,7 +196,7 @@ impl Given for Uploaded {
     }
 }
 
-impl Given for Page {
+impl Readable for Page {
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Borrowed(&self.attachments)
     }
@@ -203,7 +206,7 @@ impl Given for Page {
     }
 }
 
-impl Given for Downloaded {
+impl Readable for Downloaded {
     fn transfer(&self) -> Option<Transfer<'_>> {
         Some(Transfer {
             bytes: self.bytes,
@@ -220,4 +223,4 @@ impl Given for Downloaded {
     }
 }
 
-impl Given for Deleted {}
+impl Readable for Deleted {}

@@ -3,7 +3,7 @@
 use super::call::{self, zcrm_call};
 use super::config::zcrm_config;
 use super::error::zcrm_error;
-use super::result::{Given, zcrm_result};
+use super::result::{Readable, zcrm_result};
 use super::status::zcrm_status;
 use super::{guard, handle};
 use crate::auth::{self, Granted};
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn zcrm_auth_exchange(
         guard::status(err, || {
             let config = handle::borrow(config, "config")?;
             let _inside = guard::Inside::enter()?;
-            let outcome = call::with_call(call, |call| auth::exchange(&config.config, call))?;
+            let outcome = auth::exchange(&config.config, call::Given::read(call)?.call()?)?;
             if !result.is_null() {
                 result.write(handle::give(zcrm_result::new(outcome)));
             }
@@ -40,4 +40,4 @@ pub unsafe extern "C" fn zcrm_auth_exchange(
     }
 }
 
-impl Given for Granted {}
+impl Readable for Granted {}

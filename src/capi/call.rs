@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cancel::zcrm_cancel;
 use super::text::zcrm_str;
 use super::{handle, sized};
-use crate::call::Call;
+use crate::call::{Call, ProgressFn};
 use crate::error::{Error, Result};
 
 /// Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs.
@@ -57,24 +57,38 @@ pub struct zcrm_call {
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callback and zeros.
 unsafe impl sized::Sized for zcrm_call {}
 
-/// Checks the caller's struct and runs `body` with what it says. A callback lives on this stack frame: it can't outlive the call.
-///
-/// # Safety
-/// `call` is NULL or what the header says it must be.
-pub(super) unsafe fn with_call<R>(call: *const zcrm_call, body: impl FnOnce(Call<'_>) -> Result<R>) -> Result<R> {
-    // SAFETY: the caller's contract.
-    let Some(given) = (unsafe { sized::read_if_given(call, "call")? }) else { return body(Call::default()) };
-    let mut told = |done: u64, total: Option<u64>| {
+/// The caller's struct in our size, and its callback as a closure. Lives on the stack of the call, so the callback can't outlive it.
+pub(super) struct Given {
+    fields: Option<zcrm_call>,
+    told: Option<Box<ProgressFn<'static>>>,
+}
+
+impl Given {
+    /// # Safety
+    /// `call` is NULL or what the header says it must be.
+    pub(super) unsafe fn read(call: *const zcrm_call) -> Result<Given> {
+        // SAFETY: the caller's contract.
+        let fields = unsafe { sized::read_if_given(call, "call")? };
+        Ok(Given { told: fields.and_then(|f| f.progress.map(|progress| told(progress, f.user))), fields })
+    }
+
+    /// What it says, checked.
+    ///
+    /// # Safety
+    /// As for [`Given::read`], still.
+    pub(super) unsafe fn call(&mut self) -> Result<Call<'_>> {
+        // SAFETY: the caller's contract.
+        let call = self.fields.map_or_else(|| Ok(Call::default()), |fields| unsafe { fields.checked() })?;
+        Ok(Call { progress: self.told.as_deref_mut().map(|told| told as _), ..call })
+    }
+}
+
+fn told(progress: unsafe extern "C" fn(*mut c_void, u64, i64) -> i32, user: *mut c_void) -> Box<ProgressFn<'static>> {
+    Box::new(move |done, total| {
         let total = total.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
         // SAFETY: the header binds the host to give a callback that may be called during the call, with its own `user`.
-        given.progress.is_none_or(|progress| unsafe { progress(given.user, done, total) } == 0)
-    };
-    // SAFETY: the caller's contract.
-    let mut call = unsafe { given.read()? };
-    if given.progress.is_some() {
-        call.progress = Some(&mut told);
-    }
-    body(call)
+        unsafe { progress(user, done, total) == 0 }
+    })
 }
 
 impl zcrm_call {
@@ -82,9 +96,12 @@ impl zcrm_call {
     ///
     /// # Safety
     /// The pointers are what the header says they must be.
-    unsafe fn read<'a>(&self) -> Result<Call<'a>> {
-        if self.flags & !(ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES) != 0 || self.reserved != 0 {
+    unsafe fn checked<'a>(&self) -> Result<Call<'a>> {
+        if self.flags & !(ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES) != 0 {
             return Err(Error::argument("call.flags", format_args!("{:#x} has bits that this version doesn't know", self.flags)));
+        }
+        if self.reserved != 0 {
+            return Err(Error::argument("call.reserved", "is not 0"));
         }
         // SAFETY: the caller's contract for each pointer.
         unsafe {

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::call::{self, zcrm_call};
 use super::config::zcrm_config;
 use super::error::zcrm_error;
-use super::handle::{self, Noun};
-use super::result::{Given, zcrm_result};
-use super::status::zcrm_status;
 use super::guard;
-use crate::call::{Call, Outcome};
+use super::handle::{self, Noun};
+use super::result::{Readable, zcrm_result};
+use super::status::zcrm_status;
+use crate::call::Outcome;
 use crate::client::Client;
 use crate::error::{Error, Result, Status};
 
@@ -65,12 +65,12 @@ pub unsafe extern "C" fn zcrm_client_free(client: *mut zcrm_client) {
 ///
 /// # Safety
 /// Each pointer is NULL or what the header says it must be.
-pub(super) unsafe fn operate<T: Given + serde::Serialize + 'static>(
+pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
     client: *const zcrm_client,
     call: *const zcrm_call,
     result: *mut *mut zcrm_result,
     err: *mut *mut zcrm_error,
-    operation: impl FnOnce(&Client, Call<'_>) -> Result<Outcome<T>>,
+    operation: impl FnOnce(&Client, &mut call::Given) -> Result<Outcome<T>>,
 ) -> zcrm_status {
     // SAFETY: the same contract.
     unsafe {
@@ -78,7 +78,7 @@ pub(super) unsafe fn operate<T: Given + serde::Serialize + 'static>(
             // The clone lets the handle be freed while this call runs.
             let shared = Arc::clone(&handle::borrow(client, "client")?.0);
             let _inside = guard::Inside::enter()?;
-            let outcome = shared.guarded(|client| call::with_call(call, |call| operation(client, call)))?;
+            let outcome = shared.guarded(|client| operation(client, &mut call::Given::read(call)?))?;
             if !result.is_null() {
                 result.write(handle::give(zcrm_result::new(outcome)));
             }
@@ -91,7 +91,11 @@ impl Shared {
     /// A panic poisons this client, and this one only.
     fn guarded<T>(&self, body: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
         if self.poisoned.load(Ordering::Acquire) {
-            return Err(Error::new(Status::State, "poisoned", "an earlier call on this client met a bug in zcrm; free the client and make a new one"));
+            return Err(Error::new(
+                Status::State,
+                "poisoned",
+                "an earlier call on this client met a bug in zcrm; free the client and make a new one",
+            ));
         }
         let outcome = guard::catch(|| {
             #[cfg(feature = "panic-probe")]

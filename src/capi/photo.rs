@@ -3,9 +3,9 @@
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
 use super::error::zcrm_error;
-use super::result::{Given, Transfer, zcrm_result};
-use super::sink::{with_sink, zcrm_sink};
-use super::source::{with_source, zcrm_source};
+use super::result::{Readable, Transfer, zcrm_result};
+use super::sink::{self, zcrm_sink};
+use super::source::{self, zcrm_source};
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
@@ -36,7 +36,8 @@ pub unsafe extern "C" fn zcrm_photo_upload(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            with_source(source, |source| photo::upload(client, &record, source, call))
+            let mut source = source::Given::read(source)?;
+            photo::upload(client, &record, source.source()?, call.call()?)
         })
     }
 }
@@ -66,7 +67,9 @@ pub unsafe extern "C" fn zcrm_photo_download(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            with_sink(sink, |sink, max_bytes| photo::download(client, &record, sink, max_bytes, call))
+            let mut sink = sink::Given::read(sink)?;
+            let max_bytes = sink.max_bytes();
+            photo::download(client, &record, sink.sink()?, max_bytes, call.call()?)
         })
     }
 }
@@ -93,16 +96,16 @@ pub unsafe extern "C" fn zcrm_photo_delete(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            photo::delete(client, &record, call)
+            photo::delete(client, &record, call.call()?)
         })
     }
 }
 
-impl Given for PhotoUploaded {
+impl Readable for PhotoUploaded {
     fn transfer(&self) -> Option<Transfer<'_>> {
         let sha256 = self.sha256.as_deref().unwrap_or_default();
         Some(Transfer { bytes: self.bytes, file_name: &self.file_name, sha256, ..Transfer::default() })
     }
 }
 
-impl Given for PhotoDeleted {}
+impl Readable for PhotoDeleted {}

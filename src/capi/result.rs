@@ -31,7 +31,7 @@ impl Noun for zcrm_result {
 }
 
 /// What the functions below read from an operation's result. What a result doesn't have is absent.
-pub(super) trait Given: Send + Sync {
+pub(super) trait Readable: Send + Sync {
     /// Attachments that were listed, or the one that was uploaded.
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Borrowed(&[])
@@ -64,20 +64,20 @@ pub(super) struct Transfer<'a> {
 /// An [`Outcome`] of any operation.
 trait Kept: Send + Sync {
     fn json(&self) -> String;
-    fn given(&self) -> &dyn Given;
+    fn readable(&self) -> &dyn Readable;
 }
 
-impl<T: Given + Serialize> Kept for Outcome<T> {
+impl<T: Readable + Serialize> Kept for Outcome<T> {
     fn json(&self) -> String {
         serde_json::to_string(self).expect("a result holds only what JSON can say")
     }
-    fn given(&self) -> &dyn Given {
+    fn readable(&self) -> &dyn Readable {
         &self.result
     }
 }
 
 impl zcrm_result {
-    pub(super) fn new<T: Given + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
+    pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
         let (json, texts) = (OnceLock::new(), OnceLock::new);
         zcrm_result { outcome: Box::new(outcome), json, attachments: texts(), transfer: texts(), page_token: texts() }
     }
@@ -163,7 +163,7 @@ unsafe impl sized::Sized for zcrm_page {}
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize {
     // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
-    guard::value(0, || unsafe { handle::borrow(result, "result") }.map_or(0, |r| r.outcome.given().attachments().len()))
+    guard::value(0, || unsafe { handle::borrow(result, "result") }.map_or(0, |r| r.outcome.readable().attachments().len()))
 }
 
 /// Fills `out` with the attachment number `index`, from 0.
@@ -190,13 +190,14 @@ pub unsafe extern "C" fn zcrm_result_attachment(
 }
 
 fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
-    let rows = result.outcome.given().attachments();
+    let rows = result.outcome.readable().attachments();
     let row = rows.get(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {}", rows.len())))?;
-    let texts = result.attachments.get_or_init(|| {
-        Texts::new(rows.iter().flat_map(|a| -> [&str; COLUMNS] {
-            [&a.id, &a.file_name, &a.link_url, &a.created_time, &a.modified_time, &a.parent_id, &a.owner_name]
-        }))
-    });
+    let texts =
+        result.attachments.get_or_init(|| {
+            Texts::new(rows.iter().flat_map(|a| -> [&str; COLUMNS] {
+                [&a.id, &a.file_name, &a.link_url, &a.created_time, &a.modified_time, &a.parent_id, &a.owner_name]
+            }))
+        });
     let text = |column| texts.get(index * COLUMNS + column);
     Ok(zcrm_attachment {
         struct_size: size_of::<zcrm_attachment>(),
@@ -225,7 +226,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     unsafe {
         guard::status(err, || {
             let result = handle::borrow(result, "result")?;
-            let moved = result.outcome.given().transfer().ok_or_else(|| absent("transfer"))?;
+            let moved = result.outcome.readable().transfer().ok_or_else(|| absent("transfer"))?;
             let texts = result.transfer.get_or_init(|| Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]));
             let filled = zcrm_transfer {
                 struct_size: size_of::<zcrm_transfer>(),
@@ -254,7 +255,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
     unsafe {
         guard::status(err, || {
             let result = handle::borrow(result, "result")?;
-            let (more, token) = result.outcome.given().page().ok_or_else(|| absent("page"))?;
+            let (more, token) = result.outcome.readable().page().ok_or_else(|| absent("page"))?;
             let texts = result.page_token.get_or_init(|| Texts::new([token]));
             let next_page_token = texts.get(0);
             let filled = zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 };
@@ -271,18 +272,13 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
 /// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zcrm_result_data(
-    result: *const zcrm_result,
-    data: *mut *const u8,
-    n: *mut usize,
-    err: *mut *mut zcrm_error,
-) -> zcrm_status {
+pub unsafe extern "C" fn zcrm_result_data(result: *const zcrm_result, data: *mut *const u8, n: *mut usize, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.
     unsafe {
         guard::status(err, || {
             let result = handle::borrow(result, "result")?;
             let (data, n) = (handle::out(data, "data")?, handle::out(n, "n")?);
-            let bytes = result.outcome.given().data().ok_or_else(|| absent("data"))?;
+            let bytes = result.outcome.readable().data().ok_or_else(|| absent("data"))?;
             // An empty slice has a pointer to nowhere, which Go's pointer checks stumble over.
             data.write(if bytes.is_empty() { std::ptr::null() } else { bytes.as_ptr() });
             n.write(bytes.len());

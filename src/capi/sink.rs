@@ -51,25 +51,45 @@ pub struct zcrm_sink {
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callback and zeros.
 unsafe impl sized::Sized for zcrm_sink {}
 
-/// Checks the caller's struct and runs `body` with what it says: the sink and its bound.
-///
-/// # Safety
-/// `sink` is NULL or what the header says it must be.
-pub(super) unsafe fn with_sink<R>(sink: *const zcrm_sink, body: impl FnOnce(Sink<'_>, Option<u64>) -> Result<R>) -> Result<R> {
-    // SAFETY: the caller's contract for each pointer.
-    unsafe {
-        let given = sized::read(sink, "sink")?;
+/// The caller's struct in our size, and its callback. Lives on the stack of the call, so that can't outlive it.
+pub(super) struct Given {
+    fields: zcrm_sink,
+    writer: Option<Callback>,
+}
+
+impl Given {
+    /// # Safety
+    /// `sink` is NULL or what the header says it must be.
+    pub(super) unsafe fn read(sink: *const zcrm_sink) -> Result<Given> {
+        // SAFETY: the caller's contract.
+        let fields = unsafe { sized::read(sink, "sink")? };
+        Ok(Given { fields, writer: fields.write.map(|write| Callback { write, user: fields.user }) })
+    }
+
+    /// What it says, checked.
+    ///
+    /// # Safety
+    /// As for [`Given::read`], still.
+    pub(super) unsafe fn sink(&mut self) -> Result<Sink<'_>> {
+        let given = &self.fields;
         if given.flags & !ZCRM_OVERWRITE != 0 {
             return Err(Error::argument("sink.flags", format_args!("{:#x} has bits that this version doesn't know", given.flags)));
         }
-        let mut writer = given.write.map(|write| Callback { write, user: given.user });
-        let sink = match given.kind {
-            ZCRM_TO_FILE => Sink::File { path: given.path.read("sink.path")?.into(), overwrite: given.flags & ZCRM_OVERWRITE != 0 },
-            ZCRM_TO_MEMORY => Sink::Memory,
-            ZCRM_TO_WRITER => Sink::Writer(writer.as_mut().ok_or_else(|| Error::argument("sink.write", "is NULL"))?),
-            kind => return Err(Error::argument("sink.kind", format_args!("{kind} is none of ZCRM_TO_*"))),
-        };
-        body(sink, (given.max_bytes > 0).then_some(given.max_bytes))
+        match given.kind {
+            ZCRM_TO_FILE => {
+                // SAFETY: the caller's contract.
+                let path = unsafe { given.path.read("sink.path")? };
+                Ok(Sink::File { path: path.into(), overwrite: given.flags & ZCRM_OVERWRITE != 0 })
+            }
+            ZCRM_TO_MEMORY => Ok(Sink::Memory),
+            ZCRM_TO_WRITER => Ok(Sink::Writer(self.writer.as_mut().ok_or_else(|| Error::argument("sink.write", "is NULL"))?)),
+            kind => Err(Error::argument("sink.kind", format_args!("{kind} is none of ZCRM_TO_*"))),
+        }
+    }
+
+    /// The call's own bound.
+    pub(super) fn max_bytes(&self) -> Option<u64> {
+        (self.fields.max_bytes > 0).then_some(self.fields.max_bytes)
     }
 }
 

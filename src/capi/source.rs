@@ -2,9 +2,9 @@
 
 use std::ffi::c_void;
 
+use super::sized;
 use super::status::{OK, zcrm_status};
 use super::text::{self, zcrm_str};
-use super::sized;
 use crate::error::{Error, Result, Status};
 use crate::transfer::{Bytes, Reader, Source};
 
@@ -66,31 +66,48 @@ pub struct zcrm_source {
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callbacks and zeros.
 unsafe impl sized::Sized for zcrm_source {}
 
-/// Checks the caller's struct and runs `body` with what it says.
-///
-/// # Safety
-/// `source` is NULL or what the header says it must be.
-pub(super) unsafe fn with_source<R>(source: *const zcrm_source, body: impl FnOnce(Source<'_>) -> Result<R>) -> Result<R> {
-    // SAFETY: the caller's contract for each pointer.
-    unsafe {
-        let given = sized::read(source, "source")?;
-        let mut reader = given.read.map(|read| Callbacks { read, rewind: given.rewind, user: given.user });
-        let bytes = match given.kind {
-            ZCRM_FROM_FILE => Some(Bytes::File(given.path.read("source.path")?.into())),
-            ZCRM_FROM_MEMORY => Some(Bytes::Memory(text::bytes(given.data, given.data_len, "source.data")?)),
-            ZCRM_FROM_READER => {
-                let reader = reader.as_mut().ok_or_else(|| Error::argument("source.read", "is NULL"))?;
-                Some(Bytes::Reader(reader, length(given.length)?))
+/// The caller's struct in our size, and its callbacks. Lives on the stack of the call, so they can't outlive it.
+pub(super) struct Given {
+    fields: zcrm_source,
+    reader: Option<Callbacks>,
+}
+
+impl Given {
+    /// # Safety
+    /// `source` is NULL or what the header says it must be.
+    pub(super) unsafe fn read(source: *const zcrm_source) -> Result<Given> {
+        // SAFETY: the caller's contract.
+        let fields = unsafe { sized::read(source, "source")? };
+        let reader = fields.read.map(|read| Callbacks { read, rewind: fields.rewind, user: fields.user });
+        Ok(Given { fields, reader })
+    }
+
+    /// What it says, checked.
+    ///
+    /// # Safety
+    /// As for [`Given::read`], still.
+    pub(super) unsafe fn source(&mut self) -> Result<Source<'_>> {
+        let given = &self.fields;
+        // SAFETY: the caller's contract for each pointer.
+        unsafe {
+            let bytes = match given.kind {
+                ZCRM_FROM_FILE => Some(Bytes::File(given.path.read("source.path")?.into())),
+                ZCRM_FROM_MEMORY => Some(Bytes::Memory(text::bytes(given.data, given.data_len, "source.data")?)),
+                ZCRM_FROM_READER => {
+                    let reader = self.reader.as_mut().ok_or_else(|| Error::argument("source.read", "is NULL"))?;
+                    Some(Bytes::Reader(reader, length(given.length)?))
+                }
+                ZCRM_FROM_LINK => None,
+                kind => return Err(Error::argument("source.kind", format_args!("{kind} is none of ZCRM_FROM_*"))),
+            };
+            let text = |text: zcrm_str, field| text.read(field).map(str::to_owned);
+            let link_url = text(given.link_url, "source.link_url")?;
+            if bytes.is_none() && link_url.is_empty() {
+                return Err(Error::argument("source.link_url", "is empty"));
             }
-            ZCRM_FROM_LINK => None,
-            kind => return Err(Error::argument("source.kind", format_args!("{kind} is none of ZCRM_FROM_*"))),
-        };
-        let link_url = given.link_url.read("source.link_url")?.to_owned();
-        if bytes.is_none() && link_url.is_empty() {
-            return Err(Error::argument("source.link_url", "is empty"));
+            let (name, content_type) = (text(given.name, "source.name")?, text(given.content_type, "source.content_type")?);
+            Ok(Source { name, content_type, link_url, bytes })
         }
-        let (name, content_type) = (given.name.read("source.name")?.to_owned(), given.content_type.read("source.content_type")?.to_owned());
-        body(Source { name, content_type, link_url, bytes })
     }
 }
 

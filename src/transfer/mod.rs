@@ -1,10 +1,28 @@
 //! The bytes of an upload or a download on their way: source, sink, multipart framing, progress.
 
+mod digest;
+mod incoming;
+mod multipart;
+mod name;
+mod outgoing;
+mod progress;
 mod sink;
 mod source;
 
+pub(crate) use digest::Digest;
+pub(crate) use incoming::{Incoming, Received};
+pub(crate) use multipart::Framing;
+pub(crate) use name::from_disposition;
+pub(crate) use outgoing::Outgoing;
+pub(crate) use progress::Progress;
 pub use sink::{Sink, Writer, Written};
+pub(crate) use source::Input;
 pub use source::{Bytes, Reader, Seekable, Source, Streamed};
 
 /// Size of the pieces in which bytes move. Measured: from 32 KiB up it hardly matters once the buffers are recycled.
 pub(crate) const CHUNK: usize = 64 * 1024;
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

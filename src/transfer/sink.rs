@@ -100,18 +100,19 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Back to nothing for another attempt; `false` when bytes have already left for the caller's writer.
-    pub(crate) fn restart(&mut self) -> Result<bool> {
+    /// Back to nothing for another attempt. What a writer was given stays given.
+    pub(crate) fn restart(&mut self) -> Result<()> {
         match self {
+            Output::File { written: 0, .. } => {}
             Output::File { temp, written, .. } => {
                 let file = temp.as_file_mut();
                 file.set_len(0).and_then(|()| file.rewind()).map_err(|e| Error::io("sink_write", "the temporary file can't be emptied", &e))?;
                 *written = 0;
             }
             Output::Memory(data) => data.clear(),
-            Output::Writer { written, .. } => return Ok(*written == 0),
+            Output::Writer { .. } => {}
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Makes a complete file durable and gives it its name.

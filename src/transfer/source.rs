@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::{Config, UnknownLength};
 use crate::error::{Error, Result, Status};
 
 /// Bytes that the caller makes as they are needed.
@@ -213,9 +214,23 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same bytes with a length, spooled if the settings say so, and at most `limit` of them.
+    pub(crate) async fn sized(self, config: &Config, limit: Option<u64>, reason: &'static str) -> Result<Input<'a>> {
+        let spools = self.length.is_none() && config.unknown_length == UnknownLength::Spool;
+        let input = if spools { self.spool(config.spool_dir.as_deref(), limit).await? } else { self };
+        match (input.length, limit) {
+            (Some(length), Some(limit)) if length > limit => {
+                // A spool stops soon after the limit, so its length isn't the source's.
+                let has = if spools { format!("more than {limit} bytes") } else { format!("{length} bytes") };
+                Err(Error::new(Status::TooLarge, reason, format!("the file has {has}; at most {limit} are taken")).with(|d| d.field = Some("source")))
+            }
+            _ => Ok(input),
+        }
+    }
+
     /// Moves the bytes to an unnamed temporary file, so that their length is known and they can be sent again.
-    /// Stops at `max` bytes, when there is such a bound. `pause` lets a cancel in between the pieces.
-    pub(crate) async fn spool(mut self, dir: Option<&Path>, max: Option<u64>, pause: impl AsyncFn()) -> Result<Input<'a>> {
+    /// Stops soon after `max` bytes, when there is such a bound.
+    async fn spool(mut self, dir: Option<&Path>, max: Option<u64>) -> Result<Input<'a>> {
         let broken = |e: io::Error| Error::io("spool", "the temporary file for a source without a length can't be written", &e);
         let mut file = match dir {
             Some(dir) => tempfile::tempfile_in(dir),
@@ -231,7 +246,7 @@ impl<'a> Input<'a> {
             if max.is_some_and(|max| self.given > max) {
                 break; // the size check, which sees the length, refuses it
             }
-            pause().await;
+            tokio::task::yield_now().await; // lets a cancel in
         }
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
         Ok(Input { kind: Kind::File(file), ahead: Vec::new(), given: 0, length: Some(self.given) })

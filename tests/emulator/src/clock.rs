@@ -36,14 +36,7 @@ pub fn iso(at: Millis, offset_minutes: i32) -> String {
     let (y, m, d) = civil(day);
     let sign = if offset_minutes < 0 { '-' } else { '+' };
     let offset = offset_minutes.abs();
-    format!(
-        "{y:04}-{m:02}-{d:02}T{:02}:{:02}:{:02}{sign}{:02}:{:02}",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60,
-        offset / 60,
-        offset % 60
-    )
+    format!("{y:04}-{m:02}-{d:02}T{:02}:{:02}:{:02}{sign}{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60, offset / 60, offset % 60)
 }
 
 /// The date of a day counted from 1970-01-01 (proleptic Gregorian calendar).
@@ -77,10 +70,7 @@ pub fn parse_date(text: &str) -> Option<Millis> {
 
 fn parse_iso(text: &str) -> Option<Millis> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let seconds = days(number(0..4)?, number(5..7)?, number(8..10)?) * 86_400
-        + number(11..13)? * 3600
-        + number(14..16)? * 60
-        + number(17..19)?;
+    let seconds = days(number(0..4)?, number(5..7)?, number(8..10)?) * 86_400 + number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
     let zone = text.get(19..)?;
     let offset = match zone.chars().next()? {
         'Z' => 0,

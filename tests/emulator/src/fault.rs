@@ -27,16 +27,22 @@ pub struct Canned {
     /// HTTP status; 0 stands for 200.
     pub status: u16,
     /// `code` of the JSON error; a usual one of the status when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// `message` of the JSON error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Body to send in place of a JSON error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The same for bytes that are not text.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,
     /// Content-Type of the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// Further headers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// Process and store the request first, then answer this all the same.
     pub after_store: bool,
@@ -87,7 +93,12 @@ pub enum Fault {
         /// Bytes that are missing at the end.
         bytes: u64,
     },
-    /// Wait before the request is processed.
+    /// Send so many bytes more than Content-Length says, then close.
+    Overlong {
+        /// Bytes too many.
+        bytes: u64,
+    },
+    /// Wait, then process and answer, whether or not the client still waits.
     Delay {
         /// For how long.
         ms: u64,
@@ -196,6 +207,11 @@ impl Fault {
         Fault::Truncate { bytes }
     }
 
+    /// Send so many bytes more than announced.
+    pub fn overlong(bytes: u64) -> Fault {
+        Fault::Overlong { bytes }
+    }
+
     /// Wait before processing.
     pub fn delay(ms: u64) -> Fault {
         Fault::Delay { ms }
@@ -293,12 +309,7 @@ impl Canned {
     pub fn reply(&self) -> Reply {
         let status = if self.status == 0 { 200 } else { self.status };
         let mut reply = match self.bytes() {
-            Some(bytes) => Reply {
-                status,
-                body: bytes.into(),
-                code: self.code.clone(),
-                ..Reply::default()
-            },
+            Some(bytes) => Reply { status, body: bytes.into(), code: self.code.clone(), ..Reply::default() },
             None => self.error(status),
         };
         if let Some(kind) = &self.content_type {
@@ -334,9 +345,7 @@ fn usual_error(status: u16) -> (&'static str, &'static str) {
         401 => ("INVALID_TOKEN", "invalid oauth token"),
         403 => ("NO_PERMISSION", "permission denied"),
         404 => ("INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"),
-        413 | 415 => {
-            ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "Please check if the size of the file is in the correct range")
-        }
+        413 | 415 => ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "Please check if the size of the file is in the correct range"),
         429 => ("TOO_MANY_REQUESTS", "Many requests fired in concurrent than the allowed limit."),
         400..=499 => ("INVALID_DATA", "invalid data"),
         502..=599 => ("SERVICE_UNAVAILABLE", "Service temporarily unavailable. Please try again later"),

@@ -100,10 +100,7 @@ impl Reply {
 
     /// An HTML page, as a proxy or front server in between would answer.
     pub fn html(status: u16) -> Reply {
-        let page = format!(
-            "<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><p>{}</p></body></html>",
-            reason(status)
-        );
+        let page = format!("<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><p>{}</p></body></html>", reason(status));
         Reply::bytes(status, "text/html;charset=UTF-8", page.into_bytes())
     }
 }

@@ -281,6 +281,8 @@ settings! {
     keep_bodies: bool = true;
     /// API credits of an organisation in 24 hours.
     credits: u64 = 5_000_000;
+    /// Lists of one record within 60 seconds before 429; any number when 0. UNCONFIRMED; seen in reports only.
+    lists_per_minute: usize = 0;
     /// Calls an organisation may have active at once.
     concurrency: u32 = 25;
     /// Rows a list gives without `page_token` (v7 and later).

@@ -1,0 +1,326 @@
+//! The list of a record's attachments, page by page.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use reqwest::StatusCode;
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Outcome};
+use crate::client::{Ask, Client};
+use crate::error::{Error, Result, Status};
+use crate::http::{Limits, Response, Session, reply};
+use crate::record::Record;
+
+/// What is asked for when the caller names no fields. The list refuses to come without any from v3 on, and gives the others null or not at all.
+const FIELDS: &str = "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created_By,Parent_Id,$file_id,$type,$link_url";
+/// The largest page.
+const PER_PAGE: u32 = 200;
+/// Rows that can be reached by page number; further ones need a token.
+const BY_NUMBER: u64 = 2000;
+
+/// An attachment as the list shows it. Every field but `id` may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Attachment {
+    /// The attachment's id.
+    pub id: String,
+    /// File name, or a link's title.
+    pub file_name: String,
+    /// Size in bytes; `None` = the list doesn't say.
+    pub bytes: Option<u64>,
+    /// Whether it is a link.
+    pub is_link: bool,
+    /// The link's URL; empty for a file.
+    pub link_url: String,
+    /// As Zoho writes it: ISO 8601 with an offset.
+    pub created_time: String,
+    /// As Zoho writes it: ISO 8601 with an offset.
+    pub modified_time: String,
+    /// Id of the record it hangs on.
+    pub parent_id: String,
+    /// Owner's id.
+    pub owner_id: String,
+    /// Owner's name.
+    pub owner_name: String,
+    /// Id of the user who made it.
+    pub created_by_id: String,
+    /// Zoho's id of the stored bytes; empty for a link.
+    pub file_id: String,
+    /// `$type` as Zoho writes it; opaque.
+    pub kind: String,
+}
+
+/// What of a list is wanted. Default: every page, with every field that [`Attachment`] has.
+#[derive(Debug, Clone, Default)]
+pub struct ListArgs {
+    /// Comma list of API names; empty = what [`Attachment`] needs.
+    pub fields: String,
+    /// One page: its number, from 1; 0 = every page.
+    pub page: u32,
+    /// Entries a page, at most 200; 0 = 200.
+    pub per_page: u32,
+    /// One page: the token that the page before gave (API v7 and later).
+    pub page_token: String,
+}
+
+/// Attachments of a record, in the order of the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// The entries.
+    pub attachments: Vec<Attachment>,
+    /// Whether the server has more after these.
+    pub more_records: bool,
+    /// The token of the next page, if the server gives tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// The pages of a list, one request each.
+pub struct Pages<'c> {
+    client: &'c Client,
+    walk: Option<Walk>,
+}
+
+impl<'c> Pages<'c> {
+    pub(super) fn new(client: &'c Client, record: &Record, args: &ListArgs) -> Result<Pages<'c>> {
+        Ok(Pages { client, walk: Some(Walk::new(client, record, args)?) })
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Result<Page>> {
+        let mut walk = self.walk.take()?;
+        let limits = Limits { cancel: None, timeout: self.client.config().call_timeout };
+        let page = self.client.run("attachment.list", limits, None, async |session| walk.next(self.client, session).await);
+        let page = page.map(|outcome| outcome.result);
+        if page.as_ref().is_ok_and(|page| page.more_records) {
+            self.walk = Some(walk);
+        }
+        Some(page)
+    }
+}
+
+pub(super) fn run(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
+    let mut walk = Walk::new(client, record, args)?;
+    let one = args.page != 0 || !args.page_token.is_empty();
+    let limits = client.limits(&call);
+    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| {
+        let mut all = walk.next(client, session).await?;
+        while all.more_records && !one {
+            let next = walk.next(client, session).await?;
+            all.attachments.extend(next.attachments);
+            (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
+        }
+        Ok(all)
+    })
+}
+
+/// A way over the pages that never goes in a circle and gives no entry twice.
+struct Walk {
+    ask: Ask,
+    page: u32,
+    per_page: u32,
+    token: Option<String>,
+    seen: HashSet<String>,
+}
+
+impl Walk {
+    fn new(client: &Client, record: &Record, args: &ListArgs) -> Result<Walk> {
+        client.check_record(record)?;
+        if args.per_page > PER_PAGE {
+            return Err(Error::argument("per_page", format!("{} is over {PER_PAGE}", args.per_page)));
+        }
+        let token = (!args.page_token.is_empty()).then(|| args.page_token.clone());
+        if token.is_some() && args.page != 0 {
+            return Err(Error::argument("page_token", "a page's number and a page's token are given together; give one"));
+        }
+        if token.is_some() && !client.version().page_tokens {
+            let message = format!("API {} has no page tokens; v7 and v8 have", client.version().name);
+            return Err(Error::new(Status::Version, "page_token", message).with(|d| d.field = Some("page_token")));
+        }
+        let mut ask = Ask::get(record, "Attachments");
+        if !args.fields.is_empty() {
+            ask.query.push(("fields", args.fields.clone()));
+        } else if client.version().fields_mandatory {
+            ask.query.push(("fields", FIELDS.to_owned()));
+        }
+        let per_page = if args.per_page == 0 { PER_PAGE } else { args.per_page };
+        ask.query.push(("per_page", per_page.to_string()));
+        Ok(Walk { ask, page: args.page.max(1), per_page, token, seen: HashSet::new() })
+    }
+
+    async fn next(&mut self, client: &Client, session: &Session<'_>) -> Result<Page> {
+        let fixed = self.ask.query.len();
+        match &self.token {
+            Some(token) => self.ask.query.push(("page_token", token.clone())),
+            None => self.ask.query.push(("page", self.page.to_string())),
+        }
+        let page = client.ask(session, &self.ask, None, parse).await;
+        self.ask.query.truncate(fixed);
+        let mut page = page?;
+        page.attachments.retain(|attachment| self.seen.insert(attachment.id.clone()));
+        if page.more_records && page.attachments.is_empty() {
+            let message = "the list says there is more, but its next page holds nothing new; stopped rather than go in a circle";
+            return Err(Error::new(Status::Page, "page_loop", message));
+        }
+        // By number as far as that goes: a token is bound to the parameters of the request that gave it, and lives a day.
+        let by_number = u64::from(self.page) * u64::from(self.per_page) < BY_NUMBER;
+        self.token = page.next_page_token.clone().filter(|_| self.token.is_some() || !by_number);
+        self.page += 1;
+        Ok(page)
+    }
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    data: Vec<Row>,
+    info: Option<Info>,
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(default)]
+    more_records: bool,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    #[serde(deserialize_with = "text")]
+    id: String,
+    #[serde(default, rename = "File_Name", deserialize_with = "text")]
+    file_name: String,
+    #[serde(default, rename = "Size", deserialize_with = "text")]
+    size: String,
+    #[serde(default, rename = "Created_Time", deserialize_with = "text")]
+    created_time: String,
+    #[serde(default, rename = "Modified_Time", deserialize_with = "text")]
+    modified_time: String,
+    #[serde(default, rename = "Parent_Id")]
+    parent: Option<Named>,
+    #[serde(default, rename = "Owner")]
+    owner: Option<Named>,
+    #[serde(default, rename = "Created_By")]
+    created_by: Option<Named>,
+    #[serde(default, rename = "$file_id", deserialize_with = "text")]
+    file_id: String,
+    #[serde(default, rename = "$type", deserialize_with = "text")]
+    kind: String,
+    #[serde(default, rename = "$link_url", deserialize_with = "text")]
+    link_url: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Named {
+    #[serde(default, deserialize_with = "text")]
+    id: String,
+    #[serde(default, deserialize_with = "text")]
+    name: String,
+}
+
+impl From<Row> for Attachment {
+    fn from(row: Row) -> Attachment {
+        let (owner, created_by) = (row.owner.unwrap_or_default(), row.created_by.unwrap_or_default());
+        Attachment {
+            // `$type` has other words in other versions (UNCONFIRMED): the URL is what makes a link.
+            is_link: !row.link_url.is_empty() || row.kind == "Link URL",
+            bytes: row.size.parse().ok(),
+            id: row.id,
+            file_name: row.file_name,
+            link_url: row.link_url,
+            created_time: row.created_time,
+            modified_time: row.modified_time,
+            parent_id: row.parent.unwrap_or_default().id,
+            owner_id: owner.id,
+            owner_name: owner.name,
+            created_by_id: created_by.id,
+            file_id: row.file_id,
+            kind: row.kind,
+        }
+    }
+}
+
+async fn parse(mut response: Response) -> Result<Page> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Page::default());
+    }
+    let body = response.bytes().await?;
+    match serde_json::from_slice::<Reply>(&body) {
+        Ok(reply) => {
+            let info = reply.info.unwrap_or(Info { more_records: false, next_page_token: None });
+            let attachments = reply.data.into_iter().map(Attachment::from).collect();
+            Ok(Page { attachments, more_records: info.more_records, next_page_token: info.next_page_token })
+        }
+        Err(cause) => Err(match reply::success(status, &headers, &body) {
+            Err(error) if error.status() != Status::Protocol => error,
+            _ => {
+                let error = reply::foreign(status, &headers, &body);
+                let message = format!("the list can't be read ({cause}): {error}");
+                error.with(|d| d.message = message)
+            }
+        }),
+    }
+}
+
+/// A string, or a whole number as its digits (ids and sizes come as either), or null as nothing. A fraction is refused, never rounded.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = String;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string, a whole number or null")
+        }
+        fn visit_str<E: de::Error>(self, v: &str) -> std::result::Result<String, E> {
+            Ok(v.to_owned())
+        }
+        fn visit_string<E: de::Error>(self, v: String) -> std::result::Result<String, E> {
+            Ok(v)
+        }
+        fn visit_u64<E: de::Error>(self, v: u64) -> std::result::Result<String, E> {
+            Ok(v.to_string())
+        }
+        fn visit_unit<E: de::Error>(self) -> std::result::Result<String, E> {
+            Ok(String::new())
+        }
+    }
+    deserializer.deserialize_any(Text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(json: &str) -> serde_json::Result<Attachment> {
+        serde_json::from_str::<Row>(json).map(Attachment::from)
+    }
+
+    #[test]
+    fn an_id_is_exact_as_a_string_and_as_a_number() {
+        for json in [r#"{"id":"9007199254740993"}"#, r#"{"id":9007199254740993}"#] {
+            assert_eq!(row(json).unwrap().id, "9007199254740993");
+        }
+        assert_eq!(row(r#"{"id":18446744073709551615}"#).unwrap().id, "18446744073709551615");
+        assert!(row(r#"{"id":123456789012345678901}"#).is_err(), "a number that only a double could hold");
+        assert!(row(r#"{"id":1.5}"#).is_err());
+    }
+
+    #[test]
+    fn a_size_is_read_in_every_form_and_every_other_field_may_be_absent() {
+        let size = |json| row(json).unwrap().bytes;
+        assert_eq!(size(r#"{"id":"1","Size":"1048576"}"#), Some(1_048_576));
+        assert_eq!(size(r#"{"id":"1","Size":1048576}"#), Some(1_048_576));
+        assert_eq!(size(r#"{"id":"1","Size":null,"Parent_Id":null,"Owner":null,"File_Name":null}"#), None);
+        assert!(row(r#"{"File_Name":"x"}"#).is_err());
+    }
+
+    #[test]
+    fn a_link_is_known_by_its_url() {
+        assert!(row(r#"{"id":"1","$link_url":"https://zoho.com","$type":"whatever"}"#).unwrap().is_link);
+        assert!(!row(r#"{"id":"1","$link_url":null,"$type":"File"}"#).unwrap().is_link);
+    }
+}

@@ -1,0 +1,129 @@
+//! Zoho's data centres, and which hosts a token may be sent to.
+
+use reqwest::Url;
+
+use crate::config::Config;
+use crate::error::{Error, Result, Status, one_line};
+
+/// Short name, accounts host, and what follows `www.`, `sandbox.` or `developer.` in the API host.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html>
+const DATA_CENTERS: &[(&str, &str, &str)] = &[
+    ("us", "accounts.zoho.com", "zohoapis.com"),
+    ("eu", "accounts.zoho.eu", "zohoapis.eu"),
+    ("in", "accounts.zoho.in", "zohoapis.in"),
+    ("au", "accounts.zoho.com.au", "zohoapis.com.au"),
+    ("jp", "accounts.zoho.jp", "zohoapis.jp"),
+    ("cn", "accounts.zoho.com.cn", "zohoapis.com.cn"),
+    ("ca", "accounts.zohocloud.ca", "zohoapis.ca"),
+    ("sa", "accounts.zoho.sa", "zohoapis.sa"),
+    ("ae", "accounts.zoho.ae", "zohoapis.ae"), // UNCONFIRMED for CRM: known from other Zoho products
+    ("uk", "accounts.zoho.uk", "zohoapis.uk"), // UNCONFIRMED: only the accounts host is documented
+];
+
+/// Where tokens come from and where calls go.
+#[derive(Debug, Clone)]
+pub(crate) struct Hosts {
+    /// `https://accounts…`
+    pub(crate) accounts: String,
+    /// `https://www.zohoapis…`, until a token reply names another one.
+    pub(crate) api: String,
+    /// The caller named the API host: a token reply can't change it.
+    pinned: bool,
+    named: Vec<String>,
+}
+
+impl Hosts {
+    pub(crate) fn of(config: &Config) -> Result<Hosts> {
+        let Some((_, accounts, domain)) = DATA_CENTERS.iter().find(|(name, ..)| *name == config.data_center) else {
+            return Err(Error::new(Status::Config, "bad_value", format!("setting data_center: {} is unknown", one_line(&config.data_center))));
+        };
+        let prefix = if config.environment == "production" { "www" } else { &config.environment };
+        let host = |url: &String| Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned));
+        let named = config.api_domain.iter().chain(&config.accounts_url).filter_map(host);
+        Ok(Hosts {
+            accounts: config.accounts_url.clone().unwrap_or_else(|| format!("https://{accounts}")),
+            api: config.api_domain.clone().unwrap_or_else(|| format!("https://{prefix}.{domain}")),
+            pinned: config.api_domain.is_some(),
+            named: named.chain(config.allow_hosts.iter().cloned()).collect(),
+        })
+    }
+
+    /// Whether any request goes by https, so that certificates are needed.
+    pub(crate) fn secure(&self) -> bool {
+        self.accounts.starts_with("https:") || self.api.starts_with("https:")
+    }
+
+    /// The API host that a token reply leads to: its own `api_domain` if that is Zoho's or one that the caller named.
+    /// Any other would be sent every later token.
+    pub(crate) fn follow(&self, api_domain: Option<&str>) -> Result<String> {
+        let Some(domain) = api_domain.filter(|_| !self.pinned) else {
+            return Ok(self.api.clone());
+        };
+        let url = Url::parse(domain).ok().filter(|url| self.trusts(url) && url.path() == "/" && url.query().is_none());
+        if url.is_none() {
+            let message = format!("the token reply's api_domain {} is neither Zoho's nor named in allow_hosts", one_line(domain));
+            return Err(Error::new(Status::Protocol, "api_domain_refused", message));
+        }
+        Ok(domain.trim_end_matches('/').to_owned())
+    }
+
+    /// Zoho's API hosts by https; a host that the caller named by either.
+    pub(crate) fn trusts(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        if !url.username().is_empty() || url.password().is_some() {
+            return false;
+        }
+        if self.named.iter().any(|named| named == host) {
+            return matches!(url.scheme(), "http" | "https");
+        }
+        let zohos = DATA_CENTERS.iter().any(|(_, _, domain)| host.strip_suffix(domain).is_some_and(|front| front.ends_with('.')));
+        zohos && url.scheme() == "https" && url.port().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(settings: &[(&str, &str)]) -> Hosts {
+        let mut config = Config::new();
+        settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+        Hosts::of(&config).unwrap()
+    }
+
+    #[test]
+    fn a_data_centre_and_an_environment_give_both_hosts() {
+        let hosts = hosts(&[("data_center", "ca"), ("environment", "sandbox")]);
+        assert_eq!((hosts.accounts.as_str(), hosts.api.as_str()), ("https://accounts.zohocloud.ca", "https://sandbox.zohoapis.ca"));
+    }
+
+    #[test]
+    fn api_domain_is_followed_to_zoho_alone() {
+        let hosts = hosts(&[]);
+        assert_eq!(hosts.follow(Some("https://www.zohoapis.eu")).unwrap(), "https://www.zohoapis.eu");
+        for evil in [
+            "http://www.zohoapis.eu",
+            "https://evilzohoapis.eu",
+            "https://zohoapis.eu.evil.example",
+            "https://10.0.0.1",
+            "https://www.zohoapis.eu:8443",
+            "https://u:p@www.zohoapis.eu",
+            "https://www.zohoapis.eu/evil",
+            "",
+        ] {
+            assert_eq!(hosts.follow(Some(evil)).unwrap_err().reason(), "api_domain_refused", "{evil}");
+        }
+    }
+
+    #[test]
+    fn a_pinned_api_domain_stays() {
+        let hosts = hosts(&[("api_domain", "https://gateway.example")]);
+        assert_eq!(hosts.follow(Some("https://www.zohoapis.eu")).unwrap(), "https://gateway.example");
+    }
+
+    #[test]
+    fn a_host_that_the_caller_named_is_trusted() {
+        let hosts = hosts(&[("accounts_url", "http://127.0.0.1:7001")]);
+        assert_eq!(hosts.follow(Some("http://127.0.0.1:7001")).unwrap(), "http://127.0.0.1:7001");
+    }
+}

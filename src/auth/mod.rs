@@ -1,0 +1,58 @@
+//! Tokens: where they come from, how long they are good, and which hosts may see them.
+
+mod hosts;
+mod oauth;
+mod tokens;
+
+use serde::Serialize;
+
+use crate::call::{Call, Outcome};
+use crate::config::{Config, Secret};
+use crate::error::Result;
+use crate::http::{self, Lanes, Limits, Meter};
+pub(crate) use hosts::Hosts;
+pub(crate) use tokens::{Access, Tokens};
+
+/// What a grant code gives. The refresh token is for the caller to keep, in a safe place: it can't be had a second time.
+#[derive(Debug, Clone, Serialize)]
+pub struct Granted {
+    /// For the setting `refresh_token`; absent when the code was made without offline access.
+    #[serde(serialize_with = "shown")]
+    pub refresh_token: Option<Secret>,
+    /// A first access token.
+    #[serde(serialize_with = "shown_token")]
+    pub access_token: Secret,
+    /// Seconds that the access token lives.
+    pub expires_in: u64,
+    /// The API host of the user's data centre.
+    pub api_domain: String,
+    /// Scopes, if the reply names them.
+    pub scope: Option<String>,
+}
+
+fn shown<S: serde::Serializer>(secret: &Option<Secret>, s: S) -> std::result::Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::expose).serialize(s)
+}
+
+fn shown_token<S: serde::Serializer>(secret: &Secret, s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.serialize_str(secret.expose())
+}
+
+/// Exchanges the setting `grant_code`, once, for a refresh token. Needs `client_id` and `client_secret`, and `redirect_uri` unless
+/// the code is a self client's. <https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html>
+pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
+    let hosts = Hosts::of(config)?;
+    let grant = oauth::Grant::code(config)?;
+    let limits = Limits { cancel: call.cancel, timeout: call.timeout.or(config.call_timeout) };
+    let result = http::run(&Lanes::new(hosts.secure()), config, limits, &Meter::default(), async |session| {
+        let granted = grant.exchange(session, &hosts).await?;
+        Ok(Granted {
+            api_domain: hosts.follow(granted.api_domain.as_deref())?,
+            refresh_token: granted.refresh_token,
+            access_token: granted.access_token,
+            expires_in: granted.lives.as_secs(),
+            scope: granted.scope,
+        })
+    })?;
+    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0 })
+}

@@ -1,0 +1,234 @@
+//! A client: a configured connection to one CRM organisation, shared by any number of threads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, StatusCode, Url};
+
+use crate::auth::{Access, Hosts, Tokens};
+use crate::call::{Call, Outcome};
+use crate::config::{Check, Config, LogLevel};
+use crate::error::{Error, Result, Sent, Status};
+use crate::http::retry::{self, Repeat};
+use crate::http::{self, Lanes, Limits, Meter, Request, Response, Session, reply};
+use crate::record::{Record, check_id, check_module};
+use crate::transfer::Outgoing;
+use crate::version::ApiVersion;
+
+/// A configured connection to one CRM organisation. Clones are the same client; share it between threads.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    version: &'static ApiVersion,
+    hosts: Hosts,
+    tokens: Tokens,
+    lanes: Lanes,
+}
+
+/// One request to the API, as far as it is the same for each attempt.
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    /// Segments after the version: module, record id, `Attachments` or `photo`, attachment id.
+    pub(crate) path: Vec<String>,
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) repeat: Repeat,
+    /// Whether one redirect may be followed, without the token.
+    pub(crate) redirect: bool,
+}
+
+/// What may stand in a path segment as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+impl Ask {
+    /// A request about a record: `GET …/{module}/{id}/{what}`, which may be repeated.
+    pub(crate) fn get(record: &Record, what: &str) -> Ask {
+        let path = vec![record.module.clone(), record.id.clone(), what.to_owned()];
+        Ask { method: Method::GET, path, query: Vec::new(), content_type: None, repeat: Repeat::Harmless, redirect: false }
+    }
+}
+
+impl Client {
+    /// Checks the settings as a whole. Does no I/O: the first call connects.
+    pub fn new(config: Config) -> Result<Client> {
+        let hosts = Hosts::of(&config)?;
+        let tokens = Tokens::of(&config, &hosts)?;
+        let lanes = Lanes::new(hosts.secure());
+        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes })))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn version(&self) -> &'static ApiVersion {
+        self.0.version
+    }
+
+    /// Refuses a record that can't exist.
+    pub(crate) fn check_record(&self, record: &Record) -> Result<()> {
+        if self.config().checks(Check::Module) {
+            check_module(&record.module)?;
+        }
+        self.check_id("record_id", &record.id)
+    }
+
+    /// Refuses an id that can't exist.
+    pub(crate) fn check_id(&self, field: &'static str, id: &str) -> Result<()> {
+        if self.config().checks(Check::Id) { check_id(field, id) } else { Ok(()) }
+    }
+
+    /// Runs one operation on the calling thread and says what it took.
+    pub(crate) fn run<T>(
+        &self,
+        operation: &'static str,
+        limits: Limits,
+        trace_id: Option<&str>,
+        work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
+    ) -> Result<Outcome<T>> {
+        let meter = Meter::default();
+        let began = Instant::now();
+        let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
+        self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
+        Ok(Outcome { operation, result: outcome?, attempts: meter.attempts.get(), waited_ms: meter.waited.get().as_millis() as u64 })
+    }
+
+    /// What ends this call from outside.
+    pub(crate) fn limits(&self, call: &Call<'_>) -> Limits {
+        Limits { cancel: call.cancel.clone(), timeout: call.timeout.or(self.config().call_timeout) }
+    }
+
+    /// Sends a request until it is answered with success, fails for good, or has used up its attempts. `take` reads the reply.
+    pub(crate) async fn ask<T>(
+        &self,
+        session: &Session<'_>,
+        ask: &Ask,
+        mut body: Option<&mut Outgoing<'_>>,
+        mut take: impl AsyncFnMut(Response) -> Result<T>,
+    ) -> Result<T> {
+        let (mut renewed, mut retries) = (false, 0);
+        loop {
+            let mut access = None;
+            let outcome = self.attempt(session, ask, body.as_deref_mut(), &mut access, &mut take).await;
+            let error = match outcome {
+                Ok(taken) => return Ok(taken),
+                Err(error) => error.with(|d| d.request_sent = session.meter.sent.get()),
+            };
+            if is_ambiguous(&error) {
+                session.meter.lost.set(true);
+            }
+            let refused = access.filter(|_| error.status() == Status::Auth && !renewed);
+            if let Some(access) = refused
+                && self.0.tokens.refuse(&access).await
+            {
+                renewed = true;
+            } else if retry::may_repeat(&error, ask.repeat) && retries < self.config().max_retries && !session.meter.spent.get() {
+                let Some(wait) = retry::wait(self.config(), &error, retries) else { return Err(self.give_up(ask, error)) };
+                self.config().log(LogLevel::Warn, || format!("waiting {} ms before another attempt: {error}", wait.as_millis()));
+                tokio::time::sleep(wait).await;
+                session.meter.waited.set(session.meter.waited.get() + wait);
+                retries += 1;
+            } else {
+                return Err(self.give_up(ask, error));
+            }
+            if let Some(body) = body.as_deref_mut() {
+                body.rewind()?;
+            }
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        session: &Session<'_>,
+        ask: &Ask,
+        body: Option<&mut Outgoing<'_>>,
+        used: &mut Option<Access>,
+        take: &mut impl AsyncFnMut(Response) -> Result<T>,
+    ) -> Result<T> {
+        let access = self.0.tokens.get(session, &self.0.hosts).await;
+        // Whatever became of the token request: nothing of this request has left.
+        session.meter.sent.set(Sent::No);
+        let access = used.insert(access?);
+        let request = self.request(ask, access)?;
+        session.meter.attempts.set(session.meter.attempts.get() + 1);
+        let mut response = session.exchange(request, body).await?;
+        if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
+            response = self.redirected(session, &response).await?;
+        }
+        self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
+        if !response.status().is_success() {
+            return Err(reply::refusal(response).await);
+        }
+        take(response).await.inspect_err(|_| session.meter.broken.set(true))
+    }
+
+    fn request(&self, ask: &Ask, access: &Access) -> Result<Request> {
+        let mut url = format!("{}/crm/{}", access.api, self.version().name);
+        for segment in &ask.path {
+            url.push('/');
+            url.extend(utf8_percent_encode(segment, SEGMENT));
+        }
+        let mut url = Url::parse(&url).map_err(|e| Error::new(Status::Config, "api_domain", format!("{} is not a URL: {e}", access.api)))?;
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(AUTHORIZATION, access.header.clone());
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")); // a download is byte for byte, and nothing can swell
+        if let Some(content_type) = &ask.content_type {
+            let value = HeaderValue::from_str(content_type).expect("made of a hexadecimal boundary");
+            headers.insert(CONTENT_TYPE, value);
+        }
+        Ok(Request { method: ask.method.clone(), url, headers })
+    }
+
+    /// One hop of a download, to a host that could be Zoho's, without the token.
+    async fn redirected(&self, session: &Session<'_>, response: &Response) -> Result<Response> {
+        let location = response.headers().get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| Url::parse(l).ok());
+        let Some(url) = location.filter(|url| self.0.hosts.trusts(url)) else {
+            let message = "the download is redirected to a host that is neither Zoho's (by https) nor named in allow_hosts";
+            return Err(Error::new(Status::Protocol, "redirect_refused", message).with(|d| d.http_status = response.status().as_u16()));
+        };
+        let mut headers = HeaderMap::with_capacity(1);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        session.exchange(Request { method: Method::GET, url, headers }, None).await
+    }
+
+    /// The error as the caller sees it: after an upload whose reply was lost, what is not known comes first.
+    fn give_up(&self, ask: &Ask, error: Error) -> Error {
+        if ask.repeat == Repeat::Harmless || !is_ambiguous(&error) {
+            return error;
+        }
+        let message = format!("the upload was sent, and whether it is stored is not known: {error}; list the record's attachments to see");
+        error.with(|d| {
+            d.status = Status::OutcomeUnknown;
+            d.message = message;
+            d.retryable = false;
+        })
+    }
+
+    fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {
+        let level = if error.is_some() { LogLevel::Error } else { LogLevel::Info };
+        self.config().log(level, || {
+            let trace = trace_id.map(|id| format!(" trace={}", crate::error::one_line(id))).unwrap_or_default();
+            let end = error.map_or_else(|| "ok".to_owned(), |e| format!("{} {}: {e}", e.status().name(), e.reason()));
+            let (ms, attempts) = (began.elapsed().as_millis(), meter.attempts.get());
+            format!("{operation}{trace} {ms} ms, {attempts} attempts: {end}")
+        });
+    }
+}
+
+/// Whether the request may have had its effect although it failed.
+fn is_ambiguous(error: &Error) -> bool {
+    let detail = error.detail();
+    match error.status() {
+        Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
+        // An answer of success that can't be read.
+        Status::Protocol | Status::TooLarge => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
+        _ => false,
+    }
+}

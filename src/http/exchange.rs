@@ -1,0 +1,181 @@
+//! One HTTP request and the head of its reply.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode, Url};
+use tokio::time::timeout;
+
+use super::body::{Pipe, pipe};
+use super::failure;
+use crate::config::Config;
+use crate::error::{Error, Result, Sent, Status};
+use crate::transfer::{CHUNK, Outgoing};
+
+/// A reply's JSON is at most this long: a list of 200 entries has about 100 KB.
+const MAX_JSON: usize = 8 << 20;
+
+/// What a call has done so far; read after it ended, however it ended.
+#[derive(Default)]
+pub(crate) struct Meter {
+    /// API requests made.
+    pub(crate) attempts: Cell<u32>,
+    /// Time waited between them.
+    pub(crate) waited: Cell<Duration>,
+    /// How much of the last request had left.
+    pub(crate) sent: Cell<Sent>,
+    /// Whether the effect of an earlier attempt is unknown: its reply was lost, or the server failed.
+    pub(crate) lost: Cell<bool>,
+    /// Whether bytes of the reply have gone to the caller's writer: no attempt can follow.
+    pub(crate) spent: Cell<bool>,
+    /// Whether the lane's connection must not be used again.
+    pub(crate) broken: Cell<bool>,
+}
+
+/// One request, without its body.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+}
+
+/// One call's hold on its lane.
+pub(crate) struct Session<'c> {
+    pub(crate) config: &'c Config,
+    pub(crate) meter: &'c Meter,
+    pub(super) http: &'c reqwest::Client,
+}
+
+/// A reply whose head has come.
+pub(crate) struct Response {
+    reply: reqwest::Response,
+    stall: Duration,
+    /// Held while an early reply is read: letting go of an unfinished body closes the connection under the reply.
+    _unfinished: Option<Pipe>,
+}
+
+impl Session<'_> {
+    /// Sends the request with its body and waits for the head of the reply. The body must be at its start.
+    pub(crate) async fn exchange(&self, request: Request, body: Option<&mut Outgoing<'_>>) -> Result<Response> {
+        // Nobody polls an idle lane: this lets it see that the server closed the connection, before it is used.
+        tokio::task::yield_now().await;
+        self.meter.sent.set(Sent::No);
+        let outcome = match body {
+            None => self.whole(request, Bytes::new()).await,
+            Some(body) if body.length().is_some_and(|n| n <= CHUNK as u64) => {
+                let bytes = body.read_all()?;
+                self.whole(request, bytes).await
+            }
+            Some(body) => self.streamed(request, body).await,
+        };
+        outcome.inspect(|_| self.meter.sent.set(Sent::Answered)).inspect_err(|_| self.meter.broken.set(true))
+    }
+
+    /// A body that fits one write together with the head.
+    async fn whole(&self, request: Request, body: Bytes) -> Result<Response> {
+        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
+        if !body.is_empty() {
+            builder = builder.body(body);
+        }
+        self.meter.sent.set(Sent::Fully); // a failure to connect takes this back
+        let reply = self.bounded(builder.send()).await?;
+        self.answered(reply, None)
+    }
+
+    /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
+    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Response> {
+        let (mut pipe, pipe_body) = pipe(body.length());
+        let builder = self.http.request(request.method, request.url).headers(request.headers);
+        let send = builder.body(reqwest::Body::wrap(pipe_body)).send();
+        tokio::pin!(send);
+        let fed = tokio::select! {
+            biased;
+            reply = &mut send => {
+                self.meter.broken.set(true);
+                return self.answered(reply, Some(pipe));
+            }
+            fed = self.feed(body, &mut pipe) => fed,
+        };
+        fed?;
+        let reply = self.bounded(send).await?;
+        self.answered(reply, None)
+    }
+
+    async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe) -> Result<()> {
+        loop {
+            match timeout(self.config.stall_timeout, pipe.has_room()).await {
+                Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
+                // The reply, or the failure, is about to come from the other side of the select.
+                Ok(false) => return std::future::pending().await,
+                Ok(true) => {}
+            }
+            let mut piece = pipe.buffer();
+            let filled = body.read(&mut piece)?;
+            if filled == 0 {
+                pipe.finish().await;
+                self.meter.sent.set(Sent::Fully);
+                return Ok(());
+            }
+            piece.truncate(filled);
+            pipe.send(piece);
+            self.meter.sent.set(Sent::Partly);
+        }
+    }
+
+    /// The head of a reply, in bounded time after the body has left.
+    async fn bounded(&self, send: impl Future<Output = reqwest::Result<reqwest::Response>>) -> Result<reqwest::Result<reqwest::Response>> {
+        // Connecting has its own bound inside; both together are the longest silence.
+        let bound = self.config.stall_timeout + self.config.connect_timeout;
+        timeout(bound, send).await.map_err(|_| failure::stalled(bound, "the server doesn't answer"))
+    }
+
+    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Response> {
+        match reply {
+            Ok(reply) => Ok(Response { reply, stall: self.config.stall_timeout, _unfinished: unfinished }),
+            Err(e) => {
+                if e.is_connect() {
+                    self.meter.sent.set(Sent::No);
+                }
+                Err(failure::of(e))
+            }
+        }
+    }
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.reply.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.reply.headers()
+    }
+
+    /// `Content-Length`, if the reply has one.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.reply.content_length()
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        match timeout(self.stall, self.reply.chunk()).await {
+            Ok(chunk) => chunk.map_err(failure::of),
+            Err(_) => Err(failure::stalled(self.stall, "the reply has stopped coming")),
+        }
+    }
+
+    /// The whole body, which is JSON or a page of an intermediary: short.
+    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>> {
+        let mut all = Vec::with_capacity(self.length().map_or(0, |n| n.min(MAX_JSON as u64) as usize));
+        while let Some(chunk) = self.chunk().await? {
+            if all.len() + chunk.len() > MAX_JSON {
+                return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {MAX_JSON} bytes")));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,81 @@
+//! The transport over reqwest: lanes, one exchange, what a failure means, when to try again.
+
+mod body;
+mod exchange;
+mod failure;
+mod lane;
+pub(crate) mod reply;
+pub(crate) mod retry;
+mod tls;
+
+use std::time::Duration;
+
+use crate::cancel::Cancel;
+use crate::config::Config;
+use crate::error::{Error, Result, Status};
+pub(crate) use exchange::{Meter, Request, Response, Session};
+pub(crate) use lane::Lanes;
+
+/// What ends a call from outside.
+pub(crate) struct Limits {
+    pub(crate) cancel: Option<Cancel>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Runs one call's work on a lane, on the calling thread, until it is done, cancelled or out of time.
+pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Meter, work: impl AsyncFnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(Error::new(
+            Status::State,
+            "reentrant",
+            "called from inside a callback of another call, or from an async runtime; use another thread",
+        ));
+    }
+    if limits.cancel.as_ref().is_some_and(Cancel::is_fired) {
+        return Err(cancelled());
+    }
+    let lane = lanes.take(config)?;
+    let session = Session { config, meter, http: &lane.http };
+    let outcome = lane.block_on(async {
+        tokio::select! {
+            biased;
+            () = fired(limits.cancel.as_ref()) => Err(cancelled()),
+            () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout)),
+            done = work(&session) => return done,
+        }
+        .inspect_err(|_| meter.broken.set(true))
+    });
+    if !meter.broken.get() {
+        lanes.give_back(lane);
+    }
+    outcome.map_err(|e| {
+        e.with(|d| {
+            d.attempts = meter.attempts.get();
+            d.waited_ms = meter.waited.get().as_millis() as u64;
+            d.request_sent = meter.sent.get();
+        })
+    })
+}
+
+pub(crate) fn cancelled() -> Error {
+    Error::new(Status::Cancelled, "cancelled", "the caller cancelled the call")
+}
+
+fn out_of_time(bound: Option<Duration>) -> Error {
+    let ms = bound.unwrap_or_default().as_millis();
+    Error::new(Status::Timeout, "call_timeout", format!("the call took longer than its {ms} ms")).with(|d| d.retryable = true)
+}
+
+async fn fired(cancel: Option<&Cancel>) {
+    match cancel {
+        Some(cancel) => cancel.fired().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn elapsed(bound: Option<Duration>) {
+    match bound {
+        Some(bound) => tokio::time::sleep(bound).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,269 @@
+//! Replies that say no: every error that the API is documented to send, as a status.
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::exchange::Response;
+use super::retry;
+use crate::error::{Error, Result, Status, one_line};
+
+/// A success or error object of the API, as a whole body or inside `data[]`.
+#[derive(Deserialize)]
+pub(crate) struct ApiObject {
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) details: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Wrapped {
+    data: Vec<ApiObject>,
+}
+
+/// Every code that the API documents for these calls. <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>
+/// `INVALID_DATA` means many things and `INVALID_URL_PATTERN` two: they are told apart below.
+const CODES: &[(&str, Status, &str)] = &[
+    ("INVALID_TOKEN", Status::Auth, "token_refused"),
+    ("AUTHENTICATION_FAILURE", Status::Auth, "authentication_failed"),
+    ("OAUTH_SCOPE_MISMATCH", Status::Scope, "scope_missing"),
+    ("NO_PERMISSION", Status::Forbidden, "no_permission"),
+    ("AUTHORIZATION_FAILED", Status::Forbidden, "authorization_failed"),
+    ("INVALID_MODULE", Status::InvalidModule, "module_invalid"),
+    ("DOWNLOAD_NOT_ALLOWED", Status::IsLink, "is_link"),
+    ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", Status::TooLarge, "file_too_large"),
+    ("FILE_SIZE_EXCEEDS", Status::TooLarge, "note_files_too_large"),
+    ("BODY_SIZE_REACHED", Status::TooLarge, "body_too_large"),
+    ("STORAGE_SPACE_EXCEEDED", Status::StorageFull, "storage_full"),
+    ("VIRUS_DETECTED", Status::Virus, "virus"),
+    ("RECORD_LOCKED", Status::RecordLocked, "record_locked"),
+    ("NOT_APPROVED", Status::NotApproved, "not_approved"),
+    ("NOT_REVIEWED", Status::NotApproved, "not_reviewed"),
+    ("CANNOT_PERFORM_ACTION", Status::NotApproved, "cannot_perform_action"),
+    ("CANNOT_PROCESS", Status::Rejected, "photo_rejected"),
+    ("MANDATORY_NOT_FOUND", Status::Rejected, "mandatory_missing"),
+    ("REQUIRED_PARAM_MISSING", Status::Rejected, "parameter_missing"),
+    ("INVALID_REQUEST", Status::Rejected, "request_invalid"),
+    ("BAD_REQUEST", Status::Rejected, "request_invalid"),
+    ("INVALID_REQUEST_METHOD", Status::Unsupported, "method_invalid"),
+    ("API_NOT_SUPPORTED", Status::Unsupported, "api_not_supported"),
+    ("URL_RULE_NOT_CONFIGURED", Status::Unsupported, "url_unknown"),
+    ("UNABLE_TO_PARSE_DATA_TYPE", Status::Rejected, "unparsable"),
+    ("failure_in_attachment_handling", Status::Rejected, "attachment_handling_failed"),
+    ("ALREADY_USED", Status::Rejected, "already_used"),
+    ("NOT_ALLOWED", Status::Forbidden, "not_allowed"),
+    ("LIMIT_REACHED", Status::Rejected, "limit_reached"),
+    ("LIMIT_EXCEEDED", Status::Rejected, "limit_exceeded"),
+    ("TOO_MANY_REQUESTS", Status::RateLimited, "too_many_requests"),
+    ("RATE_LIMIT_EXCEEDED", Status::RateLimited, "rate_limit_exceeded"),
+    ("DISCRETE_PAGINATION_LIMIT_EXCEEDED", Status::Page, "page_needs_token"),
+    ("PAGINATION_LIMIT_EXCEEDED", Status::Page, "pages_exhausted"),
+    ("EXPIRED_VALUE", Status::Page, "page_token_expired"),
+    ("TOKEN_BOUND_DATA_MISMATCH", Status::Page, "page_token_mismatch"),
+    ("INTERNAL_ERROR", Status::Server, "internal_error"),
+    ("INTERNAL_SERVER_ERROR", Status::Server, "internal_error"),
+    ("SERVICE_UNAVAILABLE", Status::Server, "service_unavailable"),
+];
+
+/// The error that a reply with a failing HTTP status stands for.
+pub(crate) async fn refusal(mut response: Response) -> Error {
+    let status = response.status();
+    let retry_after = retry::retry_after(response.headers().get(RETRY_AFTER));
+    // A reply that breaks off still has its status, and that is what counts here.
+    let body = response.bytes().await.unwrap_or_default();
+    let error = match object(&body) {
+        Some(object) => of_object(status, object),
+        None => foreign(status, response.headers(), &body),
+    };
+    error.with(|d| d.retry_after_ms = retry_after.map_or(-1, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX)))
+}
+
+/// The one object of a successful reply; `data[]` with one entry or bare. A failing object inside HTTP 200 is the error it names.
+pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<ApiObject> {
+    match object(body) {
+        Some(object) if object.code == "SUCCESS" => Ok(object),
+        Some(object) => Err(of_object(status, object)),
+        None => Err(foreign(status, headers, body)),
+    }
+}
+
+/// The objects of a reply that has one for each item.
+pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<ApiObject>> {
+    match serde_json::from_slice::<Wrapped>(body) {
+        Ok(wrapped) => Ok(wrapped.data),
+        Err(_) => Err(object(body).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
+    }
+}
+
+/// Exactly one object; two would leave open which one is meant.
+fn object(body: &[u8]) -> Option<ApiObject> {
+    if let Ok(Wrapped { mut data }) = serde_json::from_slice::<Wrapped>(body) {
+        return if data.len() == 1 { data.pop().filter(|o| !o.code.is_empty()) } else { None };
+    }
+    serde_json::from_slice::<ApiObject>(body).ok().filter(|o| !o.code.is_empty())
+}
+
+/// The error of an object that says no.
+pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
+    let (status, reason) = class(http, &object);
+    let hint = hint(status, reason);
+    let separator = if hint.is_empty() { "" } else { "; " };
+    let message = format!("Zoho answered {} {}: {}{separator}{hint}", http.as_u16(), object.code, object.message);
+    Error::new(status, reason, message).with(|d| {
+        d.http_status = http.as_u16();
+        d.retryable = retryable(status);
+        d.api_code = object.code;
+        d.api_message = object.message;
+        d.details = object.details;
+    })
+}
+
+fn retryable(status: Status) -> bool {
+    matches!(status, Status::RateLimited | Status::Server)
+}
+
+fn class(http: StatusCode, object: &ApiObject) -> (Status, &'static str) {
+    let named = match object.code.as_str() {
+        "INVALID_DATA" => Some(invalid_data(object)),
+        // 400: the attached URL; 404: the address of the call itself.
+        "INVALID_URL_PATTERN" if http == StatusCode::BAD_REQUEST => Some((Status::InvalidLink, "link_invalid")),
+        "INVALID_URL_PATTERN" => Some((Status::Unsupported, "url_unknown")),
+        code => CODES.iter().find(|(c, ..)| *c == code).map(|(_, status, reason)| (*status, *reason)),
+    };
+    match (named, by_http(http)) {
+        // These two are known by the status, whatever the code: the 429 body is not documented, a 5xx may carry any.
+        (Some((status, reason)), Some((Status::RateLimited | Status::Server, _))) if retryable(status) => (status, reason),
+        (_, Some(known @ (Status::RateLimited | Status::Server, _))) => known,
+        // Before v8 the code of this refusal is not documented (UNCONFIRMED); its message is.
+        _ if object.message.contains("linked attachment") => (Status::IsLink, "is_link"),
+        (Some(named), _) => named,
+        (None, known) => known.unwrap_or((Status::Rejected, "rejected")),
+    }
+}
+
+/// `INVALID_DATA` stands for a wrong module, record or attachment, a duplicate link and a bad file: the message and the path index tell.
+fn invalid_data(object: &ApiObject) -> (Status, &'static str) {
+    #[derive(Deserialize)]
+    struct Details {
+        resource_path_index: Option<u32>,
+    }
+    let message = object.message.to_ascii_lowercase();
+    let index = object.details.as_ref().and_then(|d| serde_json::from_str::<Details>(d.get()).ok()).and_then(|d| d.resource_path_index);
+    match index {
+        _ if message.contains("link already exists") => (Status::DuplicateLink, "link_exists"),
+        _ if message.contains("file type") => (Status::FileType, "file_type"),
+        _ if message.contains("more than one file") => (Status::Rejected, "several_files"),
+        _ if message.contains("not contain any file") => (Status::Rejected, "file_missing"),
+        Some(0) => (Status::InvalidModule, "module_invalid"),
+        Some(3) => (Status::NotFound, "attachment_unknown"),
+        _ if message.contains("record not deleted") => (Status::NotFound, "attachment_unknown"),
+        Some(1) => (Status::InvalidRecord, "record_invalid"),
+        _ if message.contains("id given seems to be invalid") => (Status::InvalidRecord, "record_invalid"),
+        _ => (Status::Rejected, "invalid_data"),
+    }
+}
+
+fn by_http(http: StatusCode) -> Option<(Status, &'static str)> {
+    match http.as_u16() {
+        401 => Some((Status::Auth, "unauthorized")),
+        403 => Some((Status::Forbidden, "forbidden")),
+        404 => Some((Status::NotFound, "not_found")),
+        405 => Some((Status::Unsupported, "method_invalid")),
+        413 => Some((Status::TooLarge, "body_too_large")),
+        415 => Some((Status::FileType, "media_type")),
+        429 => Some((Status::RateLimited, "rate_limited")),
+        500..=599 => Some((Status::Server, "server_error")),
+        _ => None,
+    }
+}
+
+/// A body that the API doesn't send: an intermediary's page, or an answer of another shape.
+pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let (status, reason) = by_http(http).unwrap_or((Status::Protocol, "unexpected_reply"));
+    let kind = headers.get(reqwest::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no Content-Type");
+    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim());
+    Error::new(status, reason, format!("the server answered {} with something that isn't Zoho's ({}): {shown}", http.as_u16(), one_line(kind))).with(
+        |d| {
+            d.http_status = http.as_u16();
+            d.retryable = retryable(status);
+        },
+    )
+}
+
+/// What the user can do about it, where Zoho's own message doesn't say.
+fn hint(status: Status, reason: &str) -> &'static str {
+    match (status, reason) {
+        (Status::Auth, "token_refused") => "is it another data centre's or environment's token, or revoked?",
+        (Status::Scope, _) => "the token needs the module's scope and ZohoCRM.modules.attachments",
+        (Status::InvalidModule, _) => "use the module's API name",
+        (Status::IsLink, _) => "the list gives its link_url",
+        (Status::TooLarge, _) => "attachments may have 100 MB, photos 10 MB and 10 megapixels",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class_of(http: u16, body: &str) -> (Status, &'static str) {
+        let http = StatusCode::from_u16(http).unwrap();
+        let error = match object(body.as_bytes()) {
+            Some(object) => of_object(http, object),
+            None => foreign(http, &HeaderMap::new(), body.as_bytes()),
+        };
+        (error.status(), error.reason())
+    }
+
+    #[test]
+    fn invalid_data_is_told_apart_by_the_path_index_and_the_message() {
+        let cases = [
+            (r#"{"code":"INVALID_DATA","details":{"resource_path_index":1},"message":"the related id given seems to be invalid"}"#, "record_invalid"),
+            (r#"{"code":"INVALID_DATA","details":{"resource_path_index":3},"message":"record not deleted"}"#, "attachment_unknown"),
+            (r#"{"code":"INVALID_DATA","details":{"resource_path_index":0},"message":"x"}"#, "module_invalid"),
+            (r#"{"data":[{"code":"INVALID_DATA","details":{},"message":"Attachment link already exists"}]}"#, "link_exists"),
+            (r#"{"code":"INVALID_DATA","details":{},"message":"invalid file type"}"#, "file_type"),
+            (r#"{"code":"INVALID_DATA","details":{"id":"1"},"message":"the id given seems to be invalid"}"#, "record_invalid"),
+            (r#"{"code":"INVALID_DATA","details":null,"message":"?"}"#, "invalid_data"),
+        ];
+        for (body, reason) in cases {
+            assert_eq!(class_of(400, body).1, reason, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_429_is_a_rate_limit_whatever_its_body() {
+        for body in ["", "<html>", r#"{"code":"SOMETHING_NEW","details":{},"message":""}"#, r#"{"code":"NO_PERMISSION","message":""}"#] {
+            assert_eq!(class_of(429, body).0, Status::RateLimited, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_an_intermediary_is_named_by_its_status_and_shown_in_one_line() {
+        let error = foreign(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>\r\n<h1>Bad gateway</h1>");
+        assert_eq!((error.status(), error.detail().http_status), (Status::Server, 502));
+        assert!(error.to_string().contains("Bad gateway") && !error.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn a_failing_object_inside_http_200_is_an_error() {
+        let ok = StatusCode::OK;
+        assert!(success(ok, &HeaderMap::new(), br#"{"data":[{"code":"INVALID_DATA","details":{},"message":"","status":"error"}]}"#).is_err());
+        assert!(success(ok, &HeaderMap::new(), br#"{"data":[{"code":"SUCCESS"},{"code":"SUCCESS"}]}"#).is_err());
+        assert!(success(ok, &HeaderMap::new(), b"[]").is_err());
+        assert!(
+            success(ok, &HeaderMap::new(), br#"{"code":"SUCCESS","details":{},"message":"photo uploaded successfully","status":"success"}"#).is_ok()
+        );
+    }
+
+    #[test]
+    fn each_code_has_one_entry() {
+        for (i, (code, ..)) in CODES.iter().enumerate() {
+            assert!(CODES[..i].iter().all(|(c, ..)| c != code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which failures are tried again, and after how long.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::HeaderValue;
+
+use crate::config::Config;
+use crate::error::{Error, Sent, Status};
+
+/// What a second sending of the same request would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// The same again: reading, deleting, replacing the photo.
+    Harmless,
+    /// Perhaps a second copy: an attachment.
+    Duplicates,
+}
+
+/// Whether the failed request can't have had an effect, or its effect may come twice.
+pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
+    match error.status() {
+        // Refused before it was looked at.
+        Status::RateLimited => true,
+        Status::Network | Status::Timeout | Status::Server | Status::Protocol if error.detail().retryable => {
+            repeat == Repeat::Harmless || error.detail().request_sent == Sent::No
+        }
+        _ => false,
+    }
+}
+
+/// The wait before the next attempt: what the server asks, else doubling from `retry_base_ms` with the upper half at random.
+/// `None` when it would be longer than `retry_max_wait_ms`: then the caller decides, and knows how long.
+pub(crate) fn wait(config: &Config, error: &Error, retries: u32) -> Option<Duration> {
+    match error.retry_after() {
+        Some(asked) if asked > config.retry_max_wait => None,
+        Some(asked) => Some(asked + jitter(config.retry_base) / 2),
+        None => {
+            let full = config.retry_base.saturating_mul(1 << retries.min(16)).min(config.retry_max_wait);
+            Some(full / 2 + jitter(full / 2))
+        }
+    }
+}
+
+/// A time below `max`, so that workers which failed together don't come back together.
+fn jitter(max: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    max.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// `Retry-After` in seconds or as a date; nonsense is as if it were absent.
+pub(crate) fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
+    let text = value?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Option<Duration> {
+        retry_after(Some(&HeaderValue::from_str(text).unwrap()))
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_nonsense_ignored() {
+        assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parsed("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(parsed("Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
+        for nonsense in ["-1", "abc", "", "99999999999999999999"] {
+            assert_eq!(parsed(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_longer_wait_than_allowed_ends_the_call() {
+        let limited = |ms| Error::new(Status::RateLimited, "rate_limited", "").with(|d| d.retry_after_ms = ms);
+        assert!(wait(&Config::new(), &limited(86_400_000), 0).is_none());
+        assert!(wait(&Config::new(), &limited(1000), 0).unwrap() >= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn waits_double_within_their_bounds() {
+        let error = Error::new(Status::Network, "connect", "");
+        for (retries, low, high) in [(0, 250, 500), (1, 500, 1000), (2, 1000, 2000), (40, 30_000, 60_000)] {
+            let wait = wait(&Config::new(), &error, retries).unwrap().as_millis();
+            assert!((low..=high).contains(&wait), "{retries}: {wait}");
+        }
+    }
+
+    #[test]
+    fn an_upload_is_repeated_only_when_it_was_not_sent_or_refused_outright() {
+        let lost = Error::new(Status::Network, "connection_lost", "");
+        assert!(may_repeat(&lost, Repeat::Duplicates));
+        let lost = lost.with(|d| d.request_sent = Sent::Partly);
+        assert!(!may_repeat(&lost, Repeat::Duplicates) && may_repeat(&lost, Repeat::Harmless));
+        let limited = Error::new(Status::RateLimited, "rate_limited", "").with(|d| d.request_sent = Sent::Answered);
+        assert!(may_repeat(&limited, Repeat::Duplicates));
+    }
+}

@@ -1,0 +1,87 @@
+//! The photo of a record: upload, download, delete. A record has at most one.
+
+mod image;
+
+use reqwest::Method;
+use serde::Serialize;
+
+use crate::call::{Call, Outcome};
+use crate::client::{Ask, Client};
+use crate::config::Check;
+use crate::download::{self, Downloaded};
+use crate::error::{Error, Result, Status};
+use crate::http::{Response, reply};
+use crate::record::Record;
+use crate::transfer::{Digest, Framing, Input, Outgoing, Progress, Sink, Source};
+
+/// A photo that Zoho has stored. It has no id of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PhotoUploaded {
+    /// The file name that was sent.
+    pub file_name: String,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// SHA-256 of the bytes in hexadecimal, when it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// The record has no photo any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PhotoDeleted {}
+
+/// Stores the record's photo, in place of the one that it has. PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html>
+pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Call<'a>) -> Result<Outcome<PhotoUploaded>> {
+    check(client, record)?;
+    let file_name = source.file_name();
+    let Some(bytes) = source.bytes.filter(|_| source.link_url.is_empty()) else {
+        return Err(Error::argument("source", "a photo is a file; a link can't be one"));
+    };
+    let mut framing = Framing::new()?;
+    framing.file(&file_name, &source.content_type)?;
+    let mut ask = Ask { method: Method::POST, content_type: Some(framing.content_type()), ..Ask::get(record, "photo") };
+    ask.query.extend(call.restrict_triggers.clone().map(|triggers| ("restrict_triggers", triggers)));
+    let limits = client.limits(&call);
+    let input = Input::open(bytes)?;
+    client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
+        let config = client.config();
+        let limit = config.checks(Check::PhotoSize).then_some(config.photo_max_bytes);
+        let mut input = input.sized(config, limit, "photo_size").await?;
+        image::check(config, input.peek(image::HEADER)?)?;
+        let mut body = Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256, call.expected_sha256));
+        client.ask(session, &ask, Some(&mut body), succeeded).await?;
+        Ok(PhotoUploaded { file_name, bytes: body.sent(), sha256: body.sha256() })
+    })
+}
+
+/// Writes the record's photo to the sink, which takes at most `max_bytes`. No photo is `Status::NotFound`.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/download-image.html>
+pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, max_bytes: Option<u64>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
+    check(client, record)?;
+    let absent = || Error::new(Status::NotFound, "no_photo", "the record has no photo");
+    download::run(client, "photo.download", Ask::get(record, "photo"), sink, max_bytes, call, absent)
+}
+
+/// Deletes the record's photo. Whether Zoho refuses when there is none is UNCONFIRMED; its answer is passed on.
+/// <https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html>
+pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
+    check(client, record)?;
+    let ask = Ask { method: Method::DELETE, ..Ask::get(record, "photo") };
+    let limits = client.limits(&call);
+    client.run("photo.delete", limits, call.trace_id.as_deref(), async |session| {
+        client.ask(session, &ask, None, succeeded).await?;
+        Ok(PhotoDeleted {})
+    })
+}
+
+fn check(client: &Client, record: &Record) -> Result<()> {
+    client.check_record(record)?;
+    client.version().check_photo_module(client.config(), &record.module)
+}
+
+async fn succeeded(mut response: Response) -> Result<()> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?;
+    reply::success(status, &headers, &body).map(|_| ())
+}

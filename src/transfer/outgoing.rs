@@ -1,0 +1,200 @@
+//! The body of a request: framing and source as one stream of bytes, of a known length whenever the source's is.
+
+use bytes::Bytes;
+
+use super::digest::Digest;
+use super::multipart::Framing;
+use super::progress::Progress;
+use super::source::Input;
+use crate::error::{Error, Result, Status};
+
+/// A request's body.
+pub(crate) struct Outgoing<'a> {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    file: Option<Sending<'a>>,
+    at: At,
+}
+
+/// A file on its way out.
+struct Sending<'a> {
+    input: Input<'a>,
+    progress: Progress<'a>,
+    digest: Digest,
+    sent: u64,
+}
+
+/// Where the next byte comes from.
+enum At {
+    Head(usize),
+    File,
+    Tail(usize),
+}
+
+impl<'a> Outgoing<'a> {
+    /// A body without a file.
+    pub(crate) fn small(bytes: &[u8]) -> Outgoing<'a> {
+        Outgoing { head: bytes.to_vec(), tail: Vec::new(), file: None, at: At::Head(0) }
+    }
+
+    /// A form without a file.
+    pub(crate) fn form(framing: Framing) -> Outgoing<'a> {
+        Outgoing { head: framing.head, tail: framing.tail, file: None, at: At::Head(0) }
+    }
+
+    /// A form with a file.
+    pub(crate) fn file(framing: Framing, input: Input<'a>, progress: Progress<'a>, digest: Digest) -> Outgoing<'a> {
+        Outgoing { file: Some(Sending { input, progress, digest, sent: 0 }), ..Outgoing::form(framing) }
+    }
+
+    /// Length of the whole body, if the source's is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let framing = (self.head.len() + self.tail.len()) as u64;
+        match &self.file {
+            Some(file) => file.input.length().map(|length| length + framing),
+            None => Some(framing),
+        }
+    }
+
+    /// Bytes of the file, once it is sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.sent)
+    }
+
+    /// SHA-256 of the file, once it is sent, if it was asked for.
+    pub(crate) fn sha256(&self) -> Option<String> {
+        self.file.as_ref().and_then(|file| file.digest.hex())
+    }
+
+    /// Back to the first byte, for another attempt. An error when the source's bytes are gone.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        if let Some(file) = &mut self.file {
+            if !file.input.can_rewind() {
+                let message =
+                    "the source's bytes were used up by an attempt that has to be repeated; give a reader that can rewind, a file or memory";
+                return Err(Error::new(Status::SourceConsumed, "source_consumed", message));
+            }
+            file.input.rewind()?;
+            file.digest.restart();
+            file.sent = 0;
+        }
+        self.at = At::Head(0);
+        Ok(())
+    }
+
+    /// Fills `buf` with the next bytes of the body, as far as there are any; 0 is the end.
+    pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            let n = self.read_some(&mut buf[filled..])?;
+            if n == 0 {
+                break;
+            }
+            filled += n;
+        }
+        Ok(filled)
+    }
+
+    /// The whole body, which is known to be short.
+    pub(crate) fn read_all(&mut self) -> Result<Bytes> {
+        let mut all = vec![0; self.length().unwrap_or_default() as usize];
+        let n = self.read(&mut all)?;
+        all.truncate(n);
+        Ok(all.into())
+    }
+
+    fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match &mut self.at {
+            At::Head(at) => {
+                let n = copy(&self.head[*at..], buf);
+                *at += n;
+                if n > 0 {
+                    return Ok(n);
+                }
+                self.at = At::File;
+                if let Some(file) = &mut self.file {
+                    file.progress.start(file.input.length())?;
+                }
+                self.read_some(buf)
+            }
+            At::File => {
+                let n = self.file.as_mut().map_or(Ok(0), |file| file.read(buf))?;
+                if n > 0 {
+                    return Ok(n);
+                }
+                self.at = At::Tail(0);
+                self.read_some(buf)
+            }
+            At::Tail(at) => {
+                let n = copy(&self.tail[*at..], buf);
+                *at += n;
+                Ok(n)
+            }
+        }
+    }
+}
+
+impl Sending<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        let n = self.input.read(buf)?;
+        if n == 0 {
+            // Before the closing boundary is sent: a body with the wrong bytes never becomes complete, so nothing is stored.
+            self.digest.check()?;
+            self.progress.finish()?;
+            return Ok(0);
+        }
+        self.digest.update(&buf[..n]);
+        self.sent += n as u64;
+        self.progress.add(n)?;
+        Ok(n)
+    }
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let n = from.len().min(to.len());
+    to[..n].copy_from_slice(&from[..n]);
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::{Bytes as SourceBytes, Streamed};
+    use super::*;
+
+    fn body<'a>(bytes: SourceBytes<'a>, digest: Digest) -> Outgoing<'a> {
+        let mut framing = Framing::new().unwrap();
+        framing.file("a", "").unwrap();
+        Outgoing::file(framing, Input::open(bytes).unwrap(), Progress::new(None), digest)
+    }
+
+    #[test]
+    fn the_announced_length_is_the_length_whatever_the_pieces() {
+        let bytes = vec![7; 1000];
+        for step in [1, 7, 150, 1 << 20] {
+            let mut body = body(SourceBytes::Memory(&bytes), Digest::new(false, None));
+            let (mut all, mut buf) = (0, vec![0; step]);
+            loop {
+                match body.read(&mut buf).unwrap() {
+                    0 => break,
+                    n => all += n as u64,
+                }
+            }
+            assert_eq!(Some(all), body.length());
+            assert_eq!(body.sent(), 1000);
+        }
+    }
+
+    #[test]
+    fn a_body_with_another_hash_than_expected_never_becomes_complete() {
+        let mut body = body(SourceBytes::Memory(b"abc"), Digest::new(false, Some([0; 32])));
+        assert_eq!(body.read_all().unwrap_err().status(), Status::Checksum);
+    }
+
+    #[test]
+    fn a_used_up_reader_is_not_sent_again() {
+        let mut reader = Streamed(&b"abc"[..]);
+        let mut body = body(SourceBytes::Reader(&mut reader, Some(3)), Digest::new(false, None));
+        body.read_all().unwrap();
+        assert_eq!(body.rewind().unwrap_err().status(), Status::SourceConsumed);
+    }
+}

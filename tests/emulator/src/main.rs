@@ -1,0 +1,151 @@
+//! The emulator as a program.
+
+use std::io::{Read, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use zcrm_emulator::{Emulator, Options};
+
+const HELP: &str = "\
+zcrm-emulator: a strict local Zoho CRM for attachments, photos and OAuth tokens
+
+  --port N               port (default: any free one)
+  --host ADDRESS         address to listen on (default: 127.0.0.1)
+  --tls                  serve HTTPS with a certificate made at the start
+  --ca-out FILE          write the certificate authority to trust there (with --tls)
+  --seed, --no-seed      with records (default), or without
+  --data-centre NAME     another name gives other tokens (default: us)
+  --until-stdin-closes   end when standard input closes
+  --parent-pid N         end when that process ends
+
+The first line printed is the address. The program runs until SIGTERM or SIGINT.";
+
+struct Arguments {
+    options: Options,
+    ca_out: Option<PathBuf>,
+    until_stdin_closes: bool,
+    parent: Option<u32>,
+}
+
+fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut all = Arguments { options: Options::default(), ca_out: None, until_stdin_closes: false, parent: None };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("port") => all.options.port = parser.value()?.parse()?,
+            Long("host") => all.options.host = parser.value()?.parse::<IpAddr>()?,
+            Long("tls") => all.options.tls = true,
+            Long("ca-out") => all.ca_out = Some(parser.value()?.into()),
+            Long("seed") => all.options.seed = true,
+            Long("no-seed") => all.options.seed = false,
+            Long("data-centre") => all.options.data_centre = parser.value()?.string()?,
+            Long("until-stdin-closes") => all.until_stdin_closes = true,
+            Long("parent-pid") => all.parent = Some(parser.value()?.parse()?),
+            Long("help") | Short('h') => return Ok(None),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(all))
+}
+
+fn main() {
+    let arguments = match arguments() {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            println!("{HELP}");
+            return;
+        }
+        Err(error) => fail(&error.to_string()),
+    };
+    if let Err(error) = run(arguments) {
+        fail(&error.to_string());
+    }
+}
+
+fn fail(message: &str) -> ! {
+    eprintln!("zcrm-emulator: {message}");
+    std::process::exit(2);
+}
+
+fn run(arguments: Arguments) -> std::io::Result<()> {
+    let seeded = arguments.options.seed;
+    let emulator = Emulator::start(arguments.options)?;
+    if let (Some(path), Some(pem)) = (&arguments.ca_out, emulator.ca_pem()) {
+        std::fs::write(path, pem)?;
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", emulator.url())?;
+    out.flush()?;
+    if seeded {
+        write!(out, "{}", summary(&emulator.world()))?;
+        out.flush()?;
+    }
+    drop(out);
+    wait(arguments.until_stdin_closes, arguments.parent);
+    Ok(())
+}
+
+fn wait(until_stdin_closes: bool, parent: Option<u32>) {
+    if until_stdin_closes {
+        let mut waste = [0; 256];
+        while matches!(std::io::stdin().read(&mut waste), Ok(n) if n > 0) {}
+        return;
+    }
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let parent = parent.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+        if parent.is_some_and(|p| !p.exists()) {
+            return;
+        }
+    }
+}
+
+/// The seeded world for human eyes.
+fn summary(world: &Value) -> String {
+    let mut text = String::new();
+    for organisation in list(&world["organisations"]) {
+        let credentials = &organisation["credentials"];
+        let lines = [
+            format!("\n{}", word(&organisation["name"])),
+            format!("  api domain     {}", word(&organisation["api_domain"])),
+            format!("  org id         {}", word(&credentials["org_id"])),
+            format!("  client id      {}", word(&credentials["client_id"])),
+            format!("  client secret  {}", word(&credentials["client_secret"])),
+            format!("  refresh token  {}", word(&credentials["refresh_token"])),
+            format!("  access token   {}", word(&organisation["access_token"])),
+        ];
+        text.push_str(&lines.join("\n"));
+        text.push('\n');
+        for record in list(&organisation["records"]) {
+            text.push_str(&record_lines(record));
+        }
+    }
+    text
+}
+
+fn record_lines(record: &Value) -> String {
+    let mut text = format!("  {:<14} {}  {}\n", word(&record["module"]), word(&record["id"]), word(&record["name"]));
+    if let Some(photo) = record["photo"].as_str() {
+        text.push_str(&format!("      photo       {photo}\n"));
+    }
+    for attachment in list(&record["attachments"]) {
+        let id = word(&attachment["id"]);
+        let name = word(&attachment["name"]);
+        text.push_str(&match attachment["link_url"].as_str() {
+            Some(url) => format!("      link        {id}  {name}  {url}\n"),
+            None => format!("      attachment  {id}  {name}  {} bytes\n", attachment["size"]),
+        });
+    }
+    text
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn word(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,207 @@
+//! All that one emulator remembers, behind one lock.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::accounts::Accounts;
+use crate::clock::{Clock, HOUR, MINUTE, Millis};
+use crate::fault::Fault;
+use crate::ledger::{Ledger, Request, Stored};
+use crate::list::PageTokens;
+use crate::seed;
+use crate::settings::Settings;
+use crate::world::Organisation;
+
+/// The state.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Switches.
+    pub settings: Settings,
+    /// Time.
+    pub clock: Clock,
+    /// When the emulator started.
+    pub started: Millis,
+    /// Address under which it is reached.
+    pub url: String,
+    /// Organisations.
+    pub organisations: Vec<Organisation>,
+    /// Accounts server.
+    pub accounts: Accounts,
+    /// Ledger.
+    pub ledger: Ledger,
+    /// Fault scripts by operation.
+    pub scripts: HashMap<String, VecDeque<Fault>>,
+    /// Page tokens given out.
+    pub page_tokens: PageTokens,
+    /// The access token last handed to the test itself.
+    pub seeded_access: HashMap<usize, String>,
+    active: HashMap<usize, u32>,
+    list_times: HashMap<u64, VecDeque<Millis>>,
+    credits: HashMap<usize, Spent>,
+    next_seq: u64,
+    chaos: u64,
+    plan: SeedPlan,
+}
+
+/// Credits spent within the last 24 hours.
+#[derive(Debug, Default)]
+struct Spent {
+    calls: VecDeque<(Millis, u64)>,
+    total: u64,
+}
+
+impl Spent {
+    fn forget(&mut self, now: Millis) {
+        while let Some((_, count)) = self.calls.front().filter(|(at, _)| at + 24 * HOUR <= now) {
+            self.total -= count;
+            self.calls.pop_front();
+        }
+    }
+
+    /// Calls of one second share an entry, so that a long run stays small.
+    fn add(&mut self, now: Millis) {
+        self.total += 1;
+        match self.calls.back_mut() {
+            Some((at, count)) if now < *at + 1000 => *count += 1,
+            _ => self.calls.push_back((now, 1)),
+        }
+    }
+}
+
+/// How a state is seeded.
+#[derive(Debug, Clone, Default)]
+pub struct SeedPlan {
+    /// With records.
+    pub records: bool,
+    /// Name of the data centre.
+    pub data_centre: String,
+}
+
+impl State {
+    /// A fresh state.
+    pub fn new(url: &str, plan: SeedPlan) -> State {
+        let clock = Clock::default();
+        let mut state = State { started: clock.now(), url: url.to_owned(), ..State::default() };
+        seed::fill(&mut state, &plan);
+        state.plan = plan;
+        state
+    }
+
+    /// Back to the seeded state. Numbers of requests go on, and calls under way stay counted.
+    pub fn reset(&mut self) {
+        let mut fresh = State::new(&self.url, self.plan.clone());
+        fresh.next_seq = self.next_seq;
+        fresh.active = std::mem::take(&mut self.active);
+        *self = fresh;
+    }
+
+    /// Name of the data centre.
+    pub fn data_centre(&self) -> &str {
+        &self.plan.data_centre
+    }
+
+    /// Now.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// Opens the ledger entry of a request.
+    pub fn begin(&mut self, mut entry: Request) -> u64 {
+        self.next_seq += 1;
+        entry.seq = self.next_seq;
+        entry.at_ms = self.now().saturating_sub(self.started);
+        self.ledger.requests.push(entry);
+        self.next_seq
+    }
+
+    /// Changes the ledger entry of a request, unless the ledger was cleared meanwhile.
+    pub fn entry(&mut self, seq: u64, change: impl FnOnce(&mut Request)) {
+        if let Ok(at) = self.ledger.requests.binary_search_by_key(&seq, |r| r.seq) {
+            change(&mut self.ledger.requests[at]);
+        }
+    }
+
+    /// Takes the next fault of an operation: its own script first, then that of `*`, then chaos.
+    pub fn next_fault(&mut self, operation: &str) -> Fault {
+        for key in [operation, "*"] {
+            if let Some(fault) = self.scripts.get_mut(key).and_then(VecDeque::pop_front) {
+                return fault;
+            }
+        }
+        self.chaos_fault()
+    }
+
+    fn chaos_fault(&mut self) -> Fault {
+        if self.settings.chaos_per_mille == 0 || self.random() % 1000 >= u64::from(self.settings.chaos_per_mille) {
+            return Fault::None;
+        }
+        let bytes = self.random() % 4096;
+        match self.random() % 9 {
+            0 => Fault::status(503),
+            1 => Fault::status(429),
+            2 => Fault::status_after_store(502),
+            3 => Fault::reset_before_store_after(bytes),
+            4 => Fault::reset_after_store(),
+            5 => Fault::reset_in_reply(bytes),
+            6 => Fault::truncate(1 + bytes),
+            7 => Fault::html(502),
+            _ => Fault::delay(bytes % 200),
+        }
+    }
+
+    /// A step of xorshift64*, so that chaos can be repeated from its seed.
+    fn random(&mut self) -> u64 {
+        if self.chaos == 0 {
+            self.chaos = self.settings.chaos_seed.max(1);
+        }
+        self.chaos ^= self.chaos >> 12;
+        self.chaos ^= self.chaos << 25;
+        self.chaos ^= self.chaos >> 27;
+        self.chaos.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    /// Counts a call as active, if the organisation may have one more.
+    pub fn enter(&mut self, organisation: usize) -> bool {
+        let active = self.active.entry(organisation).or_default();
+        *active += 1;
+        *active <= self.settings.concurrency
+    }
+
+    /// Ends an active call.
+    pub fn leave(&mut self, organisation: usize) {
+        if let Some(active) = self.active.get_mut(&organisation) {
+            *active = active.saturating_sub(1);
+        }
+    }
+
+    /// Counts a list of a record; false when its minute is full.
+    pub fn may_list(&mut self, record: u64) -> bool {
+        let (now, most) = (self.now(), self.settings.lists_per_minute);
+        if most == 0 {
+            return true;
+        }
+        let times = self.list_times.entry(record).or_default();
+        times.retain(|t| t + MINUTE > now);
+        let free = times.len() < most;
+        if free {
+            times.push_back(now);
+        }
+        free
+    }
+
+    /// Spends one credit; says how many remain, or none when there was none left.
+    pub fn spend_credit(&mut self, organisation: usize) -> Option<u64> {
+        let (now, budget) = (self.now(), self.settings.credits);
+        let spent = self.credits.entry(organisation).or_default();
+        spent.forget(now);
+        if spent.total >= budget {
+            return None;
+        }
+        spent.add(now);
+        Some(budget - spent.total)
+    }
+
+    /// Writes into the ledger what was stored.
+    pub fn note_stored(&mut self, stored: Stored) {
+        self.ledger.stored.push(stored);
+    }
+}
