@@ -35,18 +35,18 @@ int main(void) {
     refused(source, "source.path", "a path with a NUL inside");
 
     /* Neither text has a NUL behind it: valgrind sees a byte too many that is read. */
-    char *name = malloc(12), *record = malloc(target.record_id.len = strlen(target.record_id.ptr));
-    memcpy(name, "gr\xc3\xb6\xc3\x9f" "e.txtXY", 12);
+    char *name = malloc(13), *record = malloc(target.record_id.len = strlen(target.record_id.ptr));
+    memcpy(name, "gr\xc3\xb6\xc3\x9f" "e.txtXY", 13);
     memcpy(record, target.record_id.ptr, target.record_id.len);
     target.record_id.ptr = record;
     source = memory_source("", "abc", 3);
-    source.name = (zcrm_str){name, 10};
+    source.name = (zcrm_str){name, 11};
     EXPECT(zcrm_attachment_upload(client, &target, &source, NULL, &result, &err), ZCRM_OK, &err, "text that its length ends");
-    memset(name, 'x', 12);
+    memset(name, 'x', 13);
     free(name);
     zcrm_attachment stored = {.struct_size = sizeof stored};
     EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "what was stored");
-    CHECK(stored.file_name.len == 10 && strcmp(stored.file_name.ptr, "gr\xc3\xb6\xc3\x9f" "e.txt") == 0, "has the name, NUL-terminated");
+    CHECK(stored.file_name.len == 11 && strcmp(stored.file_name.ptr, "gr\xc3\xb6\xc3\x9f" "e.txt") == 0, "has the name, NUL-terminated");
     CHECK(stored.link_url.ptr && stored.link_url.len == 0 && *stored.link_url.ptr == 0, "an absent text is empty and not NULL");
     zcrm_attachment again = {.struct_size = sizeof again};
     zcrm_result_attachment(result, 0, &again, NULL);
