@@ -27,6 +27,7 @@ impl Run<'_> {
         prepare(&emulator);
         let mut command = if self.valgrind { valgrind(&program) } else { Command::new(&program) };
         environment(&mut command, &emulator, files.path());
+        command.env("ZCRM_TEST_LIBRARY", &self.library);
         if self.valgrind {
             command.env("ZCRM_TEST_SLOW", "1");
         }
@@ -95,6 +96,8 @@ programs! {
     rule7_arguments: |_| {};
     rule8_cancel: |_| {};
     rule9_versions: |_| {};
+    rule9_unload: |_| {};
+    fork: |_| {};
     threads: super::any_number_of_calls;
 }
 

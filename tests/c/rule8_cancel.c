@@ -45,15 +45,30 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static zcrm_client *impatient_client(const char *url) {
+    zcrm_config *config = config_for(url);
+    set(config, "max_retries", "5");
+    set(config, "retry_base_ms", "30000");
+    return client_of(config);
+}
+
+/* A client that has to ask the silent server for a token first. */
+static zcrm_client *client_without_token(const char *url) {
+    zcrm_config *config = NULL;
+    zcrm_config_new(&config);
+    set(config, "accounts_url", url);
+    set(config, "client_id", "1000.a");
+    set(config, "client_secret", "b");
+    set(config, "refresh_token", "1000.c.d");
+    return client_of(config);
+}
+
 /* The machine may be busy: the median must keep the promise, and the slowest must stay within a generous bound. */
-static void phase(const char *name, const char *url, operation *run) {
+static void phase_of(const char *name, zcrm_client *connect(const char *url), const char *url, operation *run) {
     double took[ROUNDS];
     int rounds = is_slow() ? 1 : ROUNDS, cancelled = 0;
     for (int i = 0; i < rounds; i++) {
-        zcrm_config *config = config_for(url);
-        set(config, "max_retries", "5");
-        set(config, "retry_base_ms", "30000");
-        zcrm_client *client = client_of(config);
+        zcrm_client *client = connect(url);
         struct shot shot = {NULL, 0};
         zcrm_cancel_new(&shot.token);
         pthread_t thread;
@@ -72,6 +87,37 @@ static void phase(const char *name, const char *url, operation *run) {
     CHECK(took[rounds / 2] <= (is_slow() ? 5000 : 100), "within 100 ms in the median");
     CHECK(took[rounds - 1] <= (is_slow() ? 5000 : 1000), "never much later");
 }
+
+struct waiting { zcrm_client *client; zcrm_call call; zcrm_status status; };
+
+static void *wait_for_token(void *argument) {
+    struct waiting *w = argument;
+    w->status = list(w->client, &w->call);
+    return NULL;
+}
+
+/* One call asks for the token, the others wait for what it gets: each can be cancelled alone. */
+static void behind_a_token_request(const char *url) {
+    struct waiting all[3] = {{.client = client_without_token(url)}};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        zcrm_cancel *token = NULL;
+        zcrm_cancel_new(&token);
+        all[i] = (struct waiting){all[0].client, {.struct_size = sizeof(zcrm_call), .cancel = token}, -1};
+        pthread_create(&threads[i], NULL, wait_for_token, &all[i]);
+        sleep_ms(is_slow() ? 1000 : 100);
+    }
+    for (int i = 2; i >= 0; i--) {
+        double fired = now_ms();
+        zcrm_cancel_fire(all[i].call.cancel);
+        pthread_join(threads[i], NULL);
+        CHECK(all[i].status == ZCRM_E_CANCELLED && now_ms() - fired < (is_slow() ? 5000 : 1000), "a call that waits for another one's token is cancelled alone");
+        zcrm_cancel_free((zcrm_cancel *)all[i].call.cancel);
+    }
+    zcrm_client_free(all[0].client);
+}
+
+static void phase(const char *name, const char *url, operation *run) { phase_of(name, impatient_client, url, run); }
 
 /* A listener whose queue is full: the connection is neither made nor refused. */
 static void during_connect(void) {
@@ -125,6 +171,11 @@ int main(void) {
     server_end(&server);
     server_start(&server, 1, NULL);
     phase("while a reply is awaited", server.url, list);
+    phase_of("while a token is awaited", client_without_token, server.url, list);
+    behind_a_token_request(server.url);
+    char secure[80];
+    snprintf(secure, sizeof secure, "https%s", strchr(server.url, ':'));
+    phase("in the TLS handshake", secure, list);
     server_end(&server);
     server_start(&server, 1, STALLED);
     phase("during a download", server.url, download);

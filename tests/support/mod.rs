@@ -36,7 +36,7 @@ pub fn compile(source: &Path, library: &Path, dir: &Path) -> PathBuf {
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", "-I"]);
     gcc.arg(root().join("include")).arg(source).arg("-o").arg(&program);
-    gcc.arg("-L").arg(dir).arg("-lzcrm").arg(format!("-Wl,-rpath,{}", dir.display()));
+    gcc.arg("-L").arg(dir).args(["-Wl,--as-needed", "-lzcrm"]).arg(format!("-Wl,-rpath,{}", dir.display()));
     succeed(&mut gcc);
     program
 }
