@@ -4,7 +4,6 @@ mod list;
 
 use reqwest::Method;
 use reqwest::StatusCode;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
@@ -21,7 +20,8 @@ pub use crate::download::Downloaded;
 pub use list::{Attachment, ListArgs, Page, Pages};
 
 /// An attachment that Zoho has stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Uploaded {
     /// The attachment's id.
     pub id: String,
@@ -40,7 +40,8 @@ pub struct Uploaded {
 }
 
 /// Attachments that are deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Deleted {
     /// Their ids.
     pub ids: Vec<String>,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cancel::Cancel;
@@ -32,7 +31,8 @@ pub struct Call<'a> {
 }
 
 /// What an operation gave, and what it took.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome<T> {
     /// The operation's id, such as `attachment.upload`.
     pub operation: &'static str,

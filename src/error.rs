@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -119,7 +118,8 @@ impl Status {
 }
 
 /// How much of a request had left when it failed. Decides whether it may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sent {
     /// Not one byte: it may be sent again freely.
@@ -138,11 +138,12 @@ pub enum Sent {
 pub struct Error(Box<Detail>);
 
 /// The fields of an [`Error`]; serialises to the document that `zcrm_error_json` returns.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detail {
     /// Class of the failure.
     #[serde(serialize_with = "status_number")]
-    #[schemars(with = "i32")]
+    #[cfg_attr(test, schemars(with = "i32"))]
     pub status: Status,
     /// The C constant's name of `status`.
     pub name: &'static str,
@@ -161,7 +162,7 @@ pub struct Detail {
     pub api_message: String,
     /// Zoho's `details`, untouched. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<serde_json::Value>")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub details: Option<Box<RawValue>>,
     /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,

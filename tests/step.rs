@@ -680,8 +680,3 @@ fn a_form_drawn_from_the_description_has_the_fields_in_order_and_a_help_for_each
     // Links of Rust's documentation mean nothing there.
     assert!(!step::describe().contains("[`"));
 }
-
-#[test]
-fn the_description_is_made_once() {
-    assert!(std::ptr::eq(step::describe(), step::describe()));
-}

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::input::{self, Link, Sink, Source};
@@ -18,23 +17,16 @@ use crate::record::Record;
 use crate::transfer;
 
 /// An operation as a step. The type is its input.
-pub(super) trait Operation: DeserializeOwned + JsonSchema {
+pub(super) trait Operation: DeserializeOwned {
     const ID: &'static str;
-    const TITLE: &'static str;
-    const HELP: &'static str;
-    /// Zoho's page.
-    const PAGE: &'static str;
     /// What it gives.
-    type Output: Into<StepResult> + JsonSchema;
+    type Output: Into<StepResult>;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Self::Output>>;
 }
 
 impl Operation for input::AttachmentUpload {
     const ID: &'static str = "attachment.upload";
-    const TITLE: &'static str = "Attach a file or links";
-    const HELP: &'static str = "Stores a file, a link or several links as attachments of a record.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html";
     type Output = Attached;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
@@ -55,9 +47,6 @@ impl Operation for input::AttachmentUpload {
 
 impl Operation for input::AttachmentList {
     const ID: &'static str = "attachment.list";
-    const TITLE: &'static str = "List attachments";
-    const HELP: &'static str = "Lists the attachments of a record, files and links: every page, or one.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html";
     type Output = Page;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Page>> {
@@ -75,10 +64,6 @@ impl Operation for input::AttachmentList {
 
 impl Operation for input::AttachmentDownload {
     const ID: &'static str = "attachment.download";
-    const TITLE: &'static str = "Download an attachment";
-    const HELP: &'static str =
-        "Writes an attachment's bytes to a file, or gives a small one inside the result. A link has no bytes: its URL is in the list.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html";
     type Output = StepDownloaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
@@ -96,9 +81,6 @@ impl Operation for input::AttachmentDownload {
 
 impl Operation for input::PhotoUpload {
     const ID: &'static str = "photo.upload";
-    const TITLE: &'static str = "Set the photo";
-    const HELP: &'static str = "Stores a picture as the photo of a record, in place of the one it has.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html";
     type Output = PhotoUploaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
@@ -116,9 +98,6 @@ impl Operation for input::PhotoUpload {
 
 impl Operation for input::PhotoDownload {
     const ID: &'static str = "photo.download";
-    const TITLE: &'static str = "Download the photo";
-    const HELP: &'static str = "Writes a record's photo to a file, or gives it inside the result.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/download-image.html";
     type Output = StepDownloaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
@@ -136,9 +115,6 @@ impl Operation for input::PhotoDownload {
 
 impl Operation for input::PhotoDelete {
     const ID: &'static str = "photo.delete";
-    const TITLE: &'static str = "Delete the photo";
-    const HELP: &'static str = "Deletes the photo of a record.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html";
     type Output = PhotoDeleted;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
@@ -149,9 +125,6 @@ impl Operation for input::PhotoDelete {
 
 impl Operation for input::AttachmentDelete {
     const ID: &'static str = "attachment.delete";
-    const TITLE: &'static str = "Delete attachments";
-    const HELP: &'static str = "Deletes one attachment of a record, or several.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html";
     type Output = Deleted;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Deleted>> {
