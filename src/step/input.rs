@@ -14,6 +14,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::{MAX_BASE64_BYTES, MAX_ITEMS};
+use crate::call;
 use crate::error::{Error, Result, Status};
 
 /// Declares the input of operations: what all of them have, and what each has beside that.
@@ -56,6 +57,8 @@ inputs! {
         #[serde(default, deserialize_with = "some")]
         #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) links: Option<Vec<Object<Link>>>,
+        /// What happens when the record seems to have the attachment already: for a job that comes a second time.
+        pub(super) if_exists: Option<IfExists>,
         /// Whether the result shall have the SHA-256 of the file. It costs time.
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one nothing is stored.
@@ -215,6 +218,29 @@ impl<'de> Deserialize<'de> for Sha256 {
             *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
         }
         if digits { Ok(Sha256(sum)) } else { Err(de::Error::custom("is not 64 hexadecimal digits")) }
+    }
+}
+
+/// What an upload does when the record seems to have the attachment already.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IfExists {
+    /// It uploads without looking.
+    Upload,
+    /// It doesn't, when one of the same name and size (or the same link) is there.
+    Skip,
+    /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
+    SkipSameBytes,
+}
+
+impl From<IfExists> for call::IfExists {
+    fn from(given: IfExists) -> call::IfExists {
+        match given {
+            IfExists::Upload => call::IfExists::Upload,
+            IfExists::Skip => call::IfExists::Skip,
+            IfExists::SkipSameBytes => call::IfExists::SkipSameBytes,
+        }
     }
 }
 

@@ -32,13 +32,18 @@ impl Operation for input::AttachmentUpload {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
         let what = Self::what(self.source, self.links)?;
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes { sha256: self.sha256, expected_sha256: self.expected_sha256, ..Wishes::new(self.timeout_ms, self.trace_id) };
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            if_exists: self.if_exists,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
         match what {
             Ok(source) => {
                 let paths = if matches!(source, Source::Link(_)) { LINK } else { FILE };
                 let given = Allowed::of(client, source)?;
                 let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, paths))?;
-                Ok(run::map(outcome, Attached::One))
+                Ok(outcome.map(Attached::One))
             }
             Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
         }
@@ -152,7 +157,7 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<(transfer::Sink<'a>, Option
 }
 
 fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownloaded>> {
-    outcome.map(|outcome| run::map(outcome, StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
+    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
 }
 
 /// What a step says of its call, to be laid over what the host says.
@@ -163,6 +168,7 @@ struct Wishes {
     sha256: Option<bool>,
     expected_sha256: Option<input::Sha256>,
     expected_bytes: Option<u64>,
+    if_exists: Option<input::IfExists>,
     restrict_triggers: Option<input::Triggers>,
 }
 
@@ -182,6 +188,7 @@ impl Wishes {
             sha256: call.sha256 || self.sha256.unwrap_or_default(),
             expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
+            if_exists: self.if_exists.map_or(call.if_exists, Into::into),
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
         }
@@ -229,14 +236,22 @@ struct Links<'c> {
     record: &'c Record,
     call: Call<'c>,
     until: Option<Instant>,
+    /// What all of them took.
+    taken: Taken,
+}
+
+#[derive(Default)]
+struct Taken {
     attempts: u32,
     waited_ms: u64,
+    wait_reason: Option<&'static str>,
+    credits_remaining: Option<u64>,
 }
 
 impl<'c> Links<'c> {
     fn new(client: &'c Client, record: &'c Record, call: Call<'c>) -> Links<'c> {
         let bound = call.timeout.or(client.config().call_timeout);
-        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), attempts: 0, waited_ms: 0 }
+        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), taken: Taken::default() }
     }
 
     fn attach(mut self, links: Vec<Link>) -> Result<Outcome<Attached>> {
@@ -262,8 +277,10 @@ impl<'c> Links<'c> {
             _ => Ok(Outcome {
                 operation: <input::AttachmentUpload as Operation>::ID,
                 result: Attached::Links(done),
-                attempts: self.attempts,
-                waited_ms: self.waited_ms,
+                attempts: self.taken.attempts,
+                waited_ms: self.taken.waited_ms,
+                wait_reason: self.taken.wait_reason,
+                credits_remaining: self.taken.credits_remaining,
             }),
         }
     }
@@ -272,18 +289,21 @@ impl<'c> Links<'c> {
         let call = Call {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
+            if_exists: self.call.if_exists,
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };
         match attachment::upload(self.client, self.record, link_source(link), call) {
             Ok(outcome) => {
-                self.attempts += outcome.attempts;
-                self.waited_ms += outcome.waited_ms;
+                self.taken.attempts += outcome.attempts;
+                self.taken.waited_ms += outcome.waited_ms;
+                self.taken.wait_reason = outcome.wait_reason.or(self.taken.wait_reason);
+                self.taken.credits_remaining = outcome.credits_remaining.or(self.taken.credits_remaining);
                 Ok(outcome.result)
             }
             Err(error) => {
-                self.attempts += error.detail().attempts;
-                self.waited_ms += error.detail().waited_ms;
+                self.taken.attempts += error.detail().attempts;
+                self.taken.waited_ms += error.detail().waited_ms;
                 let (url, title) = (format!("links[{i}].url"), format!("links[{i}].title"));
                 Err(run::placed(error, &[("link_url", &url), ("name", &title)]))
             }
@@ -296,7 +316,7 @@ impl<'c> Links<'c> {
         error.with(|d| {
             d.message = message;
             d.details = serde_json::value::to_raw_value(done).ok();
-            (d.attempts, d.waited_ms) = (self.attempts, self.waited_ms);
+            (d.attempts, d.waited_ms) = (self.taken.attempts, self.taken.waited_ms);
         })
     }
 }

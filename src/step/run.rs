@@ -54,13 +54,7 @@ pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepRe
 
 /// [`run`] once the operation is known.
 fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
-    parse::<O>(json)?.run(client, call).map(|outcome| map(outcome, Into::into))
-}
-
-/// The same outcome with another result.
-pub(super) fn map<T, U>(outcome: Outcome<T>, to: impl FnOnce(T) -> U) -> Outcome<U> {
-    let Outcome { operation, result, attempts, waited_ms } = outcome;
-    Outcome { operation, result: to(result), attempts, waited_ms }
+    parse::<O>(json)?.run(client, call).map(|outcome| outcome.map(Into::into))
 }
 
 /// An error about a parameter of a typed function says where in the step's JSON that is.
