@@ -6,7 +6,6 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use icu_normalizer::ComposingNormalizer;
@@ -15,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::list::{self, Attachment, ListArgs};
 use super::{Deletion, Stored};
-use crate::call::IfExists;
+use crate::call::{IfExists, Taken};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
@@ -38,8 +37,8 @@ pub(super) struct Sending<'c, 's> {
     record: &'c Record,
     under_way: UnderWay<'c>,
     link_url: Option<&'c str>,
-    /// Attachments that other steps of a batch have got.
-    not_these: Option<Arc<HashSet<String>>>,
+    /// Attachments that other jobs have got.
+    taken: Option<Taken>,
     began: Instant,
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
@@ -60,12 +59,12 @@ impl<'c, 's> Sending<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
         let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
         let under_way = client.uploads().begin(mark);
-        Sending { client, session, record, under_way, link_url, not_these: None, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+        Sending { client, session, record, under_way, link_url, taken: None, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
     }
 
-    /// None of these, and of those that this process has got, is what is looked for.
-    pub(super) fn but_not(mut self, these: Option<Arc<HashSet<String>>>) -> Self {
-        self.not_these = these;
+    /// None of these is what is looked for.
+    pub(super) fn but_not(mut self, taken: Option<Taken>) -> Self {
+        self.taken = taken;
         self
     }
 
@@ -90,8 +89,8 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
     async fn same(&self, listed: &[Attachment], hash: Option<String>) -> Result<Option<Attachment>> {
-        let others = |entry: &Attachment| self.not_these.as_ref().is_some_and(|these| these.contains(&entry.id) || self.client.uploads().is_claimed(&entry.id));
-        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !others(entry);
+        let taken = |entry: &Attachment| self.taken.as_ref().is_some_and(|taken| taken.contains(&entry.id));
+        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !taken(entry);
         for entry in listed.iter().filter(like_mine) {
             match &hash {
                 Some(hash) if self.sha256_of(entry).await?.as_ref() != Some(hash) => {}
