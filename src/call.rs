@@ -1,5 +1,7 @@
 //! What belongs to one call alone, and what is known of it afterwards.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,6 +40,8 @@ pub struct Call<'a> {
     pub expected_bytes: Option<u64>,
     /// Attachment upload: what happens when it seems to be there already. A host asks for it when a job comes a second time.
     pub if_exists: IfExists,
+    /// Attachments that are not what `if_exists` looks for, because other steps of a batch have got them; so have those of this process.
+    pub(crate) not_these: Option<Arc<HashSet<String>>>,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,
     /// Stands in the log lines of this call.

@@ -6,6 +6,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use icu_normalizer::ComposingNormalizer;
@@ -37,6 +38,8 @@ pub(super) struct Sending<'c, 's> {
     record: &'c Record,
     under_way: UnderWay<'c>,
     link_url: Option<&'c str>,
+    /// Attachments that other steps of a batch have got.
+    not_these: Option<Arc<HashSet<String>>>,
     began: Instant,
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
@@ -57,7 +60,13 @@ impl<'c, 's> Sending<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
         let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
         let under_way = client.uploads().begin(mark);
-        Sending { client, session, record, under_way, link_url, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+        Sending { client, session, record, under_way, link_url, not_these: None, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+    }
+
+    /// None of these, and of those that this process has got, is what is looked for.
+    pub(super) fn but_not(mut self, these: Option<Arc<HashSet<String>>>) -> Self {
+        self.not_these = these;
+        self
     }
 
     /// What is asked before the first sending: whether it is there already, and in strict mode what else is.
@@ -81,7 +90,9 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
     async fn same(&self, listed: &[Attachment], hash: Option<String>) -> Result<Option<Attachment>> {
-        for entry in listed.iter().filter(|entry| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry))) {
+        let others = |entry: &Attachment| self.not_these.as_ref().is_some_and(|these| these.contains(&entry.id) || self.client.uploads().is_claimed(&entry.id));
+        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !others(entry);
+        for entry in listed.iter().filter(like_mine) {
             match &hash {
                 Some(hash) if self.sha256_of(entry).await?.as_ref() != Some(hash) => {}
                 _ => return Ok(Some(entry.clone())),
