@@ -189,6 +189,7 @@ impl Wishes {
             expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
             if_exists: self.if_exists.map_or(call.if_exists, Into::into),
+            not_these: call.not_these,
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
         }
@@ -290,6 +291,7 @@ impl<'c> Links<'c> {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
             if_exists: self.call.if_exists,
+            not_these: self.call.not_these.clone(),
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };
