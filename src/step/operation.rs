@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::input::{self, Link, Sink, Source};
+use super::ends::{Link, Sink, Source};
 use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
-use super::{allow, run};
+use super::{allow, input, run};
 use crate::attachment::{self, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::call::{Call, IfExists, Outcome};
 use crate::client::Client;
