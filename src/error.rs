@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! statuses {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $c_name:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $c_name:literal;)+) => {
         /// The class of a failure: what a caller would act on. The numbers are those of the C ABI and are only ever added to.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(i32)]
-        pub enum Status { $($(#[$doc])* $name = $number,)+ }
+        pub enum Status { $($(#[doc = $doc])+ $name = $number,)+ }
 
         impl Status {
             /// Every status, in the order of its number.
@@ -23,6 +23,11 @@ macro_rules! statuses {
             /// The name of the C constant, for example `ZCRM_E_NOT_FOUND`.
             pub fn name(self) -> &'static str {
                 match self { $(Status::$name => $c_name,)+ }
+            }
+
+            /// What it means, in the words of its documentation.
+            pub fn help(self) -> &'static str {
+                match self { $(Status::$name => concat!($($doc),+).trim_ascii_start(),)+ }
             }
         }
     };

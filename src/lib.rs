@@ -8,6 +8,8 @@ pub mod attachment;
 pub mod auth;
 mod call;
 mod cancel;
+#[cfg(feature = "capi")]
+mod capi;
 mod client;
 pub mod config;
 mod download;

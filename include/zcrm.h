@@ -1,0 +1,910 @@
+/*
+ * zcrm: files and pictures of Zoho CRM records.
+ *
+ *   zcrm_attachment_upload      attach a file or a link to a record
+ *   zcrm_attachment_list        list a record's attachments
+ *   zcrm_attachment_download    download an attachment
+ *   zcrm_photo_upload           set a record's photo
+ *   zcrm_photo_download         download a record's photo
+ *   zcrm_photo_delete           delete a record's photo
+ *   zcrm_attachment_delete      delete attachments
+ *
+ * Rules
+ *
+ *  1. Every function that can fail returns a zcrm_status. Its last parameter is `zcrm_error **err`, which may be NULL: on failure it
+ *     receives an error object, which the caller frees. Outputs are untouched on failure, *err is untouched on success.
+ *  2. Handles are opaque. Only the *_free functions free; they accept NULL and do no I/O. A client may be shared between threads and
+ *     freed while calls run. A handle that was freed must not be used.
+ *  3. Structs begin with struct_size: zero the struct, set struct_size to its sizeof, fill in what you need. Zero is the default of every
+ *     field. This lets either side be the newer one: a struct with a field set that this library doesn't know is ZCRM_E_VERSION.
+ *  4. Settings are string keys of zcrm_config_set().
+ *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated and borrowed from
+ *     the handle that gave it: valid until that is freed.
+ *  6. Callbacks run on the thread that made the call, during the call, never after it. The token and log callbacks are the exceptions:
+ *     they may run on any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE).
+ *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't abort, print, handle signals or read the
+ *     environment. A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE.
+ *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.
+ *  9. Compare zcrm_abi_version() with ZCRM_ABI_VERSION once at start. Don't unload the library.
+ *
+ * This file is generated from src/capi: change it there.
+ */
+
+#ifndef ZCRM_H
+#define ZCRM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef ZCRM_API
+#if defined(_WIN32) && defined(ZCRM_SHARED)
+/** Before each function. On Windows define ZCRM_SHARED to link the DLL. */
+#define ZCRM_API __declspec(dllimport)
+#else
+/** Before each function. On Windows define ZCRM_SHARED to link the DLL. */
+#define ZCRM_API
+#endif
+#endif
+
+/** Length of a text that ends at its first NUL. */
+#define ZCRM_NUL SIZE_MAX
+
+#ifdef __cplusplus
+/** A zcrm_str from pointer and length. */
+#define ZCRM_STR_OF(pointer, length) (zcrm_str{(pointer), (length)})
+#else
+/** A zcrm_str from pointer and length. */
+#define ZCRM_STR_OF(pointer, length) ((zcrm_str){(pointer), (length)})
+#endif
+
+/** A zcrm_str from a text literal. */
+#define ZCRM_STR(literal) ZCRM_STR_OF("" literal, sizeof("" literal) - 1)
+
+/** A zcrm_str from a pointer to a NUL-terminated text. */
+#define ZCRM_CSTR(pointer) ZCRM_STR_OF(pointer, ZCRM_NUL)
+
+/** The version of the library that this header belongs to; zcrm_version() gives that of the loaded one. */
+#define ZCRM_VERSION "0.1.0"
+
+/** Success. */
+#define ZCRM_OK 0
+/** A parameter is missing, malformed or contradicts another one. Nothing was sent. */
+#define ZCRM_E_ARGUMENT 1
+/** The handle can't be used so now: called from inside a callback, or poisoned by a panic. */
+#define ZCRM_E_STATE 2
+/** A setting is unknown, malformed or missing. */
+#define ZCRM_E_CONFIG 3
+/** A struct is newer than this library, or an API version lacks what was asked for. */
+#define ZCRM_E_VERSION 4
+/** There is no such attachment, or the record has no photo. */
+#define ZCRM_E_NOT_FOUND 5
+/** The token is refused, or no token can be had. */
+#define ZCRM_E_AUTH 6
+/** The user may not do this. */
+#define ZCRM_E_FORBIDDEN 7
+/** Too many calls: credits, concurrency or token requests. */
+#define ZCRM_E_RATE_LIMITED 8
+/** Zoho said no, for a reason that has no status of its own: read the API code and the details. */
+#define ZCRM_E_REJECTED 9
+/** The file, the photo's pixels or a reply are over a limit. */
+#define ZCRM_E_TOO_LARGE 10
+/** The server failed (5xx). */
+#define ZCRM_E_SERVER 11
+/** The connection could not be made, or broke. */
+#define ZCRM_E_NETWORK 12
+/** The server's certificate or the TLS handshake was refused. */
+#define ZCRM_E_TLS 13
+/** A bound on waiting was reached: connect, stall, token or call. */
+#define ZCRM_E_TIMEOUT 14
+/** The caller cancelled the call. */
+#define ZCRM_E_CANCELLED 15
+/** A callback of the caller failed. */
+#define ZCRM_E_CALLBACK 16
+/** A local file could not be read or written. */
+#define ZCRM_E_IO 17
+/** The reply isn't what the API is documented to send. */
+#define ZCRM_E_PROTOCOL 18
+/** The API, or this version of it, doesn't offer this. */
+#define ZCRM_E_UNSUPPORTED 19
+/** Memory could not be had, or a memory limit was reached. */
+#define ZCRM_E_MEMORY 20
+/** The library has a bug; this client is not to be used any more. */
+#define ZCRM_E_PANIC 21
+/** The request was sent and its reply lost: the upload may be stored, or not. */
+#define ZCRM_E_OUTCOME_UNKNOWN 22
+/** The same URL is already attached to this record. */
+#define ZCRM_E_DUPLICATE_LINK 23
+/** The attachment is a link: it has a URL, not bytes. */
+#define ZCRM_E_IS_LINK 24
+/** The module doesn't exist, or doesn't offer this operation. */
+#define ZCRM_E_INVALID_MODULE 25
+/** The record doesn't exist, or isn't visible to this user. */
+#define ZCRM_E_INVALID_RECORD 26
+/** The record is locked. */
+#define ZCRM_E_RECORD_LOCKED 27
+/** The record waits for an approval or a review. */
+#define ZCRM_E_NOT_APPROVED 28
+/** This type of file is not taken here. */
+#define ZCRM_E_FILE_TYPE 29
+/** The organisation's storage is full. */
+#define ZCRM_E_STORAGE_FULL 30
+/** Zoho found a virus in the file. */
+#define ZCRM_E_VIRUS 31
+/** The token lacks an OAuth scope. */
+#define ZCRM_E_SCOPE 32
+/** The link is not one that can be attached. */
+#define ZCRM_E_INVALID_LINK 33
+/** The page or page token is refused, or paging runs in a circle. */
+#define ZCRM_E_PAGE 34
+/** The source's bytes were used up by an attempt and can't be read again. */
+#define ZCRM_E_SOURCE_CONSUMED 35
+/** The source has more or fewer bytes than it said. */
+#define ZCRM_E_SOURCE_CHANGED 36
+/** The bytes aren't those that the caller expected. */
+#define ZCRM_E_CHECKSUM 37
+
+/** The version of the ABI that this header describes. It is raised on each incompatible change. */
+#define ZCRM_ABI_VERSION 1
+
+/** Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs. */
+#define ZCRM_CALL_SHA256 1
+
+/** Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected. */
+#define ZCRM_CALL_EXPECT_BYTES 2
+
+/** Kind of zcrm_source: the file `path`, read while it is sent. */
+#define ZCRM_FROM_FILE 1
+
+/** Kind of zcrm_source: the memory `data`, `data_len`. */
+#define ZCRM_FROM_MEMORY 2
+
+/** Kind of zcrm_source: the callback `read`. */
+#define ZCRM_FROM_READER 3
+
+/** Kind of zcrm_source: no bytes but the link `link_url`. Attachments only. */
+#define ZCRM_FROM_LINK 4
+
+/** Kind of zcrm_sink: the file `path`, which appears only when it is complete. */
+#define ZCRM_TO_FILE 1
+
+/** Kind of zcrm_sink: memory, read with zcrm_result_data(). The setting `memory_max_bytes` bounds it. */
+#define ZCRM_TO_MEMORY 2
+
+/** Kind of zcrm_sink: the callback `write`. */
+#define ZCRM_TO_WRITER 3
+
+/** Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists". */
+#define ZCRM_OVERWRITE 1
+
+/**
+ * Ends the call, or the calls, it was given to, from any thread. Belongs to the caller.
+ *
+ * A token stays fired: a call that gets a fired token returns `ZCRM_E_CANCELLED` and sends nothing. Make one for each call.
+ */
+typedef struct zcrm_cancel zcrm_cancel;
+
+/** A configured connection to one CRM organisation. Any number of threads may use it at once. */
+typedef struct zcrm_client zcrm_client;
+
+/** Settings from which clients are made. Belongs to the caller; one thread at a time may change it. */
+typedef struct zcrm_config zcrm_config;
+
+/**
+ * Everything that is known of one failure. A fallible function writes one to its last parameter `err`, unless that is NULL, and only when
+ * it fails; what was there before is neither read nor freed.
+ *
+ * It belongs to the caller, who frees it with zcrm_error_free(). It needs no client and may outlive every other handle. Any thread may
+ * read it. It never holds a token, a secret or bytes of a file.
+ */
+typedef struct zcrm_error zcrm_error;
+
+/**
+ * What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
+ * It needs no client and may outlive every other handle. Any thread may read it.
+ */
+typedef struct zcrm_result zcrm_result;
+
+/**
+ * What a fallible function returns: `ZCRM_OK` or one of `ZCRM_E_*`.
+ *
+ * Numbers are only ever added. Treat one that you don't know like `ZCRM_E_SERVER`: the call failed.
+ */
+typedef int32_t zcrm_status;
+
+/**
+ * Gives an access token. Called when a client needs one, on any thread, also on several at once.
+ *
+ * @param user           as passed to zcrm_config_set_token_fn()
+ * @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
+ * @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
+ * @param cap            bytes that `buf` holds
+ * @param n              set it to the token's length
+ * @return 0, or any other number to say that no token can be had: the call then fails and zcrm_error_callback_status() gives the number
+ */
+typedef zcrm_status (*zcrm_token_fn)(void *user, int32_t force_refresh, char *buf, size_t cap, size_t *n);
+
+/**
+ * Told once that `user` isn't used any more: the setting was replaced, or the config and every client made from it are gone.
+ * Called on the thread that let go of it last.
+ */
+typedef void (*zcrm_drop_fn)(void *user);
+
+/**
+ * Takes a log line. Called on any thread, also on several at once. It must not start an operation.
+ *
+ * @param user   as passed to zcrm_config_set_log_fn()
+ * @param level  1 error, 2 warning, 3 one line for each call, 4 one line for each HTTP exchange, 5 inner steps
+ * @param line   one line without line end, NUL-terminated, valid during the callback; never holds a token, a secret or bytes of a file
+ * @param len    its length without the NUL
+ */
+typedef void (*zcrm_log_fn)(void *user, int32_t level, const char *line, size_t len);
+
+/**
+ * Text as pointer and length, only ever inside of structs. `ZCRM_STR("text")` and `ZCRM_CSTR(pointer)` make one.
+ *
+ * In: UTF-8 without a NUL byte, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
+ * Out: borrowed from the handle that gave it, and NUL-terminated; never NULL.
+ */
+typedef struct zcrm_str {
+    /** First byte. */
+    const char *ptr;
+    /** Bytes, a terminating NUL not counted; `ZCRM_NUL` = up to the first NUL. */
+    size_t len;
+} zcrm_str;
+
+/** The record that an operation is about, and the attachment where one is needed. Borrowed for the call. */
+typedef struct zcrm_target {
+    /** `sizeof(zcrm_target)`. */
+    size_t struct_size;
+    /** The module's API name, for example "Contacts"; see https://www.zoho.com/crm/developer/docs/api/v8/modules-api.html */
+    struct zcrm_str module;
+    /** The record's id: digits. */
+    struct zcrm_str record_id;
+    /** The attachment's id: digits. Only download and delete of attachments read it. Delete takes several, separated by commas. */
+    struct zcrm_str attachment_id;
+} zcrm_target;
+
+/**
+ * Gives the next bytes of an upload. Runs on the thread that made the call.
+ *
+ * @param user  zcrm_source.user
+ * @param buf   where the bytes go
+ * @param cap   bytes that `buf` holds
+ * @param n     set it to the number of bytes written; 0 is the end
+ * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
+ */
+typedef zcrm_status (*zcrm_read_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
+
+/**
+ * Goes back to the first byte, so that an attempt can be repeated. Runs on the thread that made the call.
+ *
+ * @param user  zcrm_source.user
+ * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
+ */
+typedef zcrm_status (*zcrm_rewind_fn)(void *user);
+
+/** Where the bytes of an upload come from. Borrowed for the call; the fields of other kinds are not read. */
+typedef struct zcrm_source {
+    /** `sizeof(zcrm_source)`. */
+    size_t struct_size;
+    /** `ZCRM_FROM_*`. */
+    int32_t kind;
+    /** File name as Zoho shall store it, or the title of a link. Empty: the last part of `path`, or the linked page's own title. */
+    struct zcrm_str name;
+    /** MIME type of the bytes; empty = "application/octet-stream". */
+    struct zcrm_str content_type;
+    /** FILE: path of a regular file. */
+    struct zcrm_str path;
+    /** MEMORY: first byte; may be NULL when `data_len` is 0. */
+    const uint8_t *data;
+    /** MEMORY: number of bytes. */
+    size_t data_len;
+    /**
+     * READER: bytes that `read` will give; -1 = unknown: see the setting `unknown_length`. More or fewer fail with
+     * `ZCRM_E_SOURCE_CHANGED`.
+     */
+    int64_t length;
+    /** READER: gives the bytes. */
+    zcrm_read_fn read;
+    /** READER: goes back to the first byte; NULL = the bytes can't be sent twice, so nothing is tried again once some have left. */
+    zcrm_rewind_fn rewind;
+    /** READER: passed to `read` and `rewind`. */
+    void *user;
+    /** LINK: the URL. Empty for every other kind. */
+    struct zcrm_str link_url;
+} zcrm_source;
+
+/**
+ * Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
+ *
+ * When an attempt is repeated, `done` begins anew.
+ *
+ * @param user   zcrm_call.user
+ * @param done   bytes of the file done so far
+ * @param total  bytes of the file; -1 = unknown
+ * @return 0 to go on; anything else ends the call with `ZCRM_E_CANCELLED`
+ */
+typedef int32_t (*zcrm_progress_fn)(void *user, uint64_t done, int64_t total);
+
+/** What belongs to one call alone. NULL instead of it, or zeros, mean the defaults. Borrowed for the call. */
+typedef struct zcrm_call {
+    /** `sizeof(zcrm_call)`. */
+    size_t struct_size;
+    /** NULL, or the token that ends this call. The token may be freed while the call runs. */
+    const struct zcrm_cancel *cancel;
+    /** Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`. */
+    int64_t timeout_ms;
+    /** NULL, or told of the progress. */
+    zcrm_progress_fn progress;
+    /** Passed to `progress`. */
+    void *user;
+    /** Stands in the log lines of this call. */
+    struct zcrm_str trace_id;
+    /**
+     * The SHA-256 that the bytes must have, as 64 hexadecimal digits. With others the call fails with `ZCRM_E_CHECKSUM`: an upload isn't
+     * stored, and a file isn't written.
+     */
+    struct zcrm_str expected_sha256;
+    /** The size that a download must have, in bytes, as the list said; 0 = not given, unless `ZCRM_CALL_EXPECT_BYTES` is set. */
+    int64_t expected_bytes;
+    /** Photo upload: "workflow" keeps workflows from being triggered. */
+    struct zcrm_str restrict_triggers;
+    /** `ZCRM_CALL_*`, or-ed. */
+    uint32_t flags;
+    /** Must be 0. */
+    uint32_t reserved;
+} zcrm_call;
+
+/** What of a list is wanted. NULL instead of it, or zeros: every page. Borrowed for the call. */
+typedef struct zcrm_list_args {
+    /** `sizeof(zcrm_list_args)`. */
+    size_t struct_size;
+    /** Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has. */
+    struct zcrm_str fields;
+    /** One page: the token from zcrm_page.next_page_token. */
+    struct zcrm_str page_token;
+    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. */
+    uint32_t page;
+    /** Attachments a page, at most 200; 0 = 200. */
+    uint32_t per_page;
+} zcrm_list_args;
+
+/**
+ * Takes the next bytes of a download, all of them. Runs on the thread that made the call.
+ *
+ * Once it has taken bytes, nothing is tried again: what was written stays written when the call fails.
+ *
+ * @param user  zcrm_sink.user
+ * @param buf   the bytes, valid during the callback
+ * @param len   how many, at least 1
+ * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
+ */
+typedef zcrm_status (*zcrm_write_fn)(void *user, const uint8_t *buf, size_t len);
+
+/** Where the bytes of a download go. Borrowed for the call; the fields of other kinds are not read. */
+typedef struct zcrm_sink {
+    /** `sizeof(zcrm_sink)`. */
+    size_t struct_size;
+    /** `ZCRM_TO_*`. */
+    int32_t kind;
+    /** 0 or `ZCRM_OVERWRITE`. */
+    int32_t flags;
+    /** FILE: path of the file; its directory must exist. */
+    struct zcrm_str path;
+    /** Most bytes to take; more fail with `ZCRM_E_TOO_LARGE`; 0 = no bound of the call. */
+    uint64_t max_bytes;
+    /** WRITER: takes the bytes. */
+    zcrm_write_fn write;
+    /** WRITER: passed to `write`. */
+    void *user;
+} zcrm_sink;
+
+/**
+ * One attachment of a record. An output: set `struct_size` before the call.
+ *
+ * The fields as Zoho documents them: https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+ */
+typedef struct zcrm_attachment {
+    /** `sizeof(zcrm_attachment)`. */
+    size_t struct_size;
+    /** The attachment's id: digits. */
+    struct zcrm_str id;
+    /** File name, or the title of a link. */
+    struct zcrm_str file_name;
+    /** URL of a link; empty for a file. */
+    struct zcrm_str link_url;
+    /** When it was attached, as Zoho writes it: ISO 8601 with an offset. */
+    struct zcrm_str created_time;
+    /** When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload. */
+    struct zcrm_str modified_time;
+    /** Id of the record it hangs on. Empty after an upload. */
+    struct zcrm_str parent_id;
+    /** Name of its owner. Empty after an upload. */
+    struct zcrm_str owner_name;
+    /** Size in bytes; -1 = unknown. */
+    int64_t bytes;
+    /** 1 for a link, 0 for a file. */
+    int32_t is_link;
+    /** Always 0. */
+    int32_t reserved;
+} zcrm_attachment;
+
+/** The bytes that an upload or a download moved. An output: set `struct_size` before the call. */
+typedef struct zcrm_transfer {
+    /** `sizeof(zcrm_transfer)`. */
+    size_t struct_size;
+    /** How many; 0 for a link. */
+    uint64_t bytes;
+    /** File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
+    struct zcrm_str file_name;
+    /** Download: the MIME type that Zoho gives, or empty. */
+    struct zcrm_str content_type;
+    /** SHA-256 as 64 hexadecimal digits when the call asked for it, else empty. */
+    struct zcrm_str sha256;
+    /** Download to a file: the file that was written, else empty. */
+    struct zcrm_str path;
+    /** Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0. */
+    int32_t length_verified;
+    /** Always 0. */
+    int32_t reserved;
+} zcrm_transfer;
+
+/** Where a list stands. An output: set `struct_size` before the call. */
+typedef struct zcrm_page {
+    /** `sizeof(zcrm_page)`. */
+    size_t struct_size;
+    /** For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens. */
+    struct zcrm_str next_page_token;
+    /** 1 when Zoho has more attachments after these, else 0. */
+    int32_t more_records;
+    /** Always 0. */
+    int32_t reserved;
+} zcrm_page;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the ABI that the loaded library has.
+ *
+ * Compare it with `ZCRM_ABI_VERSION` before anything else: when they differ, this header isn't this library's.
+ */
+ZCRM_API uint32_t zcrm_abi_version(void);
+
+/**
+ * The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`.
+ *
+ * @return static text; never NULL, never to be freed
+ */
+ZCRM_API const char *zcrm_version(void);
+
+/**
+ * The name of a status, for example "ZCRM_E_NOT_FOUND"; "ZCRM_E_UNKNOWN" for a number that this version doesn't have.
+ *
+ * @return static text; never NULL, never to be freed
+ */
+ZCRM_API const char *zcrm_status_name(zcrm_status status);
+
+/**
+ * The status that the failed function returned.
+ *
+ * @return `ZCRM_OK` when `error` is NULL
+ */
+ZCRM_API zcrm_status zcrm_error_code(const struct zcrm_error *error);
+
+/**
+ * A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with.
+ *
+ * @return text borrowed from `error`; "" when `error` is NULL
+ */
+ZCRM_API
+const char *zcrm_error_reason(const struct zcrm_error *error);
+
+/**
+ * One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
+ *
+ * @return text borrowed from `error`; "" when `error` is NULL
+ */
+ZCRM_API const char *zcrm_error_message(const struct zcrm_error *error);
+
+/** HTTP status of the last reply; 0 when there was none. */
+ZCRM_API int32_t zcrm_error_http_status(const struct zcrm_error *error);
+
+/**
+ * Zoho's own error code as Zoho sent it, for example "INVALID_DATA".
+ *
+ * The codes: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
+ *
+ * @return text borrowed from `error`; "" when Zoho sent none, or `error` is NULL
+ */
+ZCRM_API const char *zcrm_error_api_code(const struct zcrm_error *error);
+
+/**
+ * 1 when the same call may succeed later without a change by the caller, else 0. The library has already tried again as often as the
+ * setting `max_retries` lets it.
+ */
+ZCRM_API
+int32_t zcrm_error_retryable(const struct zcrm_error *error);
+
+/** Milliseconds to wait before the next try: what the server asked for, or what this library advises; -1 when nothing is known. */
+ZCRM_API
+int64_t zcrm_error_retry_after_ms(const struct zcrm_error *error);
+
+/**
+ * How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 the whole request, 3 the whole request, and a reply came.
+ *
+ * With 0 nothing can have happened at Zoho. With 1 and 2, and no reply, an upload may be stored or not.
+ */
+ZCRM_API
+int32_t zcrm_error_request_sent(const struct zcrm_error *error);
+
+/** What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0. */
+ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
+
+/**
+ * All fields as one JSON object, Zoho's `details` as it sent them included:
+ * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `retryable`, `retry_after_ms`,
+ * `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+ *
+ * @return text borrowed from `error`; "" when `error` is NULL
+ */
+ZCRM_API
+const char *zcrm_error_json(const struct zcrm_error *error);
+
+/** Frees an error object and the texts borrowed from it. NULL is accepted. */
+ZCRM_API void zcrm_error_free(struct zcrm_error *error);
+
+/**
+ * Makes a config with every setting at its default.
+ *
+ * @param out  receives the config; free it with zcrm_config_free()
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
+ */
+ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
+
+/**
+ * Sets one setting. zcrm_step_describe() lists the keys, their defaults and what each takes.
+ *
+ * A client needs at least `refresh_token`, `client_id` and `client_secret`, or an `access_token`, or a token callback; and `data_center`
+ * unless it is "us". How to get them: https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
+ *
+ * @param config  the config to change; clients made before keep what they have
+ * @param key     the key, NUL-terminated
+ * @param value   UTF-8 text, copied
+ * @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_CONFIG` for an unknown key (the message names the nearest known one) or a wrong value (the message says what
+ *         it takes), or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_config_set(struct zcrm_config *config,
+                            const char *key,
+                            const char *value,
+                            size_t len,
+                            struct zcrm_error **err);
+
+/**
+ * The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback.
+ *
+ * @param config  the config to change
+ * @param fn      the callback; see zcrm_token_fn
+ * @param user    passed to it; must be usable from any thread
+ * @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL
+ */
+ZCRM_API
+zcrm_status zcrm_config_set_token_fn(struct zcrm_config *config,
+                                     zcrm_token_fn fn,
+                                     void *user,
+                                     zcrm_drop_fn drop);
+
+/**
+ * Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
+ *
+ * @param config     the config to change
+ * @param max_level  1 to 5, see zcrm_log_fn: lines up to this level are given
+ * @param fn         the callback; see zcrm_log_fn
+ * @param user       passed to it; must be usable from any thread
+ * @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL or `max_level` is none of 1 to 5
+ */
+ZCRM_API
+zcrm_status zcrm_config_set_log_fn(struct zcrm_config *config,
+                                   int32_t max_level,
+                                   zcrm_log_fn fn,
+                                   void *user,
+                                   zcrm_drop_fn drop);
+
+/** Frees a config. Clients made from it go on. NULL is accepted. */
+ZCRM_API void zcrm_config_free(struct zcrm_config *config);
+
+/**
+ * Makes a client. Nothing is sent and no thread is started: wrong credentials show at the first operation.
+ *
+ * @param config  the settings, copied; it may be changed or freed afterwards
+ * @param out     receives the client; free it with zcrm_client_free()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
+ *         or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_client_new(const struct zcrm_config *config,
+                            struct zcrm_client **out,
+                            struct zcrm_error **err);
+
+/** Frees a client. Calls that run in other threads go on to their end; a call must not begin afterwards. NULL is accepted. */
+ZCRM_API
+void zcrm_client_free(struct zcrm_client *client);
+
+/**
+ * Makes a token that isn't fired.
+ *
+ * @param out  receives the token; free it with zcrm_cancel_free()
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
+ */
+ZCRM_API zcrm_status zcrm_cancel_new(struct zcrm_cancel **out);
+
+/**
+ * Ends every call that holds this token within 100 ms, whatever the network does: it returns `ZCRM_E_CANCELLED`, and a file that was
+ * being downloaded doesn't appear. Only a callback of the host that blocks can delay it.
+ *
+ * May be called from any thread, from inside a callback, and more than once; not from a signal handler. NULL is accepted.
+ */
+ZCRM_API
+void zcrm_cancel_fire(const struct zcrm_cancel *cancel);
+
+/** Frees a token. A call that holds it goes on, and can't be cancelled any more. NULL is accepted. */
+ZCRM_API void zcrm_cancel_free(struct zcrm_cancel *cancel);
+
+/**
+ * Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
+ *
+ * An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
+ * the status is `ZCRM_E_OUTCOME_UNKNOWN`.
+ *
+ * @param client  the client
+ * @param target  the record
+ * @param source  the file or the link
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_attachment() 0 is what was stored; free it with zcrm_result_free()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, or what every operation can return: `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` (from inside a callback, or poisoned),
+ *         `ZCRM_E_VERSION`, `ZCRM_E_AUTH`, `ZCRM_E_SCOPE`, `ZCRM_E_FORBIDDEN`, `ZCRM_E_INVALID_MODULE`, `ZCRM_E_INVALID_RECORD`,
+ *         `ZCRM_E_RATE_LIMITED`, `ZCRM_E_REJECTED`, `ZCRM_E_SERVER`, `ZCRM_E_NETWORK`, `ZCRM_E_TLS`, `ZCRM_E_TIMEOUT`,
+ *         `ZCRM_E_CANCELLED`, `ZCRM_E_PROTOCOL`, `ZCRM_E_MEMORY`, `ZCRM_E_PANIC`; and beside these `ZCRM_E_TOO_LARGE`,
+ *         `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
+ *         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
+ *         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
+ */
+ZCRM_API
+zcrm_status zcrm_attachment_upload(const struct zcrm_client *client,
+                                   const struct zcrm_target *target,
+                                   const struct zcrm_source *source,
+                                   const struct zcrm_call *call,
+                                   struct zcrm_result **result,
+                                   struct zcrm_error **err);
+
+/**
+ * Lists the attachments of a record: GET {module}/{record_id}/Attachments. A record without any gives an empty list.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+ *
+ * @param client  the client
+ * @param target  the record
+ * @param args    NULL for every page, or what is wanted
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_PAGE`, or what every operation can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_attachment_list(const struct zcrm_client *client,
+                                 const struct zcrm_target *target,
+                                 const struct zcrm_list_args *args,
+                                 const struct zcrm_call *call,
+                                 struct zcrm_result **result,
+                                 struct zcrm_error **err);
+
+/**
+ * Downloads an attachment: GET {module}/{record_id}/Attachments/{attachment_id}.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
+ *
+ * @param client  the client
+ * @param target  the record and the attachment
+ * @param sink    where the bytes go
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
+ *         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_attachment_download(const struct zcrm_client *client,
+                                     const struct zcrm_target *target,
+                                     const struct zcrm_sink *sink,
+                                     const struct zcrm_call *call,
+                                     struct zcrm_result **result,
+                                     struct zcrm_error **err);
+
+/**
+ * Deletes one attachment, or several: DELETE {module}/{record_id}/Attachments/{attachment_id}.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html
+ *
+ * @param client  the client
+ * @param target  the record and the attachment; several ids are separated by commas
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result; zcrm_result_json() names the ids
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, or what every operation can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_attachment_delete(const struct zcrm_client *client,
+                                   const struct zcrm_target *target,
+                                   const struct zcrm_call *call,
+                                   struct zcrm_result **result,
+                                   struct zcrm_error **err);
+
+/**
+ * Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
+ *
+ * @param client  the client
+ * @param target  the record; modules with photos are Leads, Contacts, Accounts, Products, Vendors and custom modules
+ * @param source  a PNG, JPEG, GIF or BMP; not a link
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_transfer(); free it with zcrm_result_free()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_TOO_LARGE` (bytes or pixels), `ZCRM_E_FILE_TYPE`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
+ *         `ZCRM_E_IO`, `ZCRM_E_CALLBACK`, `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`, or what every operation
+ *         can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_photo_upload(const struct zcrm_client *client,
+                              const struct zcrm_target *target,
+                              const struct zcrm_source *source,
+                              const struct zcrm_call *call,
+                              struct zcrm_result **result,
+                              struct zcrm_error **err);
+
+/**
+ * Downloads the photo of a record: GET {module}/{record_id}/photo.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/download-image.html
+ *
+ * @param client  the client
+ * @param target  the record
+ * @param sink    where the bytes go
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
+ *         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_photo_download(const struct zcrm_client *client,
+                                const struct zcrm_target *target,
+                                const struct zcrm_sink *sink,
+                                const struct zcrm_call *call,
+                                struct zcrm_result **result,
+                                struct zcrm_error **err);
+
+/**
+ * Deletes the photo of a record: DELETE {module}/{record_id}/photo.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
+ *
+ * @param client  the client
+ * @param target  the record
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), or what every operation can return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
+                              const struct zcrm_target *target,
+                              const struct zcrm_call *call,
+                              struct zcrm_result **result,
+                              struct zcrm_error **err);
+
+/** Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL. */
+ZCRM_API
+size_t zcrm_result_count(const struct zcrm_result *result);
+
+/**
+ * Fills `out` with the attachment number `index`, from 0.
+ *
+ * @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
+ * @param index   less than zcrm_result_count()
+ * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_result_attachment(const struct zcrm_result *result,
+                                   size_t index,
+                                   struct zcrm_attachment *out,
+                                   struct zcrm_error **err);
+
+/**
+ * Fills `out` with what is known of the bytes that an upload or a download moved.
+ *
+ * @param result  of an upload or a download, of an attachment or a photo
+ * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_result_transfer(const struct zcrm_result *result,
+                                 struct zcrm_transfer *out,
+                                 struct zcrm_error **err);
+
+/**
+ * Fills `out` with where a list stands.
+ *
+ * @param result  of zcrm_attachment_list()
+ * @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);
+
+/**
+ * The bytes of a download to memory.
+ *
+ * @param result  of a download with `ZCRM_TO_MEMORY`
+ * @param data    receives the first byte, borrowed from `result`; NULL when there are none
+ * @param n       receives how many
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_result_data(const struct zcrm_result *result,
+                             const uint8_t **data,
+                             size_t *n,
+                             struct zcrm_error **err);
+
+/**
+ * The whole result as one JSON object: `{"operation":...,"result":...,"attempts":...,"waited_ms":...}`. zcrm_step_describe() has its schema.
+ *
+ * @param result  of any operation
+ * @param n       NULL, or receives the length without the NUL
+ * @return text borrowed from `result`; "" when `result` is NULL
+ */
+ZCRM_API
+const char *zcrm_result_json(const struct zcrm_result *result,
+                             size_t *n);
+
+/** Frees a result and what was borrowed from it. NULL is accepted. */
+ZCRM_API void zcrm_result_free(struct zcrm_result *result);
+
+/**
+ * Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
+ *
+ * @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and
+ *                `expires_in`. It holds secrets: keep it out of logs.
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_CONFIG`, `ZCRM_E_AUTH` (the code is used up, expired or of another client), or what every operation can
+ *         return: see zcrm_attachment_upload()
+ */
+ZCRM_API
+zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
+                               const struct zcrm_call *call,
+                               struct zcrm_result **result,
+                               struct zcrm_error **err);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* ZCRM_H */

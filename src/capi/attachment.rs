@@ -1,0 +1,226 @@
+//! Operations on attachments.
+
+use std::borrow::Cow;
+
+use super::call::zcrm_call;
+use super::client::{operate, zcrm_client};
+use super::error::zcrm_error;
+use super::result::{Readable, Transfer, zcrm_result};
+use super::sink::{self, zcrm_sink};
+use super::sized;
+use super::source::{self, zcrm_source};
+use super::status::zcrm_status;
+use super::target::{self, zcrm_target};
+use super::text::zcrm_str;
+use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Page, Uploaded};
+use crate::error::Result;
+
+/// What of a list is wanted. NULL instead of it, or zeros: every page. Borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_list_args {
+    /// `sizeof(zcrm_list_args)`.
+    pub struct_size: usize,
+    /// Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has.
+    pub fields: zcrm_str,
+    /// One page: the token from zcrm_page.next_page_token.
+    pub page_token: zcrm_str,
+    /// One page: its number, from 1; 0 = every page, unless `page_token` is set.
+    pub page: u32,
+    /// Attachments a page, at most 200; 0 = 200.
+    pub per_page: u32,
+}
+
+// SAFETY: repr(C), begins with a usize, and all zero is NULL pointers with length 0 and zeros.
+unsafe impl sized::Sized for zcrm_list_args {}
+
+/// Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
+///
+/// An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
+/// the status is `ZCRM_E_OUTCOME_UNKNOWN`.
+///
+/// @param client  the client
+/// @param target  the record
+/// @param source  the file or the link
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result: zcrm_result_attachment() 0 is what was stored; free it with zcrm_result_free()
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, or what every operation can return: `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` (from inside a callback, or poisoned),
+///         `ZCRM_E_VERSION`, `ZCRM_E_AUTH`, `ZCRM_E_SCOPE`, `ZCRM_E_FORBIDDEN`, `ZCRM_E_INVALID_MODULE`, `ZCRM_E_INVALID_RECORD`,
+///         `ZCRM_E_RATE_LIMITED`, `ZCRM_E_REJECTED`, `ZCRM_E_SERVER`, `ZCRM_E_NETWORK`, `ZCRM_E_TLS`, `ZCRM_E_TIMEOUT`,
+///         `ZCRM_E_CANCELLED`, `ZCRM_E_PROTOCOL`, `ZCRM_E_MEMORY`, `ZCRM_E_PANIC`; and beside these `ZCRM_E_TOO_LARGE`,
+///         `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
+///         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
+///         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_attachment_upload(
+    client: *const zcrm_client,
+    target: *const zcrm_target,
+    source: *const zcrm_source,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at. The same holds for those below.
+    unsafe {
+        operate(client, call, result, err, |client, call| {
+            let record = target::record(target)?;
+            let mut source = source::Given::read(source)?;
+            attachment::upload(client, &record, source.source()?, call.call()?)
+        })
+    }
+}
+
+/// Lists the attachments of a record: GET {module}/{record_id}/Attachments. A record without any gives an empty list.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+///
+/// @param client  the client
+/// @param target  the record
+/// @param args    NULL for every page, or what is wanted
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result: zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_PAGE`, or what every operation can return: see zcrm_attachment_upload()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_attachment_list(
+    client: *const zcrm_client,
+    target: *const zcrm_target,
+    args: *const zcrm_list_args,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: as in `zcrm_attachment_upload`.
+    unsafe {
+        operate(client, call, result, err, |client, call| {
+            let record = target::record(target)?;
+            attachment::list(client, &record, &list_args(args)?, call.call()?)
+        })
+    }
+}
+
+/// # Safety
+/// `args` is NULL or what the header says it must be.
+unsafe fn list_args(args: *const zcrm_list_args) -> Result<ListArgs> {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let Some(args) = sized::read_if_given(args, "args")? else { return Ok(ListArgs::default()) };
+        Ok(ListArgs {
+            fields: args.fields.read("args.fields")?.to_owned(),
+            page_token: args.page_token.read("args.page_token")?.to_owned(),
+            page: args.page,
+            per_page: args.per_page,
+        })
+    }
+}
+
+/// Downloads an attachment: GET {module}/{record_id}/Attachments/{attachment_id}.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
+///
+/// @param client  the client
+/// @param target  the record and the attachment
+/// @param sink    where the bytes go
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
+///         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_attachment_download(
+    client: *const zcrm_client,
+    target: *const zcrm_target,
+    sink: *const zcrm_sink,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: as in `zcrm_attachment_upload`.
+    unsafe {
+        operate(client, call, result, err, |client, call| {
+            let (record, id) = target::attachment(target)?;
+            let mut sink = sink::Given::read(sink)?;
+            let max_bytes = sink.max_bytes();
+            attachment::download(client, &record, id, sink.sink()?, max_bytes, call.call()?)
+        })
+    }
+}
+
+/// Deletes one attachment, or several: DELETE {module}/{record_id}/Attachments/{attachment_id}.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html
+///
+/// @param client  the client
+/// @param target  the record and the attachment; several ids are separated by commas
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result; zcrm_result_json() names the ids
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, or what every operation can return: see zcrm_attachment_upload()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_attachment_delete(
+    client: *const zcrm_client,
+    target: *const zcrm_target,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: as in `zcrm_attachment_upload`.
+    unsafe {
+        operate(client, call, result, err, |client, call| {
+            let (record, ids) = target::attachment(target)?;
+            let ids: Vec<&str> = ids.split(',').map(str::trim).collect();
+            attachment::delete(client, &record, &ids, call.call()?)
+        })
+    }
+}
+
+impl Readable for Uploaded {
+    fn attachments(&self) -> Cow<'_, [Attachment]> {
+        Cow::Owned(vec![Attachment {
+            id: self.id.clone(),
+            file_name: self.file_name.clone(),
+            bytes: self.link_url.is_none().then_some(self.bytes),
+            is_link: self.link_url.is_some(),
+            link_url: self.link_url.clone().unwrap_or_default(),
+            created_time: self.created_time.clone(),
+            ..Attachment::default()
+        }])
+    }
+
+    fn transfer(&self) -> Option<Transfer<'_>> {
+        let sha256 = self.sha256.as_deref().unwrap_or_default();
+        Some(Transfer { bytes: self.bytes, file_name: &self.file_name, sha256, ..Transfer::default() })
+    }
+}
+
+impl Readable for Page {
+    fn attachments(&self) -> Cow<'_, [Attachment]> {
+        Cow::Borrowed(&self.attachments)
+    }
+
+    fn page(&self) -> Option<(bool, &str)> {
+        Some((self.more_records, self.next_page_token.as_deref().unwrap_or_default()))
+    }
+}
+
+impl Readable for Downloaded {
+    fn transfer(&self) -> Option<Transfer<'_>> {
+        Some(Transfer {
+            bytes: self.bytes,
+            file_name: &self.file_name,
+            content_type: &self.content_type,
+            sha256: self.sha256.as_deref().unwrap_or_default(),
+            path: self.path.as_deref().map(std::path::Path::to_string_lossy).unwrap_or_default(),
+            length_verified: self.length_verified,
+        })
+    }
+
+    fn data(&self) -> Option<&[u8]> {
+        self.data.as_deref()
+    }
+}
+
+impl Readable for Deleted {}

@@ -1,0 +1,43 @@
+//! The one-time exchange of a grant code.
+
+use super::call::{self, zcrm_call};
+use super::config::zcrm_config;
+use super::error::zcrm_error;
+use super::result::{Readable, zcrm_result};
+use super::status::zcrm_status;
+use super::{guard, handle};
+use crate::auth::{self, Granted};
+
+/// Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
+///
+/// @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result: zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and
+///                `expires_in`. It holds secrets: keep it out of logs.
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_CONFIG`, `ZCRM_E_AUTH` (the code is used up, expired or of another client), or what every operation can
+///         return: see zcrm_attachment_upload()
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_auth_exchange(
+    config: *const zcrm_config,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let config = handle::borrow(config, "config")?;
+            let _inside = guard::Inside::enter()?;
+            let outcome = auth::exchange(&config.config, call::Given::read(call)?.call()?)?;
+            if !result.is_null() {
+                result.write(handle::give(zcrm_result::new(outcome)));
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Readable for Granted {}

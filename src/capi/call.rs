@@ -1,0 +1,147 @@
+//! What belongs to one call: timeout, cancel token, progress and checks.
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use super::cancel::zcrm_cancel;
+use super::text::zcrm_str;
+use super::{handle, sized};
+use crate::call::{Call, ProgressFn};
+use crate::error::{Error, Result};
+
+/// Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs.
+pub const ZCRM_CALL_SHA256: u32 = 1;
+
+/// Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected.
+pub const ZCRM_CALL_EXPECT_BYTES: u32 = 2;
+
+/// Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
+///
+/// When an attempt is repeated, `done` begins anew.
+///
+/// @param user   zcrm_call.user
+/// @param done   bytes of the file done so far
+/// @param total  bytes of the file; -1 = unknown
+/// @return 0 to go on; anything else ends the call with `ZCRM_E_CANCELLED`
+pub type zcrm_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: i64) -> i32>;
+
+/// What belongs to one call alone. NULL instead of it, or zeros, mean the defaults. Borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_call {
+    /// `sizeof(zcrm_call)`.
+    pub struct_size: usize,
+    /// NULL, or the token that ends this call. The token may be freed while the call runs.
+    pub cancel: *const zcrm_cancel,
+    /// Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`.
+    pub timeout_ms: i64,
+    /// NULL, or told of the progress.
+    pub progress: zcrm_progress_fn,
+    /// Passed to `progress`.
+    pub user: *mut c_void,
+    /// Stands in the log lines of this call.
+    pub trace_id: zcrm_str,
+    /// The SHA-256 that the bytes must have, as 64 hexadecimal digits. With others the call fails with `ZCRM_E_CHECKSUM`: an upload isn't
+    /// stored, and a file isn't written.
+    pub expected_sha256: zcrm_str,
+    /// The size that a download must have, in bytes, as the list said; 0 = not given, unless `ZCRM_CALL_EXPECT_BYTES` is set.
+    pub expected_bytes: i64,
+    /// Photo upload: "workflow" keeps workflows from being triggered.
+    pub restrict_triggers: zcrm_str,
+    /// `ZCRM_CALL_*`, or-ed.
+    pub flags: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callback and zeros.
+unsafe impl sized::Sized for zcrm_call {}
+
+/// The caller's struct in our size, and its callback as a closure. Lives on the stack of the call, so the callback can't outlive it.
+pub(super) struct Given {
+    fields: Option<zcrm_call>,
+    told: Option<Box<ProgressFn<'static>>>,
+}
+
+impl Given {
+    /// # Safety
+    /// `call` is NULL or what the header says it must be.
+    pub(super) unsafe fn read(call: *const zcrm_call) -> Result<Given> {
+        // SAFETY: the caller's contract.
+        let fields = unsafe { sized::read_if_given(call, "call")? };
+        Ok(Given { told: fields.and_then(|f| f.progress.map(|progress| told(progress, f.user))), fields })
+    }
+
+    /// What it says, checked.
+    ///
+    /// # Safety
+    /// As for [`Given::read`], still.
+    pub(super) unsafe fn call(&mut self) -> Result<Call<'_>> {
+        // SAFETY: the caller's contract.
+        let call = self.fields.map_or_else(|| Ok(Call::default()), |fields| unsafe { fields.checked() })?;
+        Ok(Call { progress: self.told.as_deref_mut().map(|told| told as _), ..call })
+    }
+}
+
+fn told(progress: unsafe extern "C" fn(*mut c_void, u64, i64) -> i32, user: *mut c_void) -> Box<ProgressFn<'static>> {
+    Box::new(move |done, total| {
+        let total = total.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
+        // SAFETY: the header binds the host to give a callback that may be called during the call, with its own `user`.
+        unsafe { progress(user, done, total) == 0 }
+    })
+}
+
+impl zcrm_call {
+    /// Everything but the callback.
+    ///
+    /// # Safety
+    /// The pointers are what the header says they must be.
+    unsafe fn checked<'a>(&self) -> Result<Call<'a>> {
+        if self.flags & !(ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES) != 0 {
+            return Err(Error::argument("call.flags", format_args!("{:#x} has bits that this version doesn't know", self.flags)));
+        }
+        if self.reserved != 0 {
+            return Err(Error::argument("call.reserved", "is not 0"));
+        }
+        // SAFETY: the caller's contract for each pointer.
+        unsafe {
+            let text = |text: zcrm_str, field| text.read(field).map(|t| (!t.is_empty()).then(|| t.to_owned()));
+            Ok(Call {
+                cancel: if self.cancel.is_null() { None } else { Some(handle::borrow(self.cancel, "call.cancel")?.0.clone()) },
+                timeout: not_negative(self.timeout_ms, "call.timeout_ms")?.map(Duration::from_millis),
+                progress: None,
+                sha256: self.flags & ZCRM_CALL_SHA256 != 0,
+                expected_sha256: self.expected_sha256.read("call.expected_sha256").and_then(sha256)?,
+                expected_bytes: self.expected()?,
+                restrict_triggers: text(self.restrict_triggers, "call.restrict_triggers")?,
+                trace_id: text(self.trace_id, "call.trace_id")?,
+            })
+        }
+    }
+
+    fn expected(&self) -> Result<Option<u64>> {
+        let bytes = not_negative(self.expected_bytes, "call.expected_bytes")?;
+        Ok(if self.flags & ZCRM_CALL_EXPECT_BYTES != 0 { Some(bytes.unwrap_or(0)) } else { bytes })
+    }
+}
+
+/// 0 is "not given".
+fn not_negative(number: i64, field: &'static str) -> Result<Option<u64>> {
+    match u64::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(n) => Ok(Some(n)),
+        Err(_) => Err(Error::argument(field, format_args!("{number} is negative"))),
+    }
+}
+
+fn sha256(text: &str) -> Result<Option<[u8; 32]>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let mut sum = [0; 32];
+    let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    for (i, byte) in sum.iter_mut().enumerate().filter(|_| digits) {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
+    }
+    if digits { Ok(Some(sum)) } else { Err(Error::argument("call.expected_sha256", "is not 64 hexadecimal digits")) }
+}

@@ -1,0 +1,110 @@
+//! The client: shared, freeable while calls run, poisoned by a panic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::call::{self, zcrm_call};
+use super::config::zcrm_config;
+use super::error::zcrm_error;
+use super::guard;
+use super::handle::{self, Noun};
+use super::result::{Readable, zcrm_result};
+use super::status::zcrm_status;
+use crate::call::Outcome;
+use crate::client::Client;
+use crate::error::{Error, Result, Status};
+
+/// A configured connection to one CRM organisation. Any number of threads may use it at once.
+pub struct zcrm_client(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    poisoned: AtomicBool,
+    #[cfg(feature = "panic-probe")]
+    panic_probe: bool,
+}
+
+impl Noun for zcrm_client {
+    const MAGIC: u32 = 0x7a63_6503;
+}
+
+/// Makes a client. Nothing is sent and no thread is started: wrong credentials show at the first operation.
+///
+/// @param config  the settings, copied; it may be changed or freed afterwards
+/// @param out     receives the client; free it with zcrm_client_free()
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
+///         or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_client_new(config: *const zcrm_config, out: *mut *mut zcrm_client, err: *mut *mut zcrm_error) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let config = handle::borrow(config, "config")?;
+            let out = handle::out(out, "out")?;
+            let shared = Shared {
+                client: Client::new(config.config.clone())?,
+                poisoned: AtomicBool::new(false),
+                #[cfg(feature = "panic-probe")]
+                panic_probe: config.panic_probe,
+            };
+            out.write(handle::give(zcrm_client(Arc::new(shared))));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a client. Calls that run in other threads go on to their end; a call must not begin afterwards. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_client_free(client: *mut zcrm_client) {
+    // SAFETY: the header's contract: NULL, or a handle with which no call begins any more.
+    guard::value((), || unsafe { handle::free(client) });
+}
+
+/// Runs one operation: what the seven of them, and the step, have in common.
+///
+/// # Safety
+/// Each pointer is NULL or what the header says it must be.
+pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
+    client: *const zcrm_client,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+    operation: impl FnOnce(&Client, &mut call::Given) -> Result<Outcome<T>>,
+) -> zcrm_status {
+    // SAFETY: the same contract.
+    unsafe {
+        guard::status(err, || {
+            // The clone lets the handle be freed while this call runs.
+            let shared = Arc::clone(&handle::borrow(client, "client")?.0);
+            let _inside = guard::Inside::enter()?;
+            let outcome = shared.guarded(|client| operation(client, &mut call::Given::read(call)?))?;
+            if !result.is_null() {
+                result.write(handle::give(zcrm_result::new(outcome)));
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Shared {
+    /// A panic poisons this client, and this one only.
+    fn guarded<T>(&self, body: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(Error::new(
+                Status::State,
+                "poisoned",
+                "an earlier call on this client met a bug in zcrm; free the client and make a new one",
+            ));
+        }
+        let outcome = guard::catch(|| {
+            #[cfg(feature = "panic-probe")]
+            assert!(!self.panic_probe, "panic probe");
+            body(&self.client)
+        });
+        if outcome.as_ref().is_err_and(|e| e.status() == Status::Panic) {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,224 @@
+//! Settings: string keys, and typed setters for the callbacks.
+
+use std::ffi::{c_char, c_void};
+
+use zeroize::Zeroizing;
+
+use super::error::zcrm_error;
+use super::handle::{self, Noun};
+use super::status::{OK, zcrm_status};
+use super::{guard, text};
+use crate::config::{Config, LogLevel, Secret};
+use crate::error::{Error, Result, Status};
+
+/// Settings from which clients are made. Belongs to the caller; one thread at a time may change it.
+pub struct zcrm_config {
+    pub(super) config: Config,
+    /// Makes operations panic, for the tests of the panic guard.
+    #[cfg(feature = "panic-probe")]
+    pub(super) panic_probe: bool,
+}
+
+impl Noun for zcrm_config {
+    const MAGIC: u32 = 0x7a63_6502;
+}
+
+/// Gives an access token. Called when a client needs one, on any thread, also on several at once.
+///
+/// @param user           as passed to zcrm_config_set_token_fn()
+/// @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
+/// @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
+/// @param cap            bytes that `buf` holds
+/// @param n              set it to the token's length
+/// @return 0, or any other number to say that no token can be had: the call then fails and zcrm_error_callback_status() gives the number
+pub type zcrm_token_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, force_refresh: i32, buf: *mut c_char, cap: usize, n: *mut usize) -> zcrm_status>;
+
+/// Takes a log line. Called on any thread, also on several at once. It must not start an operation.
+///
+/// @param user   as passed to zcrm_config_set_log_fn()
+/// @param level  1 error, 2 warning, 3 one line for each call, 4 one line for each HTTP exchange, 5 inner steps
+/// @param line   one line without line end, NUL-terminated, valid during the callback; never holds a token, a secret or bytes of a file
+/// @param len    its length without the NUL
+pub type zcrm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: *const c_char, len: usize)>;
+
+/// Told once that `user` isn't used any more: the setting was replaced, or the config and every client made from it are gone.
+/// Called on the thread that let go of it last.
+pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Makes a config with every setting at its default.
+///
+/// @param out  receives the config; free it with zcrm_config_free()
+/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_status {
+    let body = || {
+        let out = handle::out(out, "out")?;
+        let config = zcrm_config {
+            config: Config::new(),
+            #[cfg(feature = "panic-probe")]
+            panic_probe: false,
+        };
+        // SAFETY: not NULL, and writable by the header's contract.
+        unsafe { out.write(handle::give(config)) };
+        Ok(())
+    };
+    // SAFETY: NULL is allowed.
+    unsafe { guard::status(std::ptr::null_mut(), body) }
+}
+
+/// Sets one setting. zcrm_step_describe() lists the keys, their defaults and what each takes.
+///
+/// A client needs at least `refresh_token`, `client_id` and `client_secret`, or an `access_token`, or a token callback; and `data_center`
+/// unless it is "us". How to get them: https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
+///
+/// @param config  the config to change; clients made before keep what they have
+/// @param key     the key, NUL-terminated
+/// @param value   UTF-8 text, copied
+/// @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_CONFIG` for an unknown key (the message names the nearest known one) or a wrong value (the message says what
+///         it takes), or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_set(
+    config: *mut zcrm_config,
+    key: *const c_char,
+    value: *const c_char,
+    len: usize,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let config = handle::borrow_mut(config, "config")?;
+            if key.is_null() {
+                return Err(Error::argument("key", "is NULL"));
+            }
+            let key = text::read(key, usize::MAX, "key")?;
+            set(config, key, text::read(value, len, "value")?)
+        })
+    }
+}
+
+fn set(config: &mut zcrm_config, key: &str, value: &str) -> Result<()> {
+    #[cfg(feature = "panic-probe")]
+    if key == "panic_probe" {
+        config.panic_probe = value == "on";
+        return Ok(());
+    }
+    config.config.set(key, value)
+}
+
+/// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback.
+///
+/// @param config  the config to change
+/// @param fn      the callback; see zcrm_token_fn
+/// @param user    passed to it; must be usable from any thread
+/// @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
+/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_set_token_fn(
+    config: *mut zcrm_config,
+    r#fn: zcrm_token_fn,
+    user: *mut c_void,
+    drop: zcrm_drop_fn,
+) -> zcrm_status {
+    let body = || {
+        // SAFETY: the header's contract.
+        let config = unsafe { handle::borrow_mut(config, "config")? };
+        let ask = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
+        let user = User { user, drop };
+        config.config.set_token_fn(move |force| ask_token(ask, user.get(), force));
+        Ok(())
+    };
+    // SAFETY: NULL is allowed.
+    unsafe { guard::status(std::ptr::null_mut(), body) }
+}
+
+type Ask = unsafe extern "C" fn(*mut c_void, i32, *mut c_char, usize, *mut usize) -> zcrm_status;
+
+fn ask_token(ask: Ask, user: *mut c_void, force: bool) -> std::result::Result<Secret, i32> {
+    const CAP: usize = 4096; // Zoho's tokens have 70 bytes; a gateway's may be a JWT
+    let mut buf = Zeroizing::new(vec![0_u8; CAP]);
+    let mut n = 0;
+    // SAFETY: `buf` has CAP bytes; the header binds the host to write no more and to let this be called on any thread.
+    let status = unsafe { ask(user, i32::from(force), buf.as_mut_ptr().cast(), CAP, &raw mut n) };
+    if status != OK {
+        return Err(status);
+    }
+    let token = buf.get(..n).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    token.map(Secret::new).ok_or(Status::Callback as i32)
+}
+
+/// Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
+///
+/// @param config     the config to change
+/// @param max_level  1 to 5, see zcrm_log_fn: lines up to this level are given
+/// @param fn         the callback; see zcrm_log_fn
+/// @param user       passed to it; must be usable from any thread
+/// @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
+/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL or `max_level` is none of 1 to 5
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_set_log_fn(
+    config: *mut zcrm_config,
+    max_level: i32,
+    r#fn: zcrm_log_fn,
+    user: *mut c_void,
+    drop: zcrm_drop_fn,
+) -> zcrm_status {
+    let body = || {
+        // SAFETY: the header's contract.
+        let config = unsafe { handle::borrow_mut(config, "config")? };
+        let level = level(max_level)?;
+        let log = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
+        let user = User { user, drop };
+        config.config.set_log_fn(level, move |level, line| {
+            let line = text::to_c(line);
+            // SAFETY: the line lives during the callback; the header binds the host to let this be called on any thread.
+            unsafe { log(user.get(), level as i32, line.as_ptr(), line.count_bytes()) };
+        });
+        Ok(())
+    };
+    // SAFETY: NULL is allowed.
+    unsafe { guard::status(std::ptr::null_mut(), body) }
+}
+
+fn level(number: i32) -> Result<LogLevel> {
+    use LogLevel::{Debug, Error as Failure, Info, Trace, Warn};
+    let known = [Failure, Warn, Info, Debug, Trace].into_iter().find(|level| *level as i32 == number);
+    known.ok_or_else(|| Error::argument("max_level", format_args!("{number} is none of 1 to 5")))
+}
+
+/// Frees a config. Clients made from it go on. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_free(config: *mut zcrm_config) {
+    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    guard::value((), || unsafe { handle::free(config) });
+}
+
+/// The host's pointer, and what it wants to be told at the end.
+struct User {
+    user: *mut c_void,
+    drop: zcrm_drop_fn,
+}
+
+// SAFETY: the header binds the host to give a pointer that any thread may use, also several at once.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    /// A method, so that a closure captures the whole and not the pointer alone, which isn't `Send`.
+    fn get(&self) -> *mut c_void {
+        self.user
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: the header's contract for `drop`; this is the only place that calls it, once.
+            unsafe { drop(self.user) };
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The error object: everything that is known of one failure.
+
+use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
+
+use super::handle::{self, Noun};
+use super::status::zcrm_status;
+use super::text::to_c;
+use super::{guard, status};
+use crate::error::{Error, Sent};
+
+/// Everything that is known of one failure. A fallible function writes one to its last parameter `err`, unless that is NULL, and only when
+/// it fails; what was there before is neither read nor freed.
+///
+/// It belongs to the caller, who frees it with zcrm_error_free(). It needs no client and may outlive every other handle. Any thread may
+/// read it. It never holds a token, a secret or bytes of a file.
+pub struct zcrm_error {
+    error: Error,
+    message: CString,
+    reason: CString,
+    api_code: CString,
+    json: OnceLock<CString>,
+}
+
+impl Noun for zcrm_error {
+    const MAGIC: u32 = 0x7a63_6501;
+}
+
+impl zcrm_error {
+    pub(super) fn new(error: Error) -> zcrm_error {
+        let detail = error.detail();
+        let (message, reason, api_code) = (to_c(&detail.message), to_c(detail.reason), to_c(&detail.api_code));
+        zcrm_error { error, message, reason, api_code, json: OnceLock::new() }
+    }
+}
+
+/// Reads one field; `absent` when there is no error object.
+///
+/// # Safety
+/// `error` is NULL or a handle that nobody frees meanwhile.
+unsafe fn get<T: Copy>(error: *const zcrm_error, absent: T, field: impl FnOnce(&zcrm_error) -> T) -> T {
+    guard::value(absent, || {
+        // SAFETY: the caller's contract.
+        unsafe { handle::borrow(error, "error") }.map_or(absent, field)
+    })
+}
+
+const EMPTY: *const c_char = c"".as_ptr();
+
+/// The status that the failed function returned.
+///
+/// @return `ZCRM_OK` when `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_code(error: *const zcrm_error) -> zcrm_status {
+    // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile. The same holds for every function below.
+    unsafe { get(error, status::OK, |e| e.error.status() as zcrm_status) }
+}
+
+/// A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with.
+///
+/// @return text borrowed from `error`; "" when `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_reason(error: *const zcrm_error) -> *const c_char {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, EMPTY, |e| e.reason.as_ptr()) }
+}
+
+/// One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
+///
+/// @return text borrowed from `error`; "" when `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_message(error: *const zcrm_error) -> *const c_char {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, EMPTY, |e| e.message.as_ptr()) }
+}
+
+/// HTTP status of the last reply; 0 when there was none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_http_status(error: *const zcrm_error) -> i32 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, 0, |e| i32::from(e.error.detail().http_status)) }
+}
+
+/// Zoho's own error code as Zoho sent it, for example "INVALID_DATA".
+///
+/// The codes: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
+///
+/// @return text borrowed from `error`; "" when Zoho sent none, or `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_api_code(error: *const zcrm_error) -> *const c_char {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, EMPTY, |e| e.api_code.as_ptr()) }
+}
+
+/// 1 when the same call may succeed later without a change by the caller, else 0. The library has already tried again as often as the
+/// setting `max_retries` lets it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_retryable(error: *const zcrm_error) -> i32 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, 0, |e| i32::from(e.error.detail().retryable)) }
+}
+
+/// Milliseconds to wait before the next try: what the server asked for, or what this library advises; -1 when nothing is known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_retry_after_ms(error: *const zcrm_error) -> i64 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, -1, |e| e.error.detail().retry_after_ms) }
+}
+
+/// How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 the whole request, 3 the whole request, and a reply came.
+///
+/// With 0 nothing can have happened at Zoho. With 1 and 2, and no reply, an upload may be stored or not.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_request_sent(error: *const zcrm_error) -> i32 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe {
+        get(error, 0, |e| match e.error.detail().request_sent {
+            Sent::No => 0,
+            Sent::Partly => 1,
+            Sent::Fully => 2,
+            Sent::Answered => 3,
+        })
+    }
+}
+
+/// What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) -> i32 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, 0, |e| e.error.detail().callback_status) }
+}
+
+/// All fields as one JSON object, Zoho's `details` as it sent them included:
+/// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `retryable`, `retry_after_ms`,
+/// `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+///
+/// @return text borrowed from `error`; "" when `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_json(error: *const zcrm_error) -> *const c_char {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, EMPTY, |e| e.json.get_or_init(|| to_c(&e.error.to_json())).as_ptr()) }
+}
+
+/// Frees an error object and the texts borrowed from it. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_free(error: *mut zcrm_error) {
+    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    guard::value((), || unsafe { handle::free(error) });
+}

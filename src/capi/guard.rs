@@ -1,0 +1,97 @@
+//! The guard around every entry point: no panic leaves the library, and none is printed.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::error::zcrm_error;
+use super::handle;
+use super::status::{OK, zcrm_status};
+use crate::error::{Error, Result, Status};
+
+thread_local! {
+    /// How many guards are active on this thread.
+    static GUARDS: Cell<u32> = const { Cell::new(0) };
+    /// Whether this thread is inside of an operation, perhaps in one of its callbacks.
+    static IN_OPERATION: Cell<bool> = const { Cell::new(false) };
+    /// Where the panic that is being caught began.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs an entry point that returns a status: failures and panics become a status and, where the caller wants one, an error object.
+///
+/// # Safety
+/// `err` is NULL or may be written.
+pub(super) unsafe fn status(err: *mut *mut zcrm_error, body: impl FnOnce() -> Result<()>) -> zcrm_status {
+    let Err(error) = catch(body) else { return OK };
+    let status = error.status() as zcrm_status;
+    if !err.is_null() {
+        let given = value(std::ptr::null_mut(), || handle::give(zcrm_error::new(error)));
+        // SAFETY: not NULL, and the caller's contract.
+        unsafe { err.write(given) };
+    }
+    status
+}
+
+/// Runs an entry point that can't fail; a panic gives `fallback`.
+pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch(|| Ok(body())).unwrap_or(fallback)
+}
+
+/// A panic inside of `body` becomes an error of the class `Panic`.
+pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    silence_panics();
+    GUARDS.set(GUARDS.get() + 1);
+    // What a panic leaves behind half done is the client's, which is poisoned, or the entry point's own, which is gone.
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    GUARDS.set(GUARDS.get() - 1);
+    outcome.unwrap_or_else(|payload| Err(panicked(&*payload)))
+}
+
+/// Marks the thread as inside of an operation as long as the value lives.
+pub(super) struct Inside(());
+
+impl Inside {
+    /// Refused inside of an operation's callback: the thread is driving that operation.
+    pub(super) fn enter() -> Result<Inside> {
+        if IN_OPERATION.replace(true) {
+            return Err(Error::new(Status::State, "reentrant", "an operation can't be started from inside a callback of another one"));
+        }
+        Ok(Inside(()))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        IN_OPERATION.set(false);
+    }
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> Error {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let place = PLACE.take();
+    Error::new(Status::Panic, "panic", format!("this is a bug in zcrm: {} (at {place})", text.unwrap_or("no message")))
+}
+
+/// Keeps the standard library's panic hook from printing to the host's stderr for panics that a guard catches.
+///
+/// The hook belongs to the copy of the standard library that is linked into this library: a shared library has its own, so no host, not
+/// even one written in Rust, shares it. Panics outside of a guard, which only a Rust program that links this crate can have, go to
+/// the hook that was there before.
+fn silence_panics() {
+    static ONCE: Once = Once::new();
+    if std::thread::panicking() {
+        return; // a hook can't be changed then; the next entry does it
+    }
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if GUARDS.get() == 0 {
+                return before(info);
+            }
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            PLACE.set(place);
+        }));
+    });
+}

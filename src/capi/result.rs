@@ -1,0 +1,318 @@
+//! What an operation gave.
+
+use std::borrow::Cow;
+use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
+
+use serde::Serialize;
+
+use super::error::zcrm_error;
+use super::handle::{self, Noun};
+use super::status::zcrm_status;
+use super::text::{Texts, to_c, zcrm_str};
+use super::{guard, sized};
+use crate::attachment::Attachment;
+use crate::call::Outcome;
+use crate::error::{Error, Result, Status};
+
+/// What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
+/// It needs no client and may outlive every other handle. Any thread may read it.
+pub struct zcrm_result {
+    outcome: Box<dyn Kept>,
+    // Made when first asked for: who reads the typed functions never pays for the JSON, and the other way round.
+    json: OnceLock<CString>,
+    attachments: OnceLock<Texts>,
+    transfer: OnceLock<Texts>,
+    page_token: OnceLock<Texts>,
+}
+
+impl Noun for zcrm_result {
+    const MAGIC: u32 = 0x7a63_6505;
+}
+
+/// What the functions below read from an operation's result. What a result doesn't have is absent.
+pub(super) trait Readable: Send + Sync {
+    /// Attachments that were listed, or the one that was uploaded.
+    fn attachments(&self) -> Cow<'_, [Attachment]> {
+        Cow::Borrowed(&[])
+    }
+    /// What is known of the bytes that were moved.
+    fn transfer(&self) -> Option<Transfer<'_>> {
+        None
+    }
+    /// Whether there is more to list, and the token of the next page.
+    fn page(&self) -> Option<(bool, &str)> {
+        None
+    }
+    /// Bytes held for a memory sink.
+    fn data(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// The bytes of an upload or a download.
+#[derive(Default)]
+pub(super) struct Transfer<'a> {
+    pub(super) bytes: u64,
+    pub(super) file_name: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) sha256: &'a str,
+    pub(super) path: Cow<'a, str>,
+    pub(super) length_verified: bool,
+}
+
+/// An [`Outcome`] of any operation.
+trait Kept: Send + Sync {
+    fn json(&self) -> String;
+    fn readable(&self) -> &dyn Readable;
+}
+
+impl<T: Readable + Serialize> Kept for Outcome<T> {
+    fn json(&self) -> String {
+        serde_json::to_string(self).expect("a result holds only what JSON can say")
+    }
+    fn readable(&self) -> &dyn Readable {
+        &self.result
+    }
+}
+
+impl zcrm_result {
+    pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
+        let (json, texts) = (OnceLock::new(), OnceLock::new);
+        zcrm_result { outcome: Box::new(outcome), json, attachments: texts(), transfer: texts(), page_token: texts() }
+    }
+}
+
+/// One attachment of a record. An output: set `struct_size` before the call.
+///
+/// The fields as Zoho documents them: https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_attachment {
+    /// `sizeof(zcrm_attachment)`.
+    pub struct_size: usize,
+    /// The attachment's id: digits.
+    pub id: zcrm_str,
+    /// File name, or the title of a link.
+    pub file_name: zcrm_str,
+    /// URL of a link; empty for a file.
+    pub link_url: zcrm_str,
+    /// When it was attached, as Zoho writes it: ISO 8601 with an offset.
+    pub created_time: zcrm_str,
+    /// When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload.
+    pub modified_time: zcrm_str,
+    /// Id of the record it hangs on. Empty after an upload.
+    pub parent_id: zcrm_str,
+    /// Name of its owner. Empty after an upload.
+    pub owner_name: zcrm_str,
+    /// Size in bytes; -1 = unknown.
+    pub bytes: i64,
+    /// 1 for a link, 0 for a file.
+    pub is_link: i32,
+    /// Always 0.
+    pub reserved: i32,
+}
+
+/// Texts of one row, in the order of the fields.
+const COLUMNS: usize = 7;
+
+/// The bytes that an upload or a download moved. An output: set `struct_size` before the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_transfer {
+    /// `sizeof(zcrm_transfer)`.
+    pub struct_size: usize,
+    /// How many; 0 for a link.
+    pub bytes: u64,
+    /// File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty.
+    pub file_name: zcrm_str,
+    /// Download: the MIME type that Zoho gives, or empty.
+    pub content_type: zcrm_str,
+    /// SHA-256 as 64 hexadecimal digits when the call asked for it, else empty.
+    pub sha256: zcrm_str,
+    /// Download to a file: the file that was written, else empty.
+    pub path: zcrm_str,
+    /// Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0.
+    pub length_verified: i32,
+    /// Always 0.
+    pub reserved: i32,
+}
+
+/// Where a list stands. An output: set `struct_size` before the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_page {
+    /// `sizeof(zcrm_page)`.
+    pub struct_size: usize,
+    /// For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens.
+    pub next_page_token: zcrm_str,
+    /// 1 when Zoho has more attachments after these, else 0.
+    pub more_records: i32,
+    /// Always 0.
+    pub reserved: i32,
+}
+
+// SAFETY: these three are repr(C), begin with a usize, and all zero is NULL pointers with length 0 and zeros.
+unsafe impl sized::Sized for zcrm_attachment {}
+// SAFETY: as above.
+unsafe impl sized::Sized for zcrm_transfer {}
+// SAFETY: as above.
+unsafe impl sized::Sized for zcrm_page {}
+
+/// Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize {
+    // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
+    guard::value(0, || unsafe { handle::borrow(result, "result") }.map_or(0, |r| r.outcome.readable().attachments().len()))
+}
+
+/// Fills `out` with the attachment number `index`, from 0.
+///
+/// @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
+/// @param index   less than zcrm_result_count()
+/// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_attachment(
+    result: *const zcrm_result,
+    index: usize,
+    out: *mut zcrm_attachment,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let result = handle::borrow(result, "result")?;
+            sized::write(out, &attachment(result, index)?, "out")
+        })
+    }
+}
+
+fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
+    let rows = result.outcome.readable().attachments();
+    let row = rows.get(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {}", rows.len())))?;
+    let texts =
+        result.attachments.get_or_init(|| {
+            Texts::new(rows.iter().flat_map(|a| -> [&str; COLUMNS] {
+                [&a.id, &a.file_name, &a.link_url, &a.created_time, &a.modified_time, &a.parent_id, &a.owner_name]
+            }))
+        });
+    let text = |column| texts.get(index * COLUMNS + column);
+    Ok(zcrm_attachment {
+        struct_size: size_of::<zcrm_attachment>(),
+        id: text(0),
+        file_name: text(1),
+        link_url: text(2),
+        created_time: text(3),
+        modified_time: text(4),
+        parent_id: text(5),
+        owner_name: text(6),
+        bytes: row.bytes.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
+        is_link: i32::from(row.is_link),
+        reserved: 0,
+    })
+}
+
+/// Fills `out` with what is known of the bytes that an upload or a download moved.
+///
+/// @param result  of an upload or a download, of an attachment or a photo
+/// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *mut zcrm_transfer, err: *mut *mut zcrm_error) -> zcrm_status {
+    // SAFETY: as in `zcrm_result_attachment`.
+    unsafe {
+        guard::status(err, || {
+            let result = handle::borrow(result, "result")?;
+            let moved = result.outcome.readable().transfer().ok_or_else(|| absent("transfer"))?;
+            let texts = result.transfer.get_or_init(|| Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]));
+            let filled = zcrm_transfer {
+                struct_size: size_of::<zcrm_transfer>(),
+                bytes: moved.bytes,
+                file_name: texts.get(0),
+                content_type: texts.get(1),
+                sha256: texts.get(2),
+                path: texts.get(3),
+                length_verified: i32::from(moved.length_verified),
+                reserved: 0,
+            };
+            sized::write(out, &filled, "out")
+        })
+    }
+}
+
+/// Fills `out` with where a list stands.
+///
+/// @param result  of zcrm_attachment_list()
+/// @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut zcrm_page, err: *mut *mut zcrm_error) -> zcrm_status {
+    // SAFETY: as in `zcrm_result_attachment`.
+    unsafe {
+        guard::status(err, || {
+            let result = handle::borrow(result, "result")?;
+            let (more, token) = result.outcome.readable().page().ok_or_else(|| absent("page"))?;
+            let texts = result.page_token.get_or_init(|| Texts::new([token]));
+            let next_page_token = texts.get(0);
+            let filled = zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 };
+            sized::write(out, &filled, "out")
+        })
+    }
+}
+
+/// The bytes of a download to memory.
+///
+/// @param result  of a download with `ZCRM_TO_MEMORY`
+/// @param data    receives the first byte, borrowed from `result`; NULL when there are none
+/// @param n       receives how many
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_data(result: *const zcrm_result, data: *mut *const u8, n: *mut usize, err: *mut *mut zcrm_error) -> zcrm_status {
+    // SAFETY: as in `zcrm_result_attachment`.
+    unsafe {
+        guard::status(err, || {
+            let result = handle::borrow(result, "result")?;
+            let (data, n) = (handle::out(data, "data")?, handle::out(n, "n")?);
+            let bytes = result.outcome.readable().data().ok_or_else(|| absent("data"))?;
+            // An empty slice has a pointer to nowhere, which Go's pointer checks stumble over.
+            data.write(if bytes.is_empty() { std::ptr::null() } else { bytes.as_ptr() });
+            n.write(bytes.len());
+            Ok(())
+        })
+    }
+}
+
+fn absent(what: &'static str) -> Error {
+    Error::new(Status::State, "absent", format!("result: this operation gives no {what}"))
+}
+
+/// The whole result as one JSON object: `{"operation":...,"result":...,"attempts":...,"waited_ms":...}`. zcrm_step_describe() has its schema.
+///
+/// @param result  of any operation
+/// @param n       NULL, or receives the length without the NUL
+/// @return text borrowed from `result`; "" when `result` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_json(result: *const zcrm_result, n: *mut usize) -> *const c_char {
+    let json = guard::value(c"", || {
+        // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
+        let result = unsafe { handle::borrow(result, "result") };
+        result.map_or(c"", |r| r.json.get_or_init(|| to_c(&r.outcome.json())).as_c_str())
+    });
+    if !n.is_null() {
+        // SAFETY: not NULL, and writable by the header's contract.
+        unsafe { n.write(json.count_bytes()) };
+    }
+    json.as_ptr()
+}
+
+/// Frees a result and what was borrowed from it. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_free(result: *mut zcrm_result) {
+    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    guard::value((), || unsafe { handle::free(result) });
+}

@@ -1,0 +1,99 @@
+//! Text in and out.
+
+use std::ffi::{CString, c_char};
+
+use crate::error::{Error, Result};
+
+/// Text as pointer and length, only ever inside of structs. `ZCRM_STR("text")` and `ZCRM_CSTR(pointer)` make one.
+///
+/// In: UTF-8 without a NUL byte, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
+/// Out: borrowed from the handle that gave it, and NUL-terminated; never NULL.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct zcrm_str {
+    /// First byte.
+    pub ptr: *const c_char,
+    /// Bytes, a terminating NUL not counted; `ZCRM_NUL` = up to the first NUL.
+    pub len: usize,
+}
+
+impl zcrm_str {
+    /// The text itself; `field` names it in the error.
+    ///
+    /// # Safety
+    /// `ptr` points to `len` readable bytes, or, with the length `SIZE_MAX`, to a NUL-terminated text. Nobody writes there during `'a`.
+    pub(super) unsafe fn read<'a>(self, field: &'static str) -> Result<&'a str> {
+        // SAFETY: the same contract.
+        unsafe { read(self.ptr, self.len, field) }
+    }
+}
+
+/// UTF-8 text from pointer and length.
+///
+/// # Safety
+/// As for [`zcrm_str::read`].
+pub(super) unsafe fn read<'a>(ptr: *const c_char, len: usize, field: &'static str) -> Result<&'a str> {
+    // SAFETY: the same contract.
+    let bytes = unsafe { bytes(ptr.cast(), measure(ptr, len), field)? };
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(Error::argument(field, "holds a NUL byte")),
+        Ok(text) => Ok(text),
+        Err(e) => Err(Error::argument(field, format_args!("is not UTF-8 at byte {}", e.valid_up_to()))),
+    }
+}
+
+/// Bytes from pointer and length; NULL with length 0 is legal.
+///
+/// # Safety
+/// `ptr` is NULL or points to `len` readable bytes that nobody writes during `'a`.
+pub(super) unsafe fn bytes<'a>(ptr: *const u8, len: usize, field: &'static str) -> Result<&'a [u8]> {
+    match (ptr.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(Error::argument(field, "is NULL, but its length isn't 0")),
+        (false, len) if isize::try_from(len).is_err() => Err(Error::argument(field, "is longer than memory can be")),
+        // SAFETY: not NULL, a possible length, and the caller's contract.
+        (false, len) => Ok(unsafe { std::slice::from_raw_parts(ptr, len) }),
+    }
+}
+
+/// # Safety
+/// With `SIZE_MAX`, `ptr` is NULL or points to a NUL-terminated text.
+unsafe fn measure(ptr: *const c_char, len: usize) -> usize {
+    if len != usize::MAX || ptr.is_null() {
+        return len;
+    }
+    // SAFETY: not NULL, and NUL-terminated by the caller's contract.
+    unsafe { libc::strlen(ptr) }
+}
+
+/// Text of ours for C. A NUL inside, which only foreign text can hold, is left out.
+pub(super) fn to_c(text: &str) -> CString {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.retain(|b| *b != 0);
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// Many texts for C, in one piece of memory, each with a NUL behind it.
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text begins, and where the next one would.
+    starts: Vec<usize>,
+}
+
+impl Texts {
+    pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Texts {
+        let mut all = Texts { bytes: Vec::new(), starts: vec![0] };
+        for text in texts {
+            all.bytes.extend(text.bytes().filter(|b| *b != 0));
+            all.bytes.push(0);
+            all.starts.push(all.bytes.len());
+        }
+        all
+    }
+
+    /// The text number `i`, from 0.
+    pub(super) fn get(&self, i: usize) -> zcrm_str {
+        let text = &self.bytes[self.starts[i]..self.starts[i + 1]];
+        zcrm_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }
+    }
+}

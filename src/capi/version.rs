@@ -1,0 +1,22 @@
+//! Versions of the library and of its ABI.
+
+use std::ffi::c_char;
+
+/// The version of the ABI that this header describes. It is raised on each incompatible change.
+pub const ZCRM_ABI_VERSION: u32 = 1;
+
+/// The version of the ABI that the loaded library has.
+///
+/// Compare it with `ZCRM_ABI_VERSION` before anything else: when they differ, this header isn't this library's.
+#[unsafe(no_mangle)]
+pub extern "C" fn zcrm_abi_version() -> u32 {
+    ZCRM_ABI_VERSION
+}
+
+/// The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`.
+///
+/// @return static text; never NULL, never to be freed
+#[unsafe(no_mangle)]
+pub extern "C" fn zcrm_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
