@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPERATION = 20, WHAT = 34, ID = 20, SIZE = 9, TIME = 9, BAR = 24 };
+enum { OPERATION = 21, WHAT = 29, ID = 20, SIZE = 9, TIME = 9, BAR = 24 };
 
 static int terminal; /* lines can be redrawn */
 static int colours, utf8;
+static int drawn;   /* a bar stands in the last line */
 static int quarter; /* the last one that was printed */
 
 void screen_open(void) {
@@ -87,7 +88,8 @@ void screen_head(void) {
     column(DIM, "operation", OPERATION);
     column(DIM, "what", WHAT);
     column(DIM, "id", ID);
-    screen_text(DIM, "%*s%*s  sha-256\n", SIZE, "size", TIME, "time");
+    screen_text(DIM, "%*s%*s  sha-256", SIZE, "size", TIME, "time");
+    putchar('\n');
 }
 
 void screen_row(const struct screen_row *row) {
@@ -97,7 +99,7 @@ void screen_row(const struct screen_row *row) {
     column(PLAIN, row->id, ID);
     printf("%*s", SIZE, screen_size(row->bytes));
     if (row->milliseconds >= 0) printf("%*d ms", TIME - 3, (int)row->milliseconds);
-    if (row->sha256 != NULL && *row->sha256 != '\0') printf("  %.12s", row->sha256);
+    if (row->sha256 != NULL && *row->sha256 != '\0') printf("  %.8s", row->sha256);
     putchar('\n');
 }
 
@@ -106,7 +108,8 @@ void screen_detail(const char *what, const char *id, int64_t bytes) {
     column(PLAIN, "", OPERATION);
     column(DIM, what, WHAT);
     column(DIM, id, ID);
-    screen_text(DIM, "%*s\n", SIZE, screen_size(bytes));
+    screen_text(DIM, "%*s", SIZE, screen_size(bytes));
+    putchar('\n');
 }
 
 void screen_progress(const char *verb, uint64_t done, uint64_t total) {
@@ -120,13 +123,14 @@ void screen_progress(const char *verb, uint64_t done, uint64_t total) {
         printf(" %3d %%  %8s of ", percent, screen_size((int64_t)done));
         printf("%s ", screen_size((int64_t)total));
         fflush(stdout);
+        drawn = 1;
     } else if (percent / 25 > quarter) {
         quarter = percent / 25;
-        printf("  %-20s%3d %% of %s\n", verb, percent, screen_size((int64_t)total));
+        printf("  %-21s%3d %% of %s\n", verb, percent, screen_size((int64_t)total));
     }
 }
 
 void screen_progress_end(void) {
-    quarter = 0;
-    if (terminal) printf("\r\x1b[K");
+    if (drawn) putchar('\n');
+    drawn = quarter = 0;
 }

@@ -22,7 +22,7 @@ void screen_row(const struct screen_row *row);
 void screen_detail(const char *what, const char *id, int64_t bytes);
 /* Redraws the bar on a terminal; elsewhere prints a line at each quarter. `total` is at least 1. */
 void screen_progress(const char *verb, uint64_t done, uint64_t total);
-/* Removes the bar. */
+/* Ends the bar's line. */
 void screen_progress_end(void);
 /* "24.0 MiB", in a static buffer that the next call overwrites. */
 const char *screen_size(int64_t bytes);

@@ -73,15 +73,18 @@ static int64_t elapsed(const struct tour *tour) {
     return (now.tv_sec - tour->began.tv_sec) * 1000 + (now.tv_nsec - tour->began.tv_nsec) / 1000000;
 }
 
+static void print_error(enum screen_style style, zcrm_status status, const zcrm_error *error) {
+    int http = (int)zcrm_error_http_status(error); /* 0: no reply came */
+    screen_text(style, "  %s", zcrm_status_name(status));
+    if (http != 0) printf(", HTTP %d", http);
+    printf(" (%s): %s\n", zcrm_error_reason(error), zcrm_error_message(error));
+}
+
 /* Prints the row of a step, and its error when it failed. Frees the error. Returns whether it went well. */
 static int shown(struct screen_row row, zcrm_status status, zcrm_error *error) {
     row.failed = status != ZCRM_OK;
     screen_row(&row);
-    if (status != ZCRM_OK) {
-        screen_text(RED, "  %s", zcrm_status_name(status));
-        printf(" (HTTP %d, %s)\n  %s\n", (int)zcrm_error_http_status(error), zcrm_error_reason(error), zcrm_error_message(error));
-        if (zcrm_error_request_sent(error) == 0) printf("  Nothing was sent.\n");
-    }
+    if (row.failed) print_error(RED, status, error);
     zcrm_error_free(error);
     return status == ZCRM_OK;
 }
@@ -129,7 +132,7 @@ static zcrm_status rewind_file(void *user) { return fseek(user, 0, SEEK_SET) == 
 
 static int upload_file(struct tour *tour) {
     zcrm_source source = {.kind = ZCRM_FROM_FILE, .path = ZCRM_CSTR(tour->pdf), .content_type = ZCRM_STR("application/pdf")};
-    return upload(tour, "file    Angebot Café Größe L.pdf", source, NULL);
+    return upload(tour, "file    Angebot Größe L.pdf", source, NULL);
 }
 
 static int upload_memory(struct tour *tour) {
@@ -187,7 +190,7 @@ static int list(struct tour *tour) {
         if (zcrm_result_attachment(result, i, &attachment, NULL) == ZCRM_OK && is_ours(tour, attachment.id.ptr)) found++;
     }
     char what[64];
-    snprintf(what, sizeof what, "%zu, of which %zu are of this tour", count, found);
+    snprintf(what, sizeof what, "%zu, %zu of them of this tour", count, found);
     int well = shown((struct screen_row){.operation = "attachment.list", .what = what, .bytes = -1, .milliseconds = milliseconds}, status, error);
     for (size_t i = 0; i < count && i < LISTED; i++) {
         if (zcrm_result_attachment(result, i, &attachment, NULL) != ZCRM_OK) continue;
@@ -275,7 +278,7 @@ static int photo_download(struct tour *tour, const char *what, const char *path,
 }
 
 static int photo_keep(struct tour *tour) {
-    if (!photo_download(tour, "the one it has, to be put back", tour->photo_before, 1, &tour->before)) return 0;
+    if (!photo_download(tour, "the one it has, kept", tour->photo_before, 1, &tour->before)) return 0;
     if (tour->before != NULL) screen_text(YELLOW, "  The record's own photo is replaced for a moment. It is kept in %s.\n", tour->photo_before);
     return 1;
 }
@@ -351,8 +354,7 @@ static int deliberate_error(struct tour *tour) {
     row.milliseconds = elapsed(tour);
     row.failed = status == ZCRM_OK;
     screen_row(&row);
-    screen_text(YELLOW, "  %s", zcrm_status_name(status));
-    printf(" (HTTP %d, %s): %s\n", (int)zcrm_error_http_status(error), zcrm_error_reason(error), zcrm_error_message(error));
+    print_error(YELLOW, status, error);
     zcrm_error_free(error);
     return status != ZCRM_OK;
 }
@@ -381,8 +383,8 @@ static int make_files(struct tour *tour, const char *directory) {
         char *path;
         const char *name;
     } files[] = {
-        {tour->pdf, "Angebot Café Größe L.pdf"}, {tour->noise, "roast curves.bin"}, {tour->noise_back, "roast curves (downloaded).bin"},
-        {tour->portrait, "portrait.png"},        {tour->photo, "photo.png"},        {tour->photo_before, "photo before"},
+        {tour->pdf, "Angebot Größe L.pdf"}, {tour->noise, "roast curves.bin"}, {tour->noise_back, "roast curves (downloaded).bin"},
+        {tour->portrait, "portrait.png"},        {tour->photo, "photo.png"},        {tour->photo_before, "photo-before"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         int n = snprintf(files[i].path, sizeof tour->pdf, "%s/%s", directory, files[i].name);
@@ -411,7 +413,7 @@ static void summary(const struct tour *tour, int well) {
         screen_text(RED, "\n  The tour did not come to its end.\n\n");
         return;
     }
-    screen_text(GREEN, "\n  All came back byte for byte, and the record is as it was.\n\n");
+    screen_text(GREEN, "\n  Every attachment came back byte for byte, and the record is as it was.\n\n");
     printf("  Open the photo   %s\n", tour->photo);
     printf("  Compare          sha256sum \"%s\" \"%s\"\n\n", tour->noise, tour->noise_back);
 }
