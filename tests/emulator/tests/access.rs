@@ -118,6 +118,14 @@ fn tokens_are_bound_to_environment_and_data_centre() {
 }
 
 #[test]
+fn a_client_can_ask_who_it_is() {
+    let e = start();
+    let user = call(&e, "GET", "/crm/v8/users?type=CurrentUser").json()["users"].clone();
+    assert_eq!((user.as_array().unwrap().len(), user[0]["email"].as_str()), (1, Some("marta.keller@alpenglow.example")));
+    assert_eq!(call(&e, "GET", "/crm/v8/org").json()["org"][0]["zgid"], e.credentials().org_id.as_str());
+}
+
+#[test]
 fn scopes_are_checked() {
     let e = start();
     let path = attachments(&e, "Contacts") + "?fields=id";
