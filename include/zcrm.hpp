@@ -745,7 +745,8 @@ struct ListArgs {
 
 /** Takes a log line: the level, 1 error to 5 inner steps, and one line without secrets, valid during the callback. Any thread. */
 using Log = std::function<void(std::int32_t level, std::string_view line)>;
-/** Puts an access token into `token`, a new one if Zoho refused the last. Returns 0, or any other number if none can be had. Any thread. */
+/** Puts an access token into `token`, a new one if Zoho refused the last. Called for each operation: answer from a cache of your own.
+ *  Returns 0, or any other number if none can be had: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. Any thread. */
 using Token = std::function<zcrm_status(bool force_refresh, std::string &token)>;
 
 /** Settings from which clients are made. One thread at a time may change it. */
@@ -918,15 +919,15 @@ class AttachmentPages {
     /** Goes through the pages. An input iterator: `*it` is valid until `++it`. */
     class iterator {
       public:
-        /** For <iterator>. */
+        /** For std::iterator_traits. */
         using iterator_category = std::input_iterator_tag;
-        /** For <iterator>. */
+        /** For std::iterator_traits. */
         using value_type = Result<AttachmentList>;
-        /** For <iterator>. */
+        /** For std::iterator_traits. */
         using difference_type = std::ptrdiff_t;
-        /** For <iterator>. */
+        /** For std::iterator_traits. */
         using pointer = value_type *;
-        /** For <iterator>. */
+        /** For std::iterator_traits. */
         using reference = value_type &;
 
         /** The end. */
