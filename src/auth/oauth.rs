@@ -134,8 +134,8 @@ async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, &headers, b"").with(|d| d.reason = "token_reply"));
     };
-    match reply.access_token {
-        Some(access_token) if status.is_success() => Ok(Granted {
+    match &reply.access_token {
+        Some(access_token) if status.is_success() && !access_token.is_empty() => Ok(Granted {
             access_token: Secret::new(access_token.as_str()),
             refresh_token: reply.refresh_token.map(|t| Secret::new(t.as_str())),
             lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),
