@@ -44,7 +44,7 @@ func TestARefreshTokenGetsAnAccessToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if asked := len(w.requests("oauth.token")); asked != 1 {
+	if asked := len(w.requests("token")); asked != 1 {
 		t.Errorf("%d token requests", asked)
 	}
 }

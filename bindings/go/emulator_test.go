@@ -151,6 +151,7 @@ type world struct {
 	t      testing.TB
 	client *zcrm.Client
 	record zcrm.Record
+	file   string // id of an attachment, where a test has one
 }
 
 type anything = map[string]any

@@ -158,7 +158,7 @@ func ExampleError() {
 	client, contact := newExampleClient(), newContact()
 	defer client.Close()
 
-	err := client.DeletePhoto(context.Background(), contact)
+	_, err := client.DownloadPhoto(context.Background(), contact, os.Stdout)
 	switch e := (*zcrm.Error)(nil); {
 	case errors.Is(err, zcrm.ErrNotFound):
 		fmt.Println("there was no photo")

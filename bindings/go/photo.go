@@ -36,7 +36,7 @@ func (c *Client) DownloadPhotoFile(ctx context.Context, record Record, path stri
 	return c.downloadFile(ctx, "photo.download", photo(record), path, options)
 }
 
-// DeletePhoto deletes the photo of a record. A record without one is [ErrNotFound].
+// DeletePhoto deletes the photo of a record. What Zoho says of a record without one is UNCONFIRMED: success, or [ErrNotFound].
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
 func (c *Client) DeletePhoto(ctx context.Context, record Record, options ...CallOption) error {
