@@ -85,11 +85,15 @@ dist: zcrm-release
 	cd $(ZCRM_BUILD) && sha256sum $(ZCRM_DIST).tar.gz > $(ZCRM_DIST).tar.gz.sha256
 
 # debhelper in a directory of its own: it makes the shlibs, the ldconfig trigger and the checksums that dpkg wants.
+# Whoever publishes the package puts a name and an address here.
+ZCRM_MAINTAINER ?= zcrm maintainers <zcrm@localhost>
+
 ZCRM_DEB := $(ZCRM_BUILD)/deb/zcrm
 deb: zcrm-release
 	rm -rf $(ZCRM_BUILD)/deb && mkdir -p $(ZCRM_DEB)
 	cp -r $(ZCRM_ROOT)/bindings/c/debian $(ZCRM_DEB)/debian
-	printf 'zcrm (%s) unstable; urgency=medium\n\n  * Release %s.\n\n -- zcrm maintainers <zcrm@localhost>  %s\n' \
+	sed -i 's/@MAINTAINER@/$(ZCRM_MAINTAINER)/' $(ZCRM_DEB)/debian/control
+	printf 'zcrm (%s) unstable; urgency=medium\n\n  * Release %s.\n\n -- $(ZCRM_MAINTAINER)  %s\n' \
 		$(ZCRM_VERSION) $(ZCRM_VERSION) "$$(date -R -u -d @$(ZCRM_EPOCH))" > $(ZCRM_DEB)/debian/changelog
 	cd $(ZCRM_DEB) && ZCRM_ROOT=$(ZCRM_ROOT) dpkg-buildpackage --build=binary --no-sign --no-pre-clean --no-check-builddeps
 	mv $(ZCRM_BUILD)/deb/*.deb $(ZCRM_BUILD)/
