@@ -244,6 +244,10 @@ class Call {
     Call &expect_sha256(std::string_view digits) { return expected_sha256_ = digits, *this; }
     /** The size that a download must have, in bytes; 0 is a size too. */
     Call &expect_bytes(std::int64_t bytes) noexcept { return expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES, *this; }
+    /** Attachment upload: one of the same name and size, or the same link, that is there already is the result. Costs one list. */
+    Call &skip_existing() noexcept { return flags_ |= ZCRM_CALL_SKIP_EXISTING, *this; }
+    /** As skip_existing(), but only when the bytes are the same too: what is there is downloaded to be compared. */
+    Call &skip_same_bytes() noexcept { return flags_ |= ZCRM_CALL_SKIP_SAME_BYTES, *this; }
     /** Stands in the log lines of this call. */
     Call &trace_id(std::string_view text) { return trace_id_ = text, *this; }
     /** Photo upload: "workflow" keeps workflows from being triggered. */

@@ -70,6 +70,19 @@ CASE(triggers_can_be_restricted) {
     CHECK(client().photo_upload(contact(), source, zcrm::Call{}.restrict_triggers("workflow")));
 }
 
+CASE(what_is_there_already_is_not_uploaded_again) {
+    const auto c = client();
+    const std::string text = "once";
+    const auto again = [&](const std::string &bytes, const zcrm::Call &call) {
+        return NEED(c.attachment_upload(contact(), zcrm::from_memory("a.txt", bytes), call)).attachment.id;
+    };
+    const std::string id = attach(c, "a.txt", text);
+    CHECK(again(text, zcrm::Call{}.skip_existing()) == id);
+    CHECK(again("ecno", zcrm::Call{}.skip_existing()) == id);
+    CHECK(again(text, zcrm::Call{}.skip_same_bytes()) == id);
+    CHECK(again("ecno", zcrm::Call{}.skip_same_bytes()) != id);
+}
+
 CASE(threads_share_one_client) {
     const auto c = client();
     const std::string id = attach(c, "a.txt", "shared");
