@@ -23,6 +23,7 @@ use settle::Sending;
 
 /// An attachment that Zoho has stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Uploaded {
     /// The attachment's id.
     pub id: String,
@@ -51,6 +52,7 @@ pub struct Uploaded {
 
 /// Attachments that are deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Deleted {
     /// Their ids.
     pub ids: Vec<String>,

@@ -46,6 +46,7 @@ pub struct Call<'a> {
 
 /// What an operation gave, and what it took.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome<T> {
     /// The operation's id, such as `attachment.upload`.
     pub operation: &'static str,
