@@ -4,6 +4,7 @@ mod list;
 
 use reqwest::Method;
 use reqwest::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
@@ -20,7 +21,7 @@ pub use crate::download::Downloaded;
 pub use list::{Attachment, ListArgs, Page, Pages};
 
 /// An attachment that Zoho has stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Uploaded {
     /// The attachment's id.
     pub id: String,
@@ -39,7 +40,7 @@ pub struct Uploaded {
 }
 
 /// Attachments that are deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Deleted {
     /// Their ids.
     pub ids: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cancel::Cancel;
@@ -31,7 +32,7 @@ pub struct Call<'a> {
 }
 
 /// What an operation gave, and what it took.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Outcome<T> {
     /// The operation's id, such as `attachment.upload`.
     pub operation: &'static str,

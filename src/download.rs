@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
@@ -13,7 +14,7 @@ use crate::http::{Response, reply};
 use crate::transfer::{self, Digest, Incoming, Progress, Received, Sink};
 
 /// A download that is complete.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Downloaded {
     /// Bytes received.
     pub bytes: u64,

@@ -17,6 +17,7 @@ mod error;
 mod http;
 pub mod photo;
 mod record;
+pub mod step;
 mod transfer;
 mod version;
 

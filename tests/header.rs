@@ -26,6 +26,8 @@ const SOURCES: &[&str] = &[
     "photo",
     "result",
     "auth",
+    "step",
+    "plugin",
 ];
 
 fn root() -> &'static Path {
@@ -89,7 +91,7 @@ fn the_committed_header_is_what_the_code_says() {
     }
     let committed = std::fs::read_to_string(path()).unwrap_or_default();
     assert!(committed == generated, "include/zcrm.h is stale: run ZCRM_WRITE_HEADER=1 cargo test --test header");
-    assert!(generated.lines().count() < 1000, "a header that nobody reads");
+    assert!(generated.lines().count() < 1100, "a header that nobody reads");
 }
 
 #[test]

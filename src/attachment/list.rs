@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use reqwest::StatusCode;
+use schemars::JsonSchema;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ const PER_PAGE: u32 = 200;
 const BY_NUMBER: u64 = 2000;
 
 /// An attachment as the list shows it. Every field but `id` may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Attachment {
     /// The attachment's id.
     pub id: String,
@@ -65,7 +66,7 @@ pub struct ListArgs {
 }
 
 /// Attachments of a record, in the order of the list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Page {
     /// The entries.
     pub attachments: Vec<Attachment>,
