@@ -77,11 +77,11 @@ dist: zcrm-release
 	cargo cyclonedx --version 2>/dev/null | grep -q ' $(ZCRM_CYCLONEDX_VERSION)$$' || \
 		$(CARGO) install --locked --quiet cargo-cyclonedx@$(ZCRM_CYCLONEDX_VERSION)
 	cd $(ZCRM_ROOT) && SOURCE_DATE_EPOCH=$(ZCRM_EPOCH) PATH="$(PATH):$$HOME/.cargo/bin" $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 \
-		--describe crate --no-build-deps --manifest-path $(ZCRM_ROOT)/Cargo.toml --override-filename zcrm.cdx
-	mv $(ZCRM_ROOT)/zcrm.cdx.json $(ZCRM_BUILD)/$(ZCRM_DIST)/share/doc/zcrm/
-	rm -f $(ZCRM_ROOT)/tests/emulator/zcrm.cdx.json
+		--no-build-deps --manifest-path $(ZCRM_ROOT)/Cargo.toml --override-filename zcrm.cdx
+	sed 's|file://$(ZCRM_ROOT)|file:///zcrm|g' $(ZCRM_ROOT)/zcrm.cdx.json > $(ZCRM_BUILD)/$(ZCRM_DIST)/share/doc/zcrm/zcrm.cdx.json
+	rm -f $(ZCRM_ROOT)/zcrm.cdx.json $(ZCRM_ROOT)/tests/emulator/zcrm.cdx.json
 	cd $(ZCRM_BUILD)/$(ZCRM_DIST) && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
-	tar -C $(ZCRM_BUILD) --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$(ZCRM_EPOCH) -c $(ZCRM_DIST) | gzip -n9 > $(ZCRM_BUILD)/$(ZCRM_DIST).tar.gz
+	tar -C $(ZCRM_BUILD) --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$(ZCRM_EPOCH) -c $(ZCRM_DIST) | gzip -n > $(ZCRM_BUILD)/$(ZCRM_DIST).tar.gz
 	cd $(ZCRM_BUILD) && sha256sum $(ZCRM_DIST).tar.gz > $(ZCRM_DIST).tar.gz.sha256
 
 # debhelper in a directory of its own: it makes the shlibs, the ldconfig trigger and the checksums that dpkg wants.

@@ -877,6 +877,12 @@ class Client {
     Result<Outcome> attachment_delete(const Record &record, std::string_view ids, const Call &call = {}) const {
         return remove(zcrm_attachment_delete, record, ids, call);
     }
+    /** Runs one operation given as JSON, which is taken as untrusted: zcrm_step_run(). Outcome::json() is the step's output. */
+    Result<Outcome> step_run(std::string_view json, const Call &call = {}) const {
+        detail::Frame frame(call);
+        return detail::perform<Outcome>(
+            frame, [&](auto *c, auto **result, auto **error) { return zcrm_step_run(get(), json.data(), json.size(), c, result, error); });
+    }
     /** For zcrm.h; stays ours. */
     const zcrm_client *get() const noexcept { return handle_.get(); }
 
@@ -1013,6 +1019,11 @@ inline AttachmentPages Client::attachment_pages(Record record, ListArgs args, Ca
 inline Result<Outcome> auth_exchange(const Config &config, const Call &call = {}) {
     detail::Frame frame(call);
     return detail::perform<Outcome>(frame, [&](auto *c, auto **result, auto **error) { return zcrm_auth_exchange(config.get(), c, result, error); });
+}
+
+/** What steps there are, with the JSON Schema of each input and output, and the settings, as one JSON document. Static. */
+inline std::string_view step_describe() noexcept {
+    return zcrm_step_describe();
 }
 
 }  // namespace zcrm

@@ -72,14 +72,19 @@ impl Build {
             let compiling: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.object(source, dir))).collect();
             compiling.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
+        self.program(&objects, &dir.join("cases"))
+    }
+
+    /// Makes a program of sources or objects.
+    fn program(&self, parts: &[PathBuf], program: &Path) -> PathBuf {
+        let dir = program.parent().unwrap();
         let link = dir.join("libzcrm.so.0");
         let _ = std::fs::remove_file(&link); // it may not be there
         std::os::unix::fs::symlink(library(), &link).unwrap();
-        let program = dir.join("cases");
         let mut command = self.command();
-        command.args(SANITIZED).args(objects).arg(&link).arg(format!("-Wl,-rpath,{}", dir.display())).arg("-o").arg(&program);
+        command.args(SANITIZED).args(parts).arg(&link).arg(format!("-Wl,-rpath,{}", dir.display())).arg("-o").arg(program);
         succeed(&mut command);
-        program
+        program.to_owned()
     }
 
     fn object(&self, source: &Path, dir: &Path) -> PathBuf {
@@ -132,6 +137,24 @@ fn compiles(build: &Build, name: &str, program: &str) -> Result<(), String> {
     std::fs::write(&source, program).unwrap();
     let output = build.command().arg("-fsyntax-only").arg(source).output().unwrap();
     if output.status.success() { Ok(()) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn the_example_attaches_lists_and_fetches() {
+    let dir = scratch("cpp-example");
+    let build = Build { compiler: "g++", flags: vec!["-std=c++17"] };
+    let program = build.program(&[root().join("examples/cpp/attachments.cpp")], &dir.join("attachments"));
+    let files = tempfile::tempdir_in(&dir).unwrap();
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let (record, credentials) = (emulator.add_record("Contacts"), emulator.credentials());
+    std::fs::write(files.path().join("offer.txt"), "an offer").unwrap();
+    let mut command = Command::new(program);
+    command.current_dir(&files).args(["Contacts", &record, "offer.txt", "downloads"]).env("ZOHO_URL", emulator.url());
+    command.env("ZOHO_CLIENT_ID", credentials.client_id).env("ZOHO_CLIENT_SECRET", credentials.client_secret);
+    succeed(command.env("ZOHO_REFRESH_TOKEN", credentials.refresh_token));
+    let stored = emulator.attachments("Contacts", &record);
+    assert_eq!(stored.len(), 1);
+    assert_eq!(std::fs::read(files.path().join("downloads").join(&stored[0].id)).unwrap(), b"an offer");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-/* The seven operations, the pages of a list and the grant exchange. */
+/* The seven operations, the pages of a list, the grant exchange and steps. */
 #include <set>
 
 #include "harness.hpp"
@@ -116,4 +116,17 @@ CASE(a_grant_code_is_exchanged_for_a_refresh_token) {
     CHECK(settings.set("grant_code", env("ZCRM_TEST_GRANT_CODE")));
     CHECK(NEED(zcrm::auth_exchange(settings)).json().find("\"refresh_token\"") != std::string_view::npos);
     CHECK(fails(zcrm::auth_exchange(settings), ZCRM_E_AUTH));
+}
+
+CASE(a_step_is_run_as_json) {
+    const auto c = client();
+    const std::string record = R"(", "module": "Contacts", "record_id": ")" + contact().id + "\"";
+    const auto upload = R"({"operation": "attachment.upload)" + record + R"(, "source": {"base64": "aGVsbG8=", "name": "a.txt"}})";
+    CHECK(c.step_run(upload));
+    CHECK(NEED(c.step_run(R"({"operation": "attachment.list)" + record + "}")).json().find("\"a.txt\"") != std::string_view::npos);
+    CHECK(fails(c.step_run("{}"), ZCRM_E_ARGUMENT));
+}
+
+CASE(the_description_names_the_operations) {
+    CHECK(zcrm::step_describe().find("\"photo.delete\"") != std::string_view::npos);
 }
