@@ -152,6 +152,15 @@
 /** Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected. */
 #define ZCRM_CALL_EXPECT_BYTES 2
 
+/**
+ * Flag of zcrm_call: an attachment upload doesn't happen when one of the same name and size, or the same link, is on the record already;
+ * its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
+ */
+#define ZCRM_CALL_SKIP_EXISTING 4
+
+/** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared. */
+#define ZCRM_CALL_SKIP_SAME_BYTES 8
+
 /** Kind of zcrm_source: the file `path`, read while it is sent. */
 #define ZCRM_FROM_FILE 1
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -119,7 +118,8 @@ impl Status {
 }
 
 /// How much of a request had left when it failed. Decides whether it may be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sent {
     /// Not one byte: it may be sent again freely.
@@ -138,11 +138,12 @@ pub enum Sent {
 pub struct Error(Box<Detail>);
 
 /// The fields of an [`Error`]; serialises to the document that `zcrm_error_json` returns.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detail {
     /// Class of the failure.
     #[serde(serialize_with = "status_number")]
-    #[schemars(with = "i32")]
+    #[cfg_attr(test, schemars(with = "i32"))]
     pub status: Status,
     /// The C constant's name of `status`.
     pub name: &'static str,
@@ -161,12 +162,15 @@ pub struct Detail {
     pub api_message: String,
     /// Zoho's `details`, untouched. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<serde_json::Value>")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub details: Option<Box<RawValue>>,
     /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,
     /// What the server asked to wait, or what this library advises, in milliseconds; -1 = nothing is known.
     pub retry_after_ms: i64,
+    /// Ids of attachments that a lost upload may have become.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
     /// How much of the request had left.
     pub request_sent: Sent,
     /// HTTP requests made for this call, token requests excluded.
@@ -196,6 +200,7 @@ impl Error {
             api_code: String::new(),
             api_message: String::new(),
             details: None,
+            candidates: Vec::new(),
             retryable: status.is_retryable(),
             retry_after_ms: -1,
             request_sent: Sent::No,
@@ -242,6 +247,16 @@ impl Error {
     /// The stable word for the exact reason.
     pub fn reason(&self) -> &'static str {
         self.0.reason
+    }
+
+    /// Whether the request may have had its effect although it failed: its reply was lost, can't be read, or is a failure of the server.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        let detail = self.detail();
+        match self.status() {
+            Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
+            Status::Protocol | Status::TooLarge => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
+            _ => false,
+        }
     }
 
     /// Time that the server asked to wait.

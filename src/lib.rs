@@ -21,7 +21,7 @@ pub mod step;
 mod transfer;
 mod version;
 
-pub use call::{Call, Outcome, ProgressFn};
+pub use call::{Call, IfExists, Outcome, ProgressFn};
 pub use cancel::Cancel;
 pub use client::Client;
 pub use config::Config;

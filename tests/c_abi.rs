@@ -42,7 +42,7 @@ impl Run<'_> {
 
 fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--error-exitcode=1", "--leak-check=full", "--fair-sched=yes"]);
+    command.args(["--quiet", "--error-exitcode=1", "--leak-check=full", "--fair-sched=yes", "--child-silent-after-fork=yes"]);
     command.arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display())).arg(program);
     command
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt;
 
 use reqwest::StatusCode;
-use schemars::JsonSchema;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,8 @@ const PER_PAGE: u32 = 200;
 const BY_NUMBER: u64 = 2000;
 
 /// An attachment as the list shows it. Every field but `id` may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attachment {
     /// The attachment's id.
     pub id: String,
@@ -66,7 +66,8 @@ pub struct ListArgs {
 }
 
 /// Attachments of a record, in the order of the list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The entries.
     pub attachments: Vec<Attachment>,
@@ -105,18 +106,21 @@ impl Iterator for Pages<'_> {
 }
 
 pub(super) fn run(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
+    let limits = client.limits(&call);
+    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| all(client, session, record, args).await)
+}
+
+/// The page that `args` names, or every page.
+pub(super) async fn all(client: &Client, session: &Session<'_>, record: &Record, args: &ListArgs) -> Result<Page> {
     let mut walk = Walk::new(client, record, args)?;
     let one = args.page != 0 || !args.page_token.is_empty();
-    let limits = client.limits(&call);
-    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| {
-        let mut all = walk.next(client, session).await?;
-        while all.more_records && !one {
-            let next = walk.next(client, session).await?;
-            all.attachments.extend(next.attachments);
-            (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
-        }
-        Ok(all)
-    })
+    let mut all = walk.next(client, session).await?;
+    while all.more_records && !one {
+        let next = walk.next(client, session).await?;
+        all.attachments.extend(next.attachments);
+        (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
+    }
+    Ok(all)
 }
 
 /// A way over the pages that never goes in a circle and gives no entry twice.

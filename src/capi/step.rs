@@ -1,19 +1,22 @@
 //! Steps: operations as JSON.
 
 use std::borrow::Cow;
-use std::ffi::{CString, c_char};
-
-use once_cell::sync::Lazy;
+use std::ffi::{CStr, c_char};
 
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
 use super::error::zcrm_error;
-use super::guard;
 use super::result::{Readable, Transfer, zcrm_result};
 use super::status::zcrm_status;
 use super::text;
 use crate::attachment::Attachment;
 use crate::step::{self, Attached, StepResult};
+
+/// [`step::describe`] with a NUL.
+const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("../step/description.json"), "\0").as_bytes()) {
+    Ok(text) => text,
+    Err(_) => panic!("the description holds a NUL"),
+};
 
 /// What steps there are, as one JSON document from which an engine can draw its forms. It is the same for as long as the library is loaded.
 ///
@@ -25,8 +28,7 @@ use crate::step::{self, Attached, StepResult};
 /// @return static text; never NULL, never to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_step_describe() -> *const c_char {
-    static DESCRIPTION: Lazy<CString> = Lazy::new(|| text::to_c(step::describe()));
-    guard::value(c"".as_ptr(), || DESCRIPTION.as_ptr())
+    DESCRIPTION.as_ptr()
 }
 
 /// Runs one operation given as JSON, for example

@@ -1,4 +1,5 @@
-//! What a step's JSON may say. These types parse it, and the JSON Schemas of the description are made from them.
+//! What a step's JSON may say. These types parse it, and the JSON Schemas of the description are made from them: by a test, so that the
+//! library doesn't carry what makes them.
 //!
 //! A field that is `null` counts as not given: engines fill in forms that way.
 
@@ -8,34 +9,35 @@ use std::marker::PhantomData;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::{MAX_BASE64_BYTES, MAX_ITEMS};
+use crate::call;
 use crate::error::{Error, Result, Status};
 
 /// Declares the input of operations: what all of them have, and what each has beside that.
 macro_rules! inputs {
     ($($(#[$meta:meta])* $name:ident = $id:literal { $($fields:tt)* })+) => {$(
-        #[derive(Debug, serde::Deserialize, JsonSchema)]
+        #[derive(Debug, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         $(#[$meta])*
         pub(super) struct $name {
             /// The operation.
             #[serde(rename = "operation")]
-            #[schemars(extend("const" = $id))]
+            #[cfg_attr(test, schemars(extend("const" = $id)))]
             _operation: String,
             /// API name of the module, such as Contacts or a custom module's name.
-            #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_]{0,99}$"))]
+            #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_]{0,99}$")))]
             pub(super) module: String,
             /// The record's id.
             pub(super) record_id: Id,
             $($fields)*
             /// Bound on the whole step with its retries, in milliseconds. A bound of the host still holds.
             #[serde(default, deserialize_with = "at_least_1")]
-            #[schemars(range(min = 1))]
+            #[cfg_attr(test, schemars(range(min = 1)))]
             pub(super) timeout_ms: Option<u64>,
             /// Stands in the log lines of this step.
             pub(super) trace_id: Option<String>,
@@ -44,35 +46,46 @@ macro_rules! inputs {
 }
 
 inputs! {
-    #[schemars(extend("oneOf" = file_or_links()))]
+    /// # Attach a file or links
+    ///
+    /// Stores a file, a link or several links as attachments of a record.
+    #[cfg_attr(test, schemars(extend("oneOf" = file_or_links())))]
     AttachmentUpload = "attachment.upload" {
         /// The file or the link to attach.
         pub(super) source: Option<Source>,
         /// Several links, each to become an attachment of its own.
         #[serde(default, deserialize_with = "some")]
-        #[schemars(length(min = 1, max = MAX_ITEMS))]
+        #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) links: Option<Vec<Object<Link>>>,
+        /// What happens when the record seems to have the attachment already: for a job that comes a second time.
+        pub(super) if_exists: Option<IfExists>,
         /// Whether the result shall have the SHA-256 of the file. It costs time.
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one nothing is stored.
         pub(super) expected_sha256: Option<Sha256>,
     }
 
+    /// # List attachments
+    ///
+    /// Lists the attachments of a record, files and links: every page, or one.
     AttachmentList = "attachment.list" {
         /// Comma list of the API names of the fields to ask for; those of the result when not given.
         pub(super) fields: Option<String>,
         /// One page: its number. Every page when neither this nor page_token is given.
         #[serde(default, deserialize_with = "at_least_1")]
-        #[schemars(range(min = 1))]
+        #[cfg_attr(test, schemars(range(min = 1)))]
         pub(super) page: Option<u32>,
         /// Attachments a page.
         #[serde(default, deserialize_with = "per_page")]
-        #[schemars(range(min = 1, max = 200))]
+        #[cfg_attr(test, schemars(range(min = 1, max = 200)))]
         pub(super) per_page: Option<u32>,
         /// One page: next_page_token of the page before (API v7 and later).
         pub(super) page_token: Option<String>,
     }
 
+    /// # Download an attachment
+    ///
+    /// Writes an attachment's bytes to a file, or gives a small one inside the result. A link has no bytes: its URL is in the list.
     AttachmentDownload = "attachment.download" {
         /// The attachment's id.
         pub(super) attachment_id: Id,
@@ -86,6 +99,9 @@ inputs! {
         pub(super) expected_sha256: Option<Sha256>,
     }
 
+    /// # Set the photo
+    ///
+    /// Stores a picture as the photo of a record, in place of the one it has.
     PhotoUpload = "photo.upload" {
         /// The picture: PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
         pub(super) source: Picture,
@@ -97,6 +113,9 @@ inputs! {
         pub(super) expected_sha256: Option<Sha256>,
     }
 
+    /// # Download the photo
+    ///
+    /// Writes a record's photo to a file, or gives it inside the result.
     PhotoDownload = "photo.download" {
         /// Where the picture goes.
         pub(super) sink: Sink,
@@ -108,17 +127,24 @@ inputs! {
         pub(super) expected_sha256: Option<Sha256>,
     }
 
+    /// # Delete the photo
+    ///
+    /// Deletes the photo of a record.
     PhotoDelete = "photo.delete" {}
 
+    /// # Delete attachments
+    ///
+    /// Deletes one attachment of a record, or several.
     AttachmentDelete = "attachment.delete" {
         /// The attachments' ids.
         #[serde(deserialize_with = "some_ids")]
-        #[schemars(length(min = 1, max = MAX_ITEMS))]
+        #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) attachment_ids: Vec<Id>,
     }
 }
 
 /// Says in the schema what `AttachmentUpload::what` checks.
+#[cfg(test)]
 fn file_or_links() -> Value {
     one_of(&[("a file or a link", &["source"], &["links"]), ("several links", &["links"], &["source"])])
 }
@@ -136,8 +162,9 @@ impl AttachmentUpload {
 }
 
 /// A JSON object. serde alone would take an array of the fields' values as well.
-#[derive(Debug, JsonSchema)]
-#[schemars(transparent)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(transparent))]
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -161,8 +188,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// An id of Zoho's. A JSON number is refused: it does not fit a double, so engines would change its last digits.
-#[derive(Debug, JsonSchema)]
-#[schemars(inline, extend("pattern" = "^[0-9]{1,32}$"))]
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, extend("pattern" = "^[0-9]{1,32}$")))]
 pub(super) struct Id(pub(super) String);
 
 impl<'de> Deserialize<'de> for Id {
@@ -176,8 +204,9 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 /// A SHA-256 in hexadecimal.
-#[derive(Debug, Clone, Copy, JsonSchema)]
-#[schemars(inline, with = "String", extend("pattern" = "^[0-9a-fA-F]{64}$"))]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("pattern" = "^[0-9a-fA-F]{64}$")))]
 pub(super) struct Sha256(pub(super) [u8; 32]);
 
 impl<'de> Deserialize<'de> for Sha256 {
@@ -192,8 +221,32 @@ impl<'de> Deserialize<'de> for Sha256 {
     }
 }
 
+/// What an upload does when the record seems to have the attachment already.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IfExists {
+    /// It uploads without looking.
+    Upload,
+    /// It doesn't, when one of the same name and size (or the same link) is there.
+    Skip,
+    /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
+    SkipSameBytes,
+}
+
+impl From<IfExists> for call::IfExists {
+    fn from(given: IfExists) -> call::IfExists {
+        match given {
+            IfExists::Upload => call::IfExists::Upload,
+            IfExists::Skip => call::IfExists::Skip,
+            IfExists::SkipSameBytes => call::IfExists::SkipSameBytes,
+        }
+    }
+}
+
 /// What a photo's upload may keep from being triggered.
-#[derive(Debug, Clone, Copy, serde::Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Triggers {
     /// Workflows.
@@ -201,8 +254,9 @@ pub(super) enum Triggers {
 }
 
 /// A small file inside the JSON: standard base64, with or without padding.
-#[derive(Debug, JsonSchema)]
-#[schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = "^[A-Za-z0-9+/]*={0,2}$", "maxLength" = MAX_BASE64_BYTES.div_ceil(3) * 4))]
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = "^[A-Za-z0-9+/]*={0,2}$", "maxLength" = MAX_BASE64_BYTES.div_ceil(3) * 4)))]
 pub(super) struct Content(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Content {
@@ -219,7 +273,8 @@ impl<'de> Deserialize<'de> for Content {
 }
 
 /// Where the bytes of an attachment come from: exactly one of path, url and base64.
-#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Object<SourceFields>")]
 pub(super) enum Source {
     File { path: String, name: String, content_type: String },
@@ -228,36 +283,39 @@ pub(super) enum Source {
 }
 
 /// A picture: exactly one of path and base64.
-#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Object<PictureFields>")]
 pub(super) struct Picture(pub(super) Source);
 
 /// A link to attach.
-#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     /// The URL: http or https, without a user name or password.
     #[serde(deserialize_with = "filled")]
-    #[schemars(length(min = 1, max = 3000))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
     pub(super) url: String,
     /// Title under which the link stands in the record; the page's own when not given.
-    #[schemars(length(max = 255))]
+    #[cfg_attr(test, schemars(length(max = 255)))]
     pub(super) title: Option<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = one_of(&[
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[
     ("a file by its path", &["path"], &["url", "base64", "title"]),
     ("a link", &["url"], &["path", "base64", "name", "content_type"]),
     ("a small file inside the JSON", &["base64", "name"], &["path", "url", "title"]),
-])))]
+]))))]
 struct SourceFields {
     /// Path of a file below one of the directories of the setting allow_paths.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     path: Option<String>,
     /// URL of a link: http or https, without a user name or password.
-    #[schemars(length(min = 1, max = 3000))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
     url: Option<String>,
     base64: Option<Content>,
     /// File name under which it is stored; needed with base64, with path its last part when not given.
@@ -265,16 +323,17 @@ struct SourceFields {
     /// MIME type of the file; application/octet-stream when not given.
     content_type: Option<String>,
     /// Title of a link; the page's own when not given.
-    #[schemars(length(max = 255))]
+    #[cfg_attr(test, schemars(length(max = 255)))]
     title: Option<String>,
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = one_of(&[("a picture by its path", &["path"], &["base64"]), ("a picture inside the JSON", &["base64", "name"], &["path"])])))]
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a picture by its path", &["path"], &["base64"]), ("a picture inside the JSON", &["base64", "name"], &["path"])]))))]
 struct PictureFields {
     /// Path of a file below one of the directories of the setting allow_paths.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     path: Option<String>,
     base64: Option<Content>,
     /// File name under which it is sent; needed with base64, with path its last part when not given.
@@ -333,28 +392,30 @@ fn file(
 }
 
 /// Where the bytes of a download go: a file, or the result itself.
-#[derive(Debug, serde::Deserialize, JsonSchema)]
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Object<SinkFields>")]
 pub(super) enum Sink {
     File { path: String, overwrite: bool, max_bytes: Option<u64> },
     Base64 { max_bytes: u64 },
 }
 
-#[derive(serde::Deserialize, JsonSchema)]
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = one_of(&[("a file", &["path"], &["base64"]), ("the result itself", &["base64"], &["path", "overwrite"])])))]
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a file", &["path"], &["base64"]), ("the result itself", &["base64"], &["path", "overwrite"])]))))]
 struct SinkFields {
     /// Path of the file, in a directory that exists and lies at or below one of the setting allow_paths. The file appears only when complete.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     path: Option<String>,
     /// Whether a file of that name is replaced.
     overwrite: Option<bool>,
     /// Puts the bytes into the result as base64.
-    #[schemars(extend("enum" = [true, null]))]
+    #[cfg_attr(test, schemars(extend("enum" = [true, null])))]
     base64: Option<bool>,
     /// Most bytes to take; a larger file is an error.
     #[serde(default, deserialize_with = "at_least_1")]
-    #[schemars(range(min = 1))]
+    #[cfg_attr(test, schemars(range(min = 1)))]
     max_bytes: Option<u64>,
 }
 
@@ -382,6 +443,7 @@ fn absent<T>(field: &str, value: &Option<T>, problem: &str) -> std::result::Resu
 }
 
 /// JSON Schema of alternatives: in each some fields are given and others are not. `null` is not given.
+#[cfg(test)]
 fn one_of(alternatives: &[(&str, &[&str], &[&str])]) -> Value {
     let branch = |(title, given, absent): &(&str, &[&str], &[&str])| {
         let mut properties = serde_json::Map::new();

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::input::{self, Link, Sink, Source};
@@ -18,35 +17,33 @@ use crate::record::Record;
 use crate::transfer;
 
 /// An operation as a step. The type is its input.
-pub(super) trait Operation: DeserializeOwned + JsonSchema {
+pub(super) trait Operation: DeserializeOwned {
     const ID: &'static str;
-    const TITLE: &'static str;
-    const HELP: &'static str;
-    /// Zoho's page.
-    const PAGE: &'static str;
     /// What it gives.
-    type Output: Into<StepResult> + JsonSchema;
+    type Output: Into<StepResult>;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Self::Output>>;
 }
 
 impl Operation for input::AttachmentUpload {
     const ID: &'static str = "attachment.upload";
-    const TITLE: &'static str = "Attach a file or links";
-    const HELP: &'static str = "Stores a file, a link or several links as attachments of a record.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html";
     type Output = Attached;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
         let what = Self::what(self.source, self.links)?;
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes { sha256: self.sha256, expected_sha256: self.expected_sha256, ..Wishes::new(self.timeout_ms, self.trace_id) };
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            if_exists: self.if_exists,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
         match what {
             Ok(source) => {
                 let paths = if matches!(source, Source::Link(_)) { LINK } else { FILE };
                 let given = Allowed::of(client, source)?;
                 let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, paths))?;
-                Ok(run::map(outcome, Attached::One))
+                Ok(outcome.map(Attached::One))
             }
             Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
         }
@@ -55,9 +52,6 @@ impl Operation for input::AttachmentUpload {
 
 impl Operation for input::AttachmentList {
     const ID: &'static str = "attachment.list";
-    const TITLE: &'static str = "List attachments";
-    const HELP: &'static str = "Lists the attachments of a record, files and links: every page, or one.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html";
     type Output = Page;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Page>> {
@@ -75,10 +69,6 @@ impl Operation for input::AttachmentList {
 
 impl Operation for input::AttachmentDownload {
     const ID: &'static str = "attachment.download";
-    const TITLE: &'static str = "Download an attachment";
-    const HELP: &'static str =
-        "Writes an attachment's bytes to a file, or gives a small one inside the result. A link has no bytes: its URL is in the list.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html";
     type Output = StepDownloaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
@@ -96,9 +86,6 @@ impl Operation for input::AttachmentDownload {
 
 impl Operation for input::PhotoUpload {
     const ID: &'static str = "photo.upload";
-    const TITLE: &'static str = "Set the photo";
-    const HELP: &'static str = "Stores a picture as the photo of a record, in place of the one it has.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html";
     type Output = PhotoUploaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
@@ -116,9 +103,6 @@ impl Operation for input::PhotoUpload {
 
 impl Operation for input::PhotoDownload {
     const ID: &'static str = "photo.download";
-    const TITLE: &'static str = "Download the photo";
-    const HELP: &'static str = "Writes a record's photo to a file, or gives it inside the result.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/download-image.html";
     type Output = StepDownloaded;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
@@ -136,9 +120,6 @@ impl Operation for input::PhotoDownload {
 
 impl Operation for input::PhotoDelete {
     const ID: &'static str = "photo.delete";
-    const TITLE: &'static str = "Delete the photo";
-    const HELP: &'static str = "Deletes the photo of a record.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html";
     type Output = PhotoDeleted;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
@@ -149,9 +130,6 @@ impl Operation for input::PhotoDelete {
 
 impl Operation for input::AttachmentDelete {
     const ID: &'static str = "attachment.delete";
-    const TITLE: &'static str = "Delete attachments";
-    const HELP: &'static str = "Deletes one attachment of a record, or several.";
-    const PAGE: &'static str = "https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html";
     type Output = Deleted;
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Deleted>> {
@@ -179,7 +157,7 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<(transfer::Sink<'a>, Option
 }
 
 fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownloaded>> {
-    outcome.map(|outcome| run::map(outcome, StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
+    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
 }
 
 /// What a step says of its call, to be laid over what the host says.
@@ -190,6 +168,7 @@ struct Wishes {
     sha256: Option<bool>,
     expected_sha256: Option<input::Sha256>,
     expected_bytes: Option<u64>,
+    if_exists: Option<input::IfExists>,
     restrict_triggers: Option<input::Triggers>,
 }
 
@@ -209,6 +188,7 @@ impl Wishes {
             sha256: call.sha256 || self.sha256.unwrap_or_default(),
             expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
+            if_exists: self.if_exists.map_or(call.if_exists, Into::into),
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
         }
@@ -256,14 +236,22 @@ struct Links<'c> {
     record: &'c Record,
     call: Call<'c>,
     until: Option<Instant>,
+    /// What all of them took.
+    taken: Taken,
+}
+
+#[derive(Default)]
+struct Taken {
     attempts: u32,
     waited_ms: u64,
+    wait_reason: Option<&'static str>,
+    credits_remaining: Option<u64>,
 }
 
 impl<'c> Links<'c> {
     fn new(client: &'c Client, record: &'c Record, call: Call<'c>) -> Links<'c> {
         let bound = call.timeout.or(client.config().call_timeout);
-        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), attempts: 0, waited_ms: 0 }
+        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), taken: Taken::default() }
     }
 
     fn attach(mut self, links: Vec<Link>) -> Result<Outcome<Attached>> {
@@ -289,8 +277,10 @@ impl<'c> Links<'c> {
             _ => Ok(Outcome {
                 operation: <input::AttachmentUpload as Operation>::ID,
                 result: Attached::Links(done),
-                attempts: self.attempts,
-                waited_ms: self.waited_ms,
+                attempts: self.taken.attempts,
+                waited_ms: self.taken.waited_ms,
+                wait_reason: self.taken.wait_reason,
+                credits_remaining: self.taken.credits_remaining,
             }),
         }
     }
@@ -299,18 +289,21 @@ impl<'c> Links<'c> {
         let call = Call {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
+            if_exists: self.call.if_exists,
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };
         match attachment::upload(self.client, self.record, link_source(link), call) {
             Ok(outcome) => {
-                self.attempts += outcome.attempts;
-                self.waited_ms += outcome.waited_ms;
+                self.taken.attempts += outcome.attempts;
+                self.taken.waited_ms += outcome.waited_ms;
+                self.taken.wait_reason = outcome.wait_reason.or(self.taken.wait_reason);
+                self.taken.credits_remaining = outcome.credits_remaining.or(self.taken.credits_remaining);
                 Ok(outcome.result)
             }
             Err(error) => {
-                self.attempts += error.detail().attempts;
-                self.waited_ms += error.detail().waited_ms;
+                self.taken.attempts += error.detail().attempts;
+                self.taken.waited_ms += error.detail().waited_ms;
                 let (url, title) = (format!("links[{i}].url"), format!("links[{i}].title"));
                 Err(run::placed(error, &[("link_url", &url), ("name", &title)]))
             }
@@ -323,7 +316,7 @@ impl<'c> Links<'c> {
         error.with(|d| {
             d.message = message;
             d.details = serde_json::value::to_raw_value(done).ok();
-            (d.attempts, d.waited_ms) = (self.attempts, self.waited_ms);
+            (d.attempts, d.waited_ms) = (self.taken.attempts, self.taken.waited_ms);
         })
     }
 }

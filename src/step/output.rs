@@ -1,7 +1,6 @@
 //! What a step gives.
 
 use base64::engine::general_purpose::STANDARD;
-use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::attachment::{Deleted, Downloaded, Page, Uploaded};
@@ -27,7 +26,8 @@ pub enum StepResult {
 }
 
 /// What was attached.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Attached {
     /// With `source`.
@@ -37,7 +37,8 @@ pub enum Attached {
 }
 
 /// Several links, each attached by itself. When none could be attached the step fails with the first one's error.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LinksAttached {
     /// How many are attached.
     pub attached: usize,
@@ -48,7 +49,8 @@ pub struct LinksAttached {
 }
 
 /// What became of one link: it has either an attachment or an error.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LinkAttached {
     /// Its URL.
     pub url: String,
@@ -61,7 +63,8 @@ pub struct LinkAttached {
 }
 
 /// A download that is complete.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepDownloaded {
     /// What is known of it.
     #[serde(flatten)]
@@ -79,8 +82,9 @@ impl From<Downloaded> for StepDownloaded {
 }
 
 /// Bytes that JSON shows as base64.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(inline, with = "String", extend("contentEncoding" = "base64"))]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64")))]
 pub struct Base64(pub Vec<u8>);
 
 impl Serialize for Base64 {

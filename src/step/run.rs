@@ -3,13 +3,30 @@
 use serde::Deserialize;
 
 use super::MAX_INPUT_BYTES;
-use super::describe::OPERATIONS;
 use super::input::{self, parse, refused};
 use super::operation::Operation;
 use super::output::StepResult;
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Error, Result, one_line};
+
+/// An operation, and what runs it.
+type Known = (&'static str, fn(&Client, &str, Call<'_>) -> Result<Outcome<StepResult>>);
+
+const fn known<O: Operation>() -> Known {
+    (O::ID, run_as::<O>)
+}
+
+/// Every operation, in the order in which people look for them.
+const OPERATIONS: &[Known] = &[
+    known::<input::AttachmentUpload>(),
+    known::<input::AttachmentList>(),
+    known::<input::AttachmentDownload>(),
+    known::<input::PhotoUpload>(),
+    known::<input::PhotoDownload>(),
+    known::<input::PhotoDelete>(),
+    known::<input::AttachmentDelete>(),
+];
 
 /// Runs one operation given as JSON; [`describe`](super::describe) has the schemas of what goes in and comes out.
 ///
@@ -26,24 +43,18 @@ pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepRe
         return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
     }
     let Head { operation } = parse(json)?;
-    match OPERATIONS.iter().find(|known| known.id == operation) {
-        Some(known) => (known.run)(client, json, call),
+    match OPERATIONS.iter().find(|(id, _)| *id == operation) {
+        Some((_, run)) => run(client, json, call),
         None => {
-            let known: Vec<&str> = OPERATIONS.iter().map(|known| known.id).collect();
+            let known: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
             Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&operation), known.join(", "))))
         }
     }
 }
 
 /// [`run`] once the operation is known.
-pub(super) fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
-    parse::<O>(json)?.run(client, call).map(|outcome| map(outcome, Into::into))
-}
-
-/// The same outcome with another result.
-pub(super) fn map<T, U>(outcome: Outcome<T>, to: impl FnOnce(T) -> U) -> Outcome<U> {
-    let Outcome { operation, result, attempts, waited_ms } = outcome;
-    Outcome { operation, result: to(result), attempts, waited_ms }
+fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
+    parse::<O>(json)?.run(client, call).map(|outcome| outcome.map(Into::into))
 }
 
 /// An error about a parameter of a typed function says where in the step's JSON that is.

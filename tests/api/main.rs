@@ -9,5 +9,7 @@ mod framing;
 mod lists;
 mod photos;
 mod retries;
+mod settlement;
+mod sharing;
 mod support;
 mod transport;

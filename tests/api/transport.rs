@@ -45,8 +45,10 @@ fn an_early_answer_is_read_and_reported_while_the_body_is_still_being_sent() {
         (Fault::status_early(403, 0), Status::Forbidden),
     ] {
         let w = world();
-        w.emulator.script("attachment.upload", [fault.clone()]);
+        // A server that closes at once may lose its own answer to the reset; then the next attempt meets it.
+        w.emulator.script("attachment.upload", (0..4).map(|_| fault.clone()));
         let error = w.upload("a", &bytes(20_000_000)).unwrap_err();
+        w.emulator.clear_script();
         assert_eq!(error.status(), status, "{fault:?}: {error}");
         if status != Status::Auth {
             list(&w.client, &w.contact).expect("the connection with the unfinished body isn't used again");

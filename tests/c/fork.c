@@ -8,16 +8,20 @@ int main(void) {
     zcrm_client *client = emulator();
     zcrm_target target = contact();
     EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call before the fork");
+    int pipes[2];
+    if (pipe(pipes)) return 2;
     pid_t child = fork();
     if (child == 0) {
-        int good = 1;
+        char good = 1;
         for (int i = 0; i < 3; i++) good &= zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL) == ZCRM_OK;
-        _exit(good ? 0 : 1);
+        /* Not by the exit status, which is a leak checker's: what the parent holds can't be freed by the child. */
+        _exit(write(pipes[1], &good, 1) != 1);
     }
     for (int i = 0; i < 3; i++) EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call of the parent");
-    int status = -1;
-    waitpid(child, &status, 0);
-    CHECK(status == 0, "the child's calls");
+    char good = 0;
+    close(pipes[1]);
+    CHECK(read(pipes[0], &good, 1) == 1 && good == 1, "the child's calls");
+    waitpid(child, NULL, 0);
     EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call after the child ended");
     zcrm_client_free(client);
     return finish();
