@@ -41,12 +41,16 @@ sed -e 's|@VERSION@|$(ZCRM_VERSION)|g' -e 's|@SOVERSION@|$(ZCRM_SOVERSION)|g' -e
 chmod 644 $(2)
 endef
 
-.PHONY: zcrm-release install uninstall dist deb
+.PHONY: zcrm-release zcrm-files install uninstall dist deb
 
 zcrm-release:
 	cd $(ZCRM_ROOT) && $(CARGO) build --release --locked --package zcrm --lib
 
 install: zcrm-release
+	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files
+
+# Installs what was built, and builds nothing.
+zcrm-files:
 	$(INSTALL) -d $(ZCRM_LIB)/pkgconfig $(ZCRM_CMAKE) $(ZCRM_LIB)/zcrm $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/doc/zcrm
 	$(INSTALL) -m 755 $(ZCRM_RELEASE)/libzcrm.so $(ZCRM_LIB)/libzcrm.so.$(ZCRM_VERSION)
 	ln -sf libzcrm.so.$(ZCRM_VERSION) $(ZCRM_LIB)/libzcrm.so.$(ZCRM_SOVERSION)
@@ -72,7 +76,7 @@ ZCRM_EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git -C $(ZCRM_ROOT) log -1 --form
 
 dist: zcrm-release
 	rm -rf $(ZCRM_BUILD)/$(ZCRM_DIST) && mkdir -p $(ZCRM_BUILD)
-	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk install DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
+	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
 		INCLUDEDIR=/$(ZCRM_DIST)/include DATADIR=/$(ZCRM_DIST)/share
 	cargo cyclonedx --version 2>/dev/null | grep -q ' $(ZCRM_CYCLONEDX_VERSION)$$' || \
 		$(CARGO) install --locked --quiet cargo-cyclonedx@$(ZCRM_CYCLONEDX_VERSION)
