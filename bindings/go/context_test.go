@@ -169,6 +169,7 @@ func TestACancelledCallLeavesItsSiblingsAlone(t *testing.T) {
 func TestAContextThatEndsWithinACallbackEndsItsCall(t *testing.T) {
 	w := newWorld(t)
 	id := w.attach("a", content(1<<20))
+	w.fault("attachment.download", anything{"kind": "slow", "bytes": 10_000, "ms": 20})
 	noTrace(t, func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		written := 0

@@ -16,6 +16,7 @@
 //	DownloadPhoto        write a record's photo to an io.Writer; DownloadPhotoFile to a file
 //	DeletePhoto          delete a record's photo
 //	DeleteAttachment     delete an attachment; DeleteAttachments several
+//	RunStep              any of them, as JSON in and JSON out; DescribeSteps says what may stand in it
 //
 // # Context and callbacks
 //

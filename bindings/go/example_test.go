@@ -185,3 +185,16 @@ func ExampleWithTokenSource() {
 	fmt.Println(len(page.Attachments))
 	// Output: 0
 }
+
+func ExampleClient_RunStep() {
+	client, contact := newExampleClient(), newContact()
+	defer client.Close()
+
+	input := fmt.Sprintf(`{"operation": "attachment.list", "module": "Contacts", "record_id": %q}`, contact.ID)
+	output, err := client.RunStep(context.Background(), []byte(input))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.Contains(string(output), `"attachments":[]`))
+	// Output: true
+}

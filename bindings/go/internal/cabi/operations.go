@@ -128,6 +128,25 @@ func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
 	return err
 }
 
+// Step runs zcrm_step_run and gives the result's JSON.
+func (c *Client) Step(ctx context.Context, input []byte, call Call) ([]byte, error) {
+	st := &state{progress: call.Progress}
+	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_step(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			(*C.char)(unsafe.Pointer(unsafe.SliceData(input))), C.size_t(len(input)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_result_free(result)
+	return resultJSON(result), nil
+}
+
+// DescribeSteps is zcrm_step_describe.
+func DescribeSteps() []byte { return []byte(C.GoString(C.zcrm_step_describe())) }
+
 // run is run with the client held: Close waits for it with the freeing.
 func (c *Client) run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
 	if err := c.acquire(); err != nil {

@@ -138,6 +138,12 @@ zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo) {
     FINISH;
 }
 
+zg_reply zg_step(ZG_CALL, ZG_TEXT(json)) {
+    BUILD_CALL;
+    reply.status = zcrm_step_run(client, json, json_len, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL) {
     (void)client;
     BUILD_CALL;

@@ -3,11 +3,9 @@
 #ifndef ZCRM_GO_SHIM_H
 #define ZCRM_GO_SHIM_H
 
-#if defined(__has_include)
-#if !__has_include(<zcrm.h>)
+#if defined(__has_include) && !__has_include(<zcrm.h>)
 #error "zcrm.h is not installed: install libzcrm, and let PKG_CONFIG_PATH name the directory that holds its zcrm.pc"
-#endif
-#endif
+#else
 
 #include <zcrm.h>
 
@@ -39,6 +37,8 @@ zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), Z
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page);
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
 zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);
+zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
 
+#endif
 #endif
