@@ -1,6 +1,7 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
 mod list;
+mod settle;
 
 use reqwest::Method;
 use reqwest::StatusCode;
@@ -18,6 +19,7 @@ use crate::transfer::{Bytes, Digest, Framing, Input, Outgoing, Progress, Sink, S
 
 pub use crate::download::Downloaded;
 pub use list::{Attachment, ListArgs, Page, Pages};
+use settle::Sending;
 
 /// An attachment that Zoho has stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -36,6 +38,15 @@ pub struct Uploaded {
     pub link_url: Option<String>,
     /// When Zoho stored it, as Zoho writes it: ISO 8601 with an offset.
     pub created_time: String,
+    /// It was there already and was not sent (`Call::if_exists`).
+    pub skipped: bool,
+    /// The reply was lost, and the upload was found on the record.
+    pub settled: bool,
+    /// Zoho stored it under another name; known only when the record was listed.
+    pub name_changed: bool,
+    /// Further copies that a repeated sending has made; with `on_twin=delete` they are gone again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub twins: Vec<String>,
 }
 
 /// Attachments that are deleted.
@@ -68,7 +79,8 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
     let input = source.bytes.map(Input::open).transpose()?;
     let has_body = has_file || client.config().link_carrier == LinkCarrier::Form;
     ask.content_type = has_body.then(|| framing.content_type());
-    client.run("attachment.upload", limits, call.trace_id.as_deref(), async |session| {
+    let link = link_url.as_deref();
+    let uploaded = client.run("attachment.upload", limits, call.trace_id.as_deref(), async |session| {
         let mut body = match input {
             Some(input) => {
                 let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
@@ -77,10 +89,58 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
-        let stored = client.ask(session, &ask, body.as_mut(), async |response| stored(response).await).await?;
-        let (bytes, sha256) = body.map_or((0, None), |body| (body.sent(), body.sha256()));
-        Ok(Uploaded { id: stored.id, file_name, bytes, sha256, link_url, created_time: stored.created_time })
-    })
+        let bytes = body.as_ref().and_then(Outgoing::file_length).unwrap_or_default();
+        let mut sending = Sending::new(client, session, record, &file_name, bytes, link);
+        let stored = match sending.prepare(call.if_exists, body.as_mut()).await? {
+            Some(stored) => stored,
+            None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
+        };
+        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256()));
+        Ok((stored, bytes, sha256))
+    })?;
+    Ok(uploaded.map(|(stored, bytes, sha256)| Uploaded {
+        id: stored.id,
+        file_name,
+        bytes,
+        sha256,
+        link_url,
+        created_time: stored.created_time,
+        skipped: stored.skipped,
+        settled: stored.settled,
+        name_changed: stored.name_changed,
+        twins: stored.twins,
+    }))
+}
+
+/// Sends until the upload is stored, is refused, or nobody can tell.
+async fn send(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask,
+    mut body: Option<&mut Outgoing<'_>>,
+    sending: &mut Sending<'_, '_>,
+) -> Result<Stored> {
+    if let Some(body) = body.as_deref_mut() {
+        body.rewind()?; // it may have been read to be hashed
+    }
+    session.meter.lost.set(false);
+    loop {
+        session.meter.unknown.set(true);
+        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
+        let stored = match outcome {
+            Ok(stored) => sending.stored(stored, body.as_deref_mut()).await?,
+            Err(error) if error.is_ambiguous() || sending.is_own_link(&error) => match sending.settle(error, body.as_deref_mut()).await? {
+                Some(stored) => stored,
+                None => continue,
+            },
+            Err(error) => {
+                session.meter.unknown.set(false);
+                return Err(error);
+            }
+        };
+        session.meter.unknown.set(false);
+        return Ok(stored);
+    }
 }
 
 /// Lists the record's attachments: one page when `args` names one, else every page. None at all is an empty list.
@@ -121,7 +181,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
     ids.iter().try_for_each(|id| client.check_id("attachment_id", id))?;
     let limits = client.limits(&call);
     client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
-        let mut deletion = Deletion { client, session, record, deleted: Vec::new(), failed: None };
+        let mut deletion = Deletion::new(client, session, record);
         match ids {
             [id] => deletion.one(id).await?,
             ids => deletion.several(ids).await?,
@@ -206,20 +266,44 @@ fn put_link(config: &Config, ask: &mut Ask, framing: &mut Framing, url: &str, ti
     }
 }
 
-#[derive(Deserialize)]
+/// Where an upload has come to lie.
+#[derive(Default)]
 struct Stored {
     id: String,
-    #[serde(default, rename = "Created_Time")]
     created_time: String,
+    skipped: bool,
+    settled: bool,
+    name_changed: bool,
+    twins: Vec<String>,
+}
+
+impl Stored {
+    fn listed(entry: &Attachment) -> Stored {
+        Stored { id: entry.id.clone(), created_time: entry.created_time.clone(), ..Stored::default() }
+    }
 }
 
 /// The id that a successful upload must give: without one nothing is known to be stored.
-async fn stored(mut response: crate::http::Response) -> Result<Stored> {
+async fn stored(client: &Client, mut response: crate::http::Response) -> Result<Stored> {
+    #[derive(Deserialize)]
+    struct User {
+        id: String,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        id: String,
+        #[serde(default, rename = "Created_Time")]
+        created_time: String,
+        #[serde(default, rename = "Created_By")]
+        created_by: Option<User>,
+    }
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.bytes().await?;
     let object = reply::success(status, &headers, &body)?;
-    let details = object.details.as_ref().and_then(|details| serde_json::from_str(details.get()).ok());
-    details.ok_or_else(|| reply::foreign(status, &headers, &body))
+    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
+    let details = details.ok_or_else(|| reply::foreign(status, &headers, &body))?;
+    details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
+    Ok(Stored { id: details.id, created_time: details.created_time, ..Stored::default() })
 }
 
 /// One call's deletions.
@@ -231,7 +315,11 @@ struct Deletion<'c, 's> {
     failed: Option<(String, Error)>,
 }
 
-impl Deletion<'_, '_> {
+impl<'c, 's> Deletion<'c, 's> {
+    fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record) -> Self {
+        Deletion { client, session, record, deleted: Vec::new(), failed: None }
+    }
+
     async fn one(&mut self, id: &str) -> Result<()> {
         let mut ask = Ask { method: Method::DELETE, ..Ask::get(self.record, "Attachments") };
         ask.path.push(id.to_owned());

@@ -6,6 +6,18 @@ use serde::Serialize;
 
 use crate::cancel::Cancel;
 
+/// What an upload does when the record seems to have the attachment already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IfExists {
+    /// It uploads without looking.
+    #[default]
+    Upload,
+    /// It doesn't, when one of the same name and size (or the same link) is there.
+    Skip,
+    /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
+    SkipSameBytes,
+}
+
 /// Told how far a transfer is: bytes done, and all bytes if known. Returning `false` cancels the call.
 pub type ProgressFn<'a> = dyn FnMut(u64, Option<u64>) -> bool + 'a;
 
@@ -24,6 +36,8 @@ pub struct Call<'a> {
     pub expected_sha256: Option<[u8; 32]>,
     /// The size that a download must have, as the list said.
     pub expected_bytes: Option<u64>,
+    /// Attachment upload: what happens when it seems to be there already. A host asks for it when a job comes a second time.
+    pub if_exists: IfExists,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,
     /// Stands in the log lines of this call.
@@ -39,6 +53,20 @@ pub struct Outcome<T> {
     pub result: T,
     /// HTTP requests made, token requests excluded.
     pub attempts: u32,
-    /// Milliseconds waited between them.
+    /// Milliseconds waited: between attempts, for a place among the calls in flight, for a late upload to show.
     pub waited_ms: u64,
+    /// Why it waited last: `in_flight`, `settling`, or the reason of the failure that was tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_reason: Option<&'static str>,
+    /// API credits that the organisation has left; Zoho says so once half of the day's are used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits_remaining: Option<u64>,
+}
+
+impl<T> Outcome<T> {
+    /// The same outcome with another result.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+        let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;
+        Outcome { operation, result: f(result), attempts, waited_ms, wait_reason, credits_remaining }
+    }
 }

@@ -1,10 +1,10 @@
 //! A client: a configured connection to one CRM organisation, shared by any number of threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use crate::auth::{Access, Hosts, Tokens};
@@ -12,9 +12,9 @@ use crate::call::{Call, Outcome};
 use crate::config::{Check, Config, LogLevel};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::retry::{self, Repeat};
-use crate::http::{self, Lanes, Limits, Meter, Request, Response, Session, reply};
+use crate::http::{self, Gate, Lanes, Limits, Meter, Request, Response, Session, Uploads, reply};
 use crate::record::{Record, check_id, check_module};
-use crate::transfer::Outgoing;
+use crate::transfer::{Outgoing, sha256};
 use crate::version::ApiVersion;
 
 /// A configured connection to one CRM organisation. Clones are the same client; share it between threads.
@@ -27,6 +27,8 @@ struct Inner {
     hosts: Hosts,
     tokens: Tokens,
     lanes: Lanes,
+    gate: Arc<Gate>,
+    own_user: OnceLock<String>,
 }
 
 /// One request to the API, as far as it is the same for each attempt.
@@ -58,7 +60,8 @@ impl Client {
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
         let lanes = Lanes::new(hosts.secure());
-        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes })))
+        let gate = Gate::of(&organisation(&config, &hosts));
+        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, gate, own_user: OnceLock::new() })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -67,6 +70,25 @@ impl Client {
 
     pub(crate) fn version(&self) -> &'static ApiVersion {
         self.0.version
+    }
+
+    /// Uploads of this organisation under way in this process.
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.0.gate.uploads
+    }
+
+    /// Whether one more attempt is within the budget.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.0.gate.may_retry()
+    }
+
+    /// The id of the user whose token this is, once an upload has told it.
+    pub(crate) fn own_user(&self) -> Option<&str> {
+        self.0.own_user.get().map(String::as_str)
+    }
+
+    pub(crate) fn learn_own_user(&self, id: String) {
+        let _ = self.0.own_user.set(id); // it never changes
     }
 
     /// Refuses a record that can't exist.
@@ -94,7 +116,14 @@ impl Client {
         let began = Instant::now();
         let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
-        Ok(Outcome { operation, result: outcome?, attempts: meter.attempts.get(), waited_ms: meter.waited.get().as_millis() as u64 })
+        Ok(Outcome {
+            operation,
+            result: outcome?,
+            attempts: meter.attempts.get(),
+            waited_ms: meter.waited.get().as_millis() as u64,
+            wait_reason: meter.wait_reason.get(),
+            credits_remaining: meter.credits.get(),
+        })
     }
 
     /// What ends this call from outside.
@@ -111,6 +140,7 @@ impl Client {
         mut take: impl AsyncFnMut(Response) -> Result<T>,
     ) -> Result<T> {
         let (mut renewed, mut retries) = (false, 0);
+        self.0.gate.call_begins();
         loop {
             let mut access = None;
             let outcome = self.attempt(session, ask, body.as_deref_mut(), &mut access, &mut take).await;
@@ -118,7 +148,7 @@ impl Client {
                 Ok(taken) => return Ok(taken),
                 Err(error) => error.with(|d| d.request_sent = session.meter.sent.get()),
             };
-            if is_ambiguous(&error) {
+            if error.is_ambiguous() {
                 session.meter.lost.set(true);
             }
             let refused = access.filter(|_| error.status() == Status::Auth && !renewed);
@@ -126,19 +156,28 @@ impl Client {
                 && self.0.tokens.refuse(&access).await
             {
                 renewed = true;
-            } else if retry::may_repeat(&error, ask.repeat) && retries < self.config().max_retries && !session.meter.spent.get() {
-                let Some(wait) = retry::wait(self.config(), &error, retries) else { return Err(self.give_up(ask, error)) };
-                self.config().log(LogLevel::Warn, || format!("waiting {} ms before another attempt: {error}", wait.as_millis()));
-                tokio::time::sleep(wait).await;
-                session.meter.waited.set(session.meter.waited.get() + wait);
-                retries += 1;
             } else {
-                return Err(self.give_up(ask, error));
+                self.wait_for_retry(session, ask.repeat, error, retries).await?;
+                retries += 1;
             }
             if let Some(body) = body.as_deref_mut() {
                 body.rewind()?;
             }
         }
+    }
+
+    /// Waits before another attempt; gives the error back when there is to be none.
+    pub(crate) async fn wait_for_retry(&self, session: &Session<'_>, repeat: Repeat, error: Error, retries: u32) -> Result<()> {
+        let may = retry::may_repeat(&error, repeat) && retries < self.config().max_retries && !session.meter.spent.get();
+        let Some(wait) = retry::wait(self.config(), &error, retries).filter(|_| may) else { return Err(error) };
+        if !self.may_retry() {
+            self.config().log(LogLevel::Warn, || format!("no further attempt, as too many calls fail: {error}"));
+            return Err(error);
+        }
+        self.config().log(LogLevel::Warn, || format!("waiting {} ms before another attempt: {error}", wait.as_millis()));
+        tokio::time::sleep(wait).await;
+        session.meter.waited_for(error.reason(), wait);
+        Ok(())
     }
 
     async fn attempt<T>(
@@ -154,12 +193,15 @@ impl Client {
         session.meter.sent.set(Sent::No);
         let access = used.insert(access?);
         let request = self.request(ask, access)?;
+        let _place = self.0.gate.enter(session).await?;
         session.meter.attempts.set(session.meter.attempts.get() + 1);
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
             response = self.redirected(session, &response).await?;
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
+        session.meter.date.set(response.headers().get(DATE).cloned());
+        self.0.gate.answered(session, response.status(), response.headers())?;
         if !response.status().is_success() {
             return Err(reply::refusal(response).await);
         }
@@ -198,19 +240,6 @@ impl Client {
         session.exchange(Request { method: Method::GET, url, headers }, None).await
     }
 
-    /// The error as the caller sees it: after an upload whose reply was lost, what is not known comes first.
-    fn give_up(&self, ask: &Ask, error: Error) -> Error {
-        if ask.repeat == Repeat::Harmless || !is_ambiguous(&error) {
-            return error;
-        }
-        let message = format!("the upload was sent, and whether it is stored is not known: {error}; list the record's attachments to see");
-        error.with(|d| {
-            d.status = Status::OutcomeUnknown;
-            d.message = message;
-            d.retryable = false;
-        })
-    }
-
     fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {
         let level = if error.is_some() { LogLevel::Error } else { LogLevel::Info };
         self.config().log(level, || {
@@ -222,13 +251,10 @@ impl Client {
     }
 }
 
-/// Whether the request may have had its effect although it failed.
-fn is_ambiguous(error: &Error) -> bool {
-    let detail = error.detail();
-    match error.status() {
-        Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
-        // An answer of success that can't be read.
-        Status::Protocol | Status::TooLarge => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
-        _ => false,
-    }
+/// Which clients share an organisation's limits: those with the same label, or else the same credentials.
+fn organisation(config: &Config, hosts: &Hosts) -> String {
+    let secret = config.refresh_token.as_ref().or(config.access_token.as_ref());
+    let known = config.organisation.clone().or_else(|| config.soid.clone());
+    // A hash, so that no secret is kept in a table that outlives its client.
+    known.unwrap_or_else(|| format!("{} {}", hosts.accounts, secret.map(|s| sha256(s.expose().as_bytes())).unwrap_or_default()))
 }

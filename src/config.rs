@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::auth::{FileStore, TokenStore};
 use crate::error::{Error, Result, Status};
 
 /// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -133,6 +136,35 @@ pub enum BulkDelete {
     Never,
 }
 
+/// How an upload whose reply was lost is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// By time, size and hash among the record's attachments.
+    Cheap,
+    /// Among those that were not there before: one list before each upload.
+    Strict,
+    /// Not at all: the outcome is unknown.
+    Off,
+}
+
+/// What is done about a lost upload that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It is sent again.
+    SettleThenResend,
+    /// The outcome is unknown, and the caller decides.
+    NeverResend,
+}
+
+/// What is done about a copy that shows after the upload was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTwin {
+    /// The result names it.
+    Report,
+    /// It is deleted, and the result names it.
+    Delete,
+}
+
 /// Settings of a client. Made by [`Config::new`], filled by [`Config::set`].
 #[derive(Clone)]
 pub struct Config {
@@ -159,6 +191,14 @@ pub struct Config {
     pub(crate) token_timeout: Duration,
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) max_retries: u32,
+    pub(crate) max_in_flight: u32,
+    pub(crate) organisation: Option<String>,
+    pub(crate) credits_reserve: u64,
+    pub(crate) settle: Settle,
+    pub(crate) settle_waits: Vec<Duration>,
+    pub(crate) settle_hash: bool,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) on_twin: OnTwin,
     pub(crate) retry_base: Duration,
     pub(crate) retry_max_wait: Duration,
     pub(crate) attachment_max_bytes: u64,
@@ -171,6 +211,7 @@ pub struct Config {
     pub(crate) bulk_delete: BulkDelete,
     pub(crate) allow_paths: Vec<PathBuf>,
     pub(crate) checks_off: Vec<Check>,
+    pub(crate) token_store: Option<Arc<dyn TokenStore>>,
     pub(crate) token_fn: Option<Arc<TokenFn>>,
     pub(crate) log_fn: Option<(LogLevel, Arc<LogFn>)>,
 }
@@ -231,6 +272,10 @@ pub const KEYS: &[Key] = &[
     key("soid", "", "ZohoCRM.{organisation id}: with client_id and client_secret and no refresh token, client credentials are used", |c, v| {
         put_some(&mut c.soid, v)
     }),
+    key("token_file", "", "file in which processes share one access token: made with mode 0600, locked while a token is asked for", |c, v| {
+        c.token_store = if v.is_empty() { None } else { Some(Arc::new(FileStore::new(v))) };
+        Ok(())
+    }),
     key("ca_file", "", "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE", |c, v| {
         c.ca_file = match v {
             "env" => std::env::var_os("SSL_CERT_FILE").map(PathBuf::from),
@@ -266,6 +311,45 @@ pub const KEYS: &[Key] = &[
     }),
     key("retry_max_wait_ms", "60000", "longest single wait, a Retry-After included; a longer one ends the call, in milliseconds", |c, v| {
         put_ms(&mut c.retry_max_wait, v)
+    }),
+    key(
+        "max_in_flight",
+        "4",
+        "most API calls of one organisation at once, over all its clients in the process; fewer while Zoho answers 429",
+        |c, v| {
+            c.max_in_flight = u32::try_from(number(v)?).ok().filter(|n| (1..=1000).contains(n)).ok_or("is not between 1 and 1000")?;
+            Ok(())
+        },
+    ),
+    key("organisation", "", "a label that says which clients share an organisation's limits; empty = those with the same credentials", |c, v| {
+        put_some(&mut c.organisation, v)
+    }),
+    key("credits_reserve", "0", "API credits to leave to others: calls stop below it, with a resumable error", |c, v| {
+        put_number(&mut c.credits_reserve, v)
+    }),
+    key(
+        "settle",
+        "cheap",
+        "how an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then), strict (one list before each          upload: exact) or off",
+        |c, v| {
+            c.settle = word(v, &[("cheap", Settle::Cheap), ("strict", Settle::Strict), ("off", Settle::Off)])?;
+            Ok(())
+        },
+    ),
+    key("settle_waits_ms", "2000,8000,30000", "waits between the looks for a lost upload, which may show late, in milliseconds", |c, v| {
+        c.settle_waits = list(v).map(|ms| number(ms).map(Duration::from_millis)).collect::<std::result::Result<_, _>>()?;
+        Ok(())
+    }),
+    key("settle_hash", "on", "on or off: whether what is found for a lost upload is downloaded and compared by its hash", |c, v| {
+        put_switch(&mut c.settle_hash, v)
+    }),
+    key("on_unknown", "settle_then_resend", "a lost upload that is not found: settle_then_resend or never_resend", |c, v| {
+        c.on_unknown = word(v, &[("settle_then_resend", OnUnknown::SettleThenResend), ("never_resend", OnUnknown::NeverResend)])?;
+        Ok(())
+    }),
+    key("on_twin", "report", "a lost upload that shows after it was sent again: report or delete", |c, v| {
+        c.on_twin = word(v, &[("report", OnTwin::Report), ("delete", OnTwin::Delete)])?;
+        Ok(())
     }),
     key("attachment_max_bytes", "104857600", "largest attachment that is sent, in bytes", |c, v| put_number(&mut c.attachment_max_bytes, v)),
     key("photo_max_bytes", "10485760", "largest photo that is sent, in bytes", |c, v| put_number(&mut c.photo_max_bytes, v)),
@@ -346,6 +430,14 @@ impl Config {
             token_timeout: Duration::ZERO,
             call_timeout: None,
             max_retries: 0,
+            max_in_flight: 0,
+            organisation: None,
+            credits_reserve: 0,
+            settle: Settle::Cheap,
+            settle_waits: Vec::new(),
+            settle_hash: true,
+            on_unknown: OnUnknown::SettleThenResend,
+            on_twin: OnTwin::Report,
             retry_base: Duration::ZERO,
             retry_max_wait: Duration::ZERO,
             attachment_max_bytes: 0,
@@ -358,6 +450,7 @@ impl Config {
             bulk_delete: BulkDelete::Auto,
             allow_paths: Vec::new(),
             checks_off: Vec::new(),
+            token_store: None,
             token_fn: None,
             log_fn: None,
         };
@@ -384,6 +477,11 @@ impl Config {
     /// The host gives the tokens: called when one is needed, with `true` when the last one was refused. May be called on any thread.
     pub fn set_token_fn(&mut self, f: impl Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync + 'static) {
         self.token_fn = Some(Arc::new(f));
+    }
+
+    /// Processes and machines share one access token through this store.
+    pub fn set_token_store(&mut self, store: impl TokenStore + 'static) {
+        self.token_store = Some(Arc::new(store));
     }
 
     /// Log lines up to `level` go to `f`. May be called on any thread.

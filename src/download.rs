@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status};
-use crate::http::{Response, reply};
+use crate::http::{Response, Session, reply};
 use crate::transfer::{self, Digest, Incoming, Progress, Received, Sink};
 
 /// A download that is complete.
@@ -53,19 +53,24 @@ pub(crate) fn run<'a>(
     let digest = Digest::new(call.sha256, call.expected_sha256);
     let mut incoming = Incoming::open(sink, max_bytes, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
-        let named = client
-            .ask(session, &ask, None, async |response| {
-                let taken = take(response, &mut incoming, absent).await;
-                session.meter.spent.set(incoming.is_spent());
-                taken
-            })
-            .await?;
+        let named = fetch(client, session, &ask, &mut incoming, absent).await?;
         Ok(named.with(incoming.finish()?))
     })
 }
 
+/// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
+pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
+    client
+        .ask(session, ask, None, async |response| {
+            let taken = take(response, incoming, absent).await;
+            session.meter.spent.set(incoming.is_spent());
+            taken
+        })
+        .await
+}
+
 /// What the head of the reply says of the file.
-struct Named {
+pub(crate) struct Named {
     file_name: String,
     content_disposition: String,
     content_type: String,

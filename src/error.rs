@@ -157,6 +157,9 @@ pub struct Detail {
     pub retryable: bool,
     /// What the server asked to wait, or what this library advises, in milliseconds; -1 = nothing is known.
     pub retry_after_ms: i64,
+    /// Ids of attachments that a lost upload may have become.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
     /// How much of the request had left.
     pub request_sent: Sent,
     /// HTTP requests made for this call, token requests excluded.
@@ -186,6 +189,7 @@ impl Error {
             api_code: String::new(),
             api_message: String::new(),
             details: None,
+            candidates: Vec::new(),
             retryable: matches!(status, Status::Network | Status::Timeout | Status::Server | Status::RateLimited),
             retry_after_ms: -1,
             request_sent: Sent::No,
@@ -232,6 +236,16 @@ impl Error {
     /// The stable word for the exact reason.
     pub fn reason(&self) -> &'static str {
         self.0.reason
+    }
+
+    /// Whether the request may have had its effect although it failed: its reply was lost, can't be read, or is a failure of the server.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        let detail = self.detail();
+        match self.status() {
+            Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
+            Status::Protocol | Status::TooLarge => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
+            _ => false,
+        }
     }
 
     /// Time that the server asked to wait.

@@ -20,7 +20,7 @@ mod record;
 mod transfer;
 mod version;
 
-pub use call::{Call, Outcome, ProgressFn};
+pub use call::{Call, IfExists, Outcome, ProgressFn};
 pub use cancel::Cancel;
 pub use client::Client;
 pub use config::Config;

@@ -121,3 +121,21 @@ fn the_header_is_clean_c99_c11_and_cpp17() {
         assert!(output.status.success(), "{compiler} -std={standard}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn every_entry_point_is_guarded() {
+    // These two give a constant.
+    let constant = ["zcrm_abi_version", "zcrm_version"];
+    let mut seen = 0;
+    for name in SOURCES {
+        let code = std::fs::read_to_string(root().join(format!("src/capi/{name}.rs"))).unwrap();
+        for function in code.split("extern \"C\" fn ").skip(1).filter(|f| f.starts_with("zcrm_")) {
+            let (name, body) = function.split_once('(').unwrap();
+            let body = body.split("\n}\n").next().unwrap();
+            let guarded = ["guard::status(", "guard::value(", "operate(", "get(error,"].iter().any(|guard| body.contains(guard));
+            assert!(guarded || constant.contains(&name), "{name} has no guard");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, std::fs::read_to_string(path()).unwrap().matches("\nZCRM_API").count());
+}

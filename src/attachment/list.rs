@@ -104,18 +104,21 @@ impl Iterator for Pages<'_> {
 }
 
 pub(super) fn run(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
+    let limits = client.limits(&call);
+    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| all(client, session, record, args).await)
+}
+
+/// The page that `args` names, or every page.
+pub(super) async fn all(client: &Client, session: &Session<'_>, record: &Record, args: &ListArgs) -> Result<Page> {
     let mut walk = Walk::new(client, record, args)?;
     let one = args.page != 0 || !args.page_token.is_empty();
-    let limits = client.limits(&call);
-    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| {
-        let mut all = walk.next(client, session).await?;
-        while all.more_records && !one {
-            let next = walk.next(client, session).await?;
-            all.attachments.extend(next.attachments);
-            (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
-        }
-        Ok(all)
-    })
+    let mut all = walk.next(client, session).await?;
+    while all.more_records && !one {
+        let next = walk.next(client, session).await?;
+        all.attachments.extend(next.attachments);
+        (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
+    }
+    Ok(all)
 }
 
 /// A way over the pages that never goes in a circle and gives no entry twice.

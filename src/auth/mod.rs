@@ -2,6 +2,7 @@
 
 mod hosts;
 mod oauth;
+mod store;
 mod tokens;
 
 use serde::Serialize;
@@ -11,16 +12,15 @@ use crate::config::{Config, Secret};
 use crate::error::Result;
 use crate::http::{self, Lanes, Limits, Meter};
 pub(crate) use hosts::Hosts;
+pub use store::{FileStore, TokenStore};
 pub(crate) use tokens::{Access, Tokens};
 
 /// What a grant code gives. The refresh token is for the caller to keep, in a safe place: it can't be had a second time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Granted {
     /// For the setting `refresh_token`; absent when the code was made without offline access.
-    #[serde(serialize_with = "shown")]
     pub refresh_token: Option<Secret>,
     /// A first access token.
-    #[serde(serialize_with = "shown_token")]
     pub access_token: Secret,
     /// Seconds that the access token lives.
     pub expires_in: u64,
@@ -28,14 +28,6 @@ pub struct Granted {
     pub api_domain: String,
     /// Scopes, if the reply names them.
     pub scope: Option<String>,
-}
-
-fn shown<S: serde::Serializer>(secret: &Option<Secret>, s: S) -> std::result::Result<S::Ok, S::Error> {
-    secret.as_ref().map(Secret::expose).serialize(s)
-}
-
-fn shown_token<S: serde::Serializer>(secret: &Secret, s: S) -> std::result::Result<S::Ok, S::Error> {
-    s.serialize_str(secret.expose())
 }
 
 /// Exchanges the setting `grant_code`, once, for a refresh token. Needs `client_id` and `client_secret`, and `redirect_uri` unless
@@ -54,5 +46,5 @@ pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
             scope: granted.scope,
         })
     })?;
-    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0 })
+    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0, wait_reason: None, credits_remaining: None })
 }

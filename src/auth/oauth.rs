@@ -12,7 +12,7 @@ use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Request, Response, Session, reply};
-use crate::transfer::Outgoing;
+use crate::transfer::{Outgoing, sha256};
 
 /// The longest life that is believed: Zoho's tokens live an hour, and a reply in milliseconds would otherwise mean 41 days.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -38,8 +38,8 @@ pub(crate) struct Granted {
 
 #[derive(Deserialize)]
 struct Reply {
-    access_token: Option<Zeroizing<String>>,
-    refresh_token: Option<Zeroizing<String>>,
+    access_token: Option<Secret>,
+    refresh_token: Option<Secret>,
     api_domain: Option<String>,
     scope: Option<String>,
     expires_in: Option<serde_json::Value>,
@@ -75,6 +75,11 @@ impl Grant {
             }
             _ => Err(missing("client_id, client_secret and grant_code", "the exchange of a grant code")),
         }
+    }
+
+    /// What the token store keeps this grant's token under: a hash, which tells nothing.
+    pub(crate) fn store_key(&self, hosts: &Hosts) -> String {
+        sha256(format!("{} {}", hosts.accounts, self.form().as_str()).as_bytes())
     }
 
     /// The form: secrets travel in the body, never in the URL.
@@ -134,10 +139,10 @@ async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, &headers, b"").with(|d| d.reason = "token_reply"));
     };
-    match reply.access_token {
-        Some(access_token) if status.is_success() => Ok(Granted {
-            access_token: Secret::new(access_token.as_str()),
-            refresh_token: reply.refresh_token.map(|t| Secret::new(t.as_str())),
+    match &reply.access_token {
+        Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Granted {
+            access_token: access_token.clone(),
+            refresh_token: reply.refresh_token,
             lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),
             api_domain: reply.api_domain,
             scope: reply.scope,

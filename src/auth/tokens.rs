@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::hosts::Hosts;
-use super::oauth::{Grant, THROTTLED};
+use super::oauth::{Grant, Granted, THROTTLED};
+use super::store::{self, Document, Entry, TokenStore};
 use crate::config::{Config, LogLevel, Secret, TokenFn};
 use crate::error::{Error, Result, Status};
 use crate::http::Session;
@@ -118,14 +119,45 @@ impl Tokens {
                 let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
                 state.hold(&token, hosts.api.clone(), Duration::ZERO)
             }
-            Origin::Oauth(grant) => {
-                state.allow_request()?;
-                session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
-                let granted = grant.exchange(session, hosts).await.inspect_err(|error| state.note_throttle(error))?;
-                let api = hosts.follow(granted.api_domain.as_deref())?;
-                state.hold(&granted.access_token, api, granted.lives)
-            }
+            Origin::Oauth(grant) => match &session.config.token_store {
+                Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
+                None => {
+                    let granted = self.ask(state, session, hosts, grant).await?;
+                    state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+                }
+            },
         }
+    }
+
+    /// The token that another process has put into the store, or one of our own, which is put there. One process asks at a time.
+    async fn share(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant, store: &dyn TokenStore) -> Result<Access> {
+        let key = grant.store_key(hosts);
+        if let Some(access) = state.adopt(&Document::read(store)?.entry(&key), hosts)? {
+            return Ok(access);
+        }
+        let _locked = store::lock(store, session.config.token_timeout).await?;
+        let document = Document::read(store)?;
+        let mut entry = document.entry(&key);
+        if let Some(access) = state.adopt(&entry, hosts)? {
+            return Ok(access);
+        }
+        state.remember_requests(&entry.asked_at);
+        let asked = self.ask(state, session, hosts, grant).await;
+        entry.asked_at = state.requests();
+        if let Ok(granted) = &asked {
+            entry.expires_at = store::now() + granted.lives.as_secs();
+            entry.access_token = granted.access_token.clone();
+            entry.api_domain = granted.api_domain.clone();
+        }
+        document.write(store, &key, entry)?;
+        let granted = asked?;
+        state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+    }
+
+    async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
+        state.allow_request()?;
+        session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
+        grant.exchange(session, hosts).await.inspect_err(|error| state.note_throttle(error))
     }
 }
 
@@ -153,6 +185,30 @@ impl State {
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
         self.held = Some(Held { access: access.clone(), good_until, refused: false });
         Ok(access)
+    }
+
+    /// A token from the store, if it has life left and isn't the one that was just refused.
+    fn adopt(&mut self, entry: &Entry, hosts: &Hosts) -> Result<Option<Access>> {
+        let Some(lives) = entry.lives() else { return Ok(None) };
+        let refused = self.held.as_ref().filter(|held| held.refused).map(|held| held.access.header.clone());
+        let access = self.hold(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives)?;
+        let good = self.held.as_mut().filter(|held| Some(&held.access.header) != refused.as_ref() && Instant::now() < held.good_until);
+        if good.is_some() {
+            return Ok(Some(access));
+        }
+        self.held.iter_mut().for_each(|held| held.refused = true);
+        Ok(None)
+    }
+
+    /// Requests of other processes count too: Zoho counts them all.
+    fn remember_requests(&mut self, asked_at: &[u64]) {
+        let (now, now_s) = (Instant::now(), store::now());
+        let ages = asked_at.iter().map(|at| Duration::from_secs(now_s.saturating_sub(*at)));
+        self.asked_at = ages.filter(|age| *age < THROTTLED).filter_map(|age| now.checked_sub(age)).collect();
+    }
+
+    fn requests(&self) -> Vec<u64> {
+        self.asked_at.iter().map(|at| store::now().saturating_sub(at.elapsed().as_secs())).collect()
     }
 
     /// Refuses to ask when Zoho would block for it.

@@ -32,7 +32,7 @@ pub struct zcrm_list_args {
 }
 
 // SAFETY: repr(C), begins with a usize, and all zero is NULL pointers with length 0 and zeros.
-unsafe impl sized::Sized for zcrm_list_args {}
+unsafe impl sized::Struct for zcrm_list_args {}
 
 /// Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
 ///

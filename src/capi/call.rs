@@ -55,7 +55,7 @@ pub struct zcrm_call {
 }
 
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callback and zeros.
-unsafe impl sized::Sized for zcrm_call {}
+unsafe impl sized::Struct for zcrm_call {}
 
 /// The caller's struct in our size, and its callback as a closure. Lives on the stack of the call, so the callback can't outlive it.
 pub(super) struct Given {

@@ -23,14 +23,15 @@ impl Noun for zcrm_config {
     const MAGIC: u32 = 0x7a63_6502;
 }
 
-/// Gives an access token. Called when a client needs one, on any thread, also on several at once.
+/// Gives an access token. Called for each operation, on any thread, perhaps on several at once: answer from a cache of your own.
 ///
 /// @param user           as passed to zcrm_config_set_token_fn()
 /// @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
 /// @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
 /// @param cap            bytes that `buf` holds
 /// @param n              set it to the token's length
-/// @return 0, or any other number to say that no token can be had: the call then fails and zcrm_error_callback_status() gives the number
+/// @return 0, or any other number to say that no token can be had: the call fails with `ZCRM_E_CALLBACK`, and
+///         zcrm_error_callback_status() gives the number back
 pub type zcrm_token_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, force_refresh: i32, buf: *mut c_char, cap: usize, n: *mut usize) -> zcrm_status>;
 
@@ -109,7 +110,8 @@ fn set(config: &mut zcrm_config, key: &str, value: &str) -> Result<()> {
     config.config.set(key, value)
 }
 
-/// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback.
+/// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
+/// it are refused by zcrm_client_new().
 ///
 /// @param config  the config to change
 /// @param fn      the callback; see zcrm_token_fn

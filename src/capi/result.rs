@@ -153,11 +153,11 @@ pub struct zcrm_page {
 }
 
 // SAFETY: these three are repr(C), begin with a usize, and all zero is NULL pointers with length 0 and zeros.
-unsafe impl sized::Sized for zcrm_attachment {}
+unsafe impl sized::Struct for zcrm_attachment {}
 // SAFETY: as above.
-unsafe impl sized::Sized for zcrm_transfer {}
+unsafe impl sized::Struct for zcrm_transfer {}
 // SAFETY: as above.
-unsafe impl sized::Sized for zcrm_page {}
+unsafe impl sized::Struct for zcrm_page {}
 
 /// Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL.
 #[unsafe(no_mangle)]

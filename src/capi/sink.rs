@@ -49,7 +49,7 @@ pub struct zcrm_sink {
 }
 
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callback and zeros.
-unsafe impl sized::Sized for zcrm_sink {}
+unsafe impl sized::Struct for zcrm_sink {}
 
 /// The caller's struct in our size, and its callback. Lives on the stack of the call, so that can't outlive it.
 pub(super) struct Given {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status};
 ///
 /// # Safety
 /// The type is `repr(C)`, its first field is a `usize`, and all bytes zero are a valid value of it.
-pub(super) unsafe trait Sized: Copy {}
+pub(super) unsafe trait Struct: Copy {}
 
 /// No struct of ours will ever be as large: a greater size is a variable that nobody has set.
 const MAX: usize = 4096;
@@ -17,7 +17,7 @@ const MAX: usize = 4096;
 ///
 /// # Safety
 /// `from` is NULL or points to as many readable bytes as its first field says.
-pub(super) unsafe fn read<T: Sized>(from: *const T, field: &'static str) -> Result<T> {
+pub(super) unsafe fn read<T: Struct>(from: *const T, field: &'static str) -> Result<T> {
     // SAFETY: the same contract.
     let size = unsafe { size(from, field)? };
     let bytes = from.cast::<u8>();
@@ -32,7 +32,7 @@ pub(super) unsafe fn read<T: Sized>(from: *const T, field: &'static str) -> Resu
         .with(|d| d.field = Some(field)));
     }
     let mut ours = MaybeUninit::<T>::zeroed();
-    // SAFETY: at most as many bytes as either side has; all zero is valid (contract of `Sized`), and so are the caller's bytes over it,
+    // SAFETY: at most as many bytes as either side has; all zero is valid (contract of `Struct`), and so are the caller's bytes over it,
     // since every field is a number or a pointer.
     unsafe {
         std::ptr::copy_nonoverlapping(bytes, ours.as_mut_ptr().cast::<u8>(), size.min(size_of::<T>()));
@@ -44,7 +44,7 @@ pub(super) unsafe fn read<T: Sized>(from: *const T, field: &'static str) -> Resu
 ///
 /// # Safety
 /// As for [`read`].
-pub(super) unsafe fn read_if_given<T: Sized>(from: *const T, field: &'static str) -> Result<Option<T>> {
+pub(super) unsafe fn read_if_given<T: Struct>(from: *const T, field: &'static str) -> Result<Option<T>> {
     if from.is_null() {
         return Ok(None);
     }
@@ -56,7 +56,7 @@ pub(super) unsafe fn read_if_given<T: Sized>(from: *const T, field: &'static str
 ///
 /// # Safety
 /// `to` is NULL or points to as many readable and writable bytes as its first field says.
-pub(super) unsafe fn write<T: Sized>(to: *mut T, value: &T, field: &'static str) -> Result<()> {
+pub(super) unsafe fn write<T: Struct>(to: *mut T, value: &T, field: &'static str) -> Result<()> {
     // SAFETY: the same contract.
     let size = unsafe { size(to, field)? };
     let ours = size.min(size_of::<T>());
@@ -72,7 +72,7 @@ pub(super) unsafe fn write<T: Sized>(to: *mut T, value: &T, field: &'static str)
 
 /// # Safety
 /// `of` is NULL or its first field is readable.
-unsafe fn size<T: Sized>(of: *const T, field: &'static str) -> Result<usize> {
+unsafe fn size<T: Struct>(of: *const T, field: &'static str) -> Result<usize> {
     if of.is_null() {
         return Err(Error::argument(field, "is NULL"));
     }

@@ -64,7 +64,7 @@ pub struct zcrm_source {
 }
 
 // SAFETY: repr(C), begins with a usize; all zero is NULL pointers, no callbacks and zeros.
-unsafe impl sized::Sized for zcrm_source {}
+unsafe impl sized::Struct for zcrm_source {}
 
 /// The caller's struct in our size, and its callbacks. Lives on the stack of the call, so they can't outlive it.
 pub(super) struct Given {

@@ -20,7 +20,7 @@ pub struct zcrm_target {
 }
 
 // SAFETY: repr(C), begins with a usize, and all zero is two NULL pointers with length 0.
-unsafe impl sized::Sized for zcrm_target {}
+unsafe impl sized::Struct for zcrm_target {}
 
 /// # Safety
 /// `target` is NULL or what the header says it must be.

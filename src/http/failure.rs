@@ -44,9 +44,9 @@ fn class(error: &reqwest::Error) -> (Status, &'static str) {
 
 /// Whether the TLS layer refused: a certificate, a version, a protocol violation.
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    // `io::Error` hides what it wraps from `source()`.
+    // `io::Error` hides what it wraps from `source()`, and may wrap another one.
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is::<rustls::Error>() || wrapped.is_some_and(|inner| is_tls(inner))
 }
 
 fn io_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {

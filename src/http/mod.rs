@@ -3,18 +3,22 @@
 mod body;
 mod exchange;
 mod failure;
+mod gate;
 mod lane;
 pub(crate) mod reply;
 pub(crate) mod retry;
 mod tls;
+mod uploads;
 
 use std::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::config::Config;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Sent, Status};
 pub(crate) use exchange::{Meter, Request, Response, Session};
+pub(crate) use gate::Gate;
 pub(crate) use lane::Lanes;
+pub(crate) use uploads::{Mark, UnderWay, Uploads};
 
 /// What ends a call from outside.
 pub(crate) struct Limits {
@@ -40,7 +44,7 @@ pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Met
         tokio::select! {
             biased;
             () = fired(limits.cancel.as_ref()) => Err(cancelled()),
-            () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout)),
+            () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout, meter)),
             done = work(&session) => return done,
         }
         .inspect_err(|_| meter.broken.set(true))
@@ -52,7 +56,12 @@ pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Met
         e.with(|d| {
             d.attempts = meter.attempts.get();
             d.waited_ms = meter.waited.get().as_millis() as u64;
-            d.request_sent = meter.sent.get();
+            // Of an upload the last sending counts, and not the looks for it that followed.
+            d.request_sent = match d.request_sent {
+                Sent::No if meter.unknown.get() && meter.lost.get() => Sent::Fully,
+                Sent::No => meter.sent.get(),
+                known => known,
+            };
         })
     })
 }
@@ -61,9 +70,17 @@ pub(crate) fn cancelled() -> Error {
     Error::new(Status::Cancelled, "cancelled", "the caller cancelled the call")
 }
 
-fn out_of_time(bound: Option<Duration>) -> Error {
+fn out_of_time(bound: Option<Duration>, meter: &Meter) -> Error {
     let ms = bound.unwrap_or_default().as_millis();
-    Error::new(Status::Timeout, "call_timeout", format!("the call took longer than its {ms} ms")).with(|d| d.retryable = true)
+    let error = Error::new(Status::Timeout, "call_timeout", format!("the call took longer than its {ms} ms"));
+    if !meter.is_unknown() {
+        return error;
+    }
+    error.with(|d| {
+        d.status = Status::OutcomeUnknown;
+        d.retryable = false;
+        d.message += "; the upload was sent, and whether it is stored is not known: list the record's attachments to see";
+    })
 }
 
 async fn fired(cancel: Option<&Cancel>) {

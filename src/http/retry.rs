@@ -19,8 +19,8 @@ pub(crate) enum Repeat {
 /// Whether the failed request can't have had an effect, or its effect may come twice.
 pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
     match error.status() {
-        // Refused before it was looked at.
-        Status::RateLimited => true,
+        // Refused before it was looked at. Credits come back in hours, which is the caller's time and not a wait.
+        Status::RateLimited => error.reason() != "credits_exhausted",
         Status::Network | Status::Timeout | Status::Server | Status::Protocol if error.detail().retryable => {
             repeat == Repeat::Harmless || error.detail().request_sent == Sent::No
         }

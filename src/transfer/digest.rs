@@ -49,3 +49,8 @@ impl Digest {
         self.running.clone().map(|running| running.finalize().into())
     }
 }
+
+/// The SHA-256 of these bytes in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    super::hex(&Sha256::digest(bytes))
+}

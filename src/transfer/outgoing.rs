@@ -56,6 +56,11 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    /// Bytes of the file, if they are known before it is sent.
+    pub(crate) fn file_length(&self) -> Option<u64> {
+        self.file.as_ref().and_then(|file| file.input.length())
+    }
+
     /// Bytes of the file, once it is sent.
     pub(crate) fn sent(&self) -> u64 {
         self.file.as_ref().map_or(0, |file| file.sent)
@@ -64,6 +69,21 @@ impl<'a> Outgoing<'a> {
     /// SHA-256 of the file, once it is sent, if it was asked for.
     pub(crate) fn sha256(&self) -> Option<String> {
         self.file.as_ref().and_then(|file| file.digest.hex())
+    }
+
+    /// SHA-256 of the file, read once more from its start; `None` when its bytes are gone. The body has to be rewound afterwards.
+    pub(crate) async fn source_sha256(&mut self) -> Result<Option<String>> {
+        let Some(file) = self.file.as_mut().filter(|file| file.input.can_rewind()) else { return Ok(None) };
+        file.input.rewind()?;
+        let (mut digest, mut buf) = (Digest::new(true, None), vec![0; super::CHUNK]);
+        loop {
+            match file.input.read(&mut buf)? {
+                0 => break,
+                n => digest.update(&buf[..n]),
+            }
+            tokio::task::yield_now().await; // lets a cancel in
+        }
+        Ok(digest.hex())
     }
 
     /// Back to the first byte, for another attempt. An error when the source's bytes are gone.

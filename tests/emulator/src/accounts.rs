@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::world::{Environment, sha256};
 
 /// The scopes of seeded tokens: everything the emulator knows.
-pub const ALL_SCOPES: &str = "ZohoCRM.modules.ALL,ZohoCRM.files.ALL,ZohoCRM.settings.ALL,ZohoCRM.org.ALL";
+pub const ALL_SCOPES: &str = "ZohoCRM.modules.ALL,ZohoCRM.files.ALL,ZohoCRM.settings.ALL,ZohoCRM.users.ALL,ZohoCRM.org.ALL";
 
 /// Ten minutes: the window of the token limits.
 const WINDOW: Millis = 10 * MINUTE;

@@ -9,7 +9,7 @@ use crate::settings::{NoAuthorization, PermissionError, TooLarge};
 use crate::state::State;
 use crate::version::{self, Module, Version};
 use crate::world::{Record, RecordState};
-use crate::{delete, download, files, list, photo, record, upload};
+use crate::{delete, download, files, list, org, photo, record, upload};
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Target<'a> {
     Photo(&'a str, &'a str),
     /// `/files`
     Files,
+    /// `/users`
+    Users,
+    /// `/org`
+    Organisation,
 }
 
 /// Finds the version and target of a path. Case counts (UNCONFIRMED, assumed exact).
@@ -37,6 +41,8 @@ pub fn route(path: &str) -> Option<(&'static Version, Target<'_>)> {
     }
     let target = match segments[1..] {
         ["files"] => Target::Files,
+        ["users"] => Target::Users,
+        ["org"] => Target::Organisation,
         [module] => Target::Module(module),
         [module, record] => Target::Record(module, record),
         [module, record, "Attachments"] => Target::Attachments(module, record),
@@ -131,6 +137,8 @@ fn dispatch(call: &mut Call<'_>, target: Target<'_>) -> Answer {
         (Target::Photo(m, r), _) => photo::delete(call, m, r),
         (Target::Files, "POST") => files::upload(call),
         (Target::Files, _) => files::download(call),
+        (Target::Users, _) => org::users(call),
+        (Target::Organisation, _) => org::organisation(call),
         (Target::Record(m, r), "GET") => record::get(call, m, r),
         (Target::Record(_, r), _) => record::write_note(call, Some(r)),
         (Target::Module(m), "GET") => record::all(call, m),
@@ -145,7 +153,7 @@ fn method_fits(method: &str, target: Target<'_>) -> bool {
         Target::Files => &["GET", "POST"],
         Target::Record("Notes", _) => &["GET", "PUT"],
         Target::Module("Notes") => &["GET", "POST"],
-        Target::Record(..) | Target::Module(_) => &["GET"],
+        Target::Record(..) | Target::Module(_) | Target::Users | Target::Organisation => &["GET"],
     };
     allowed.contains(&method)
 }
@@ -200,6 +208,8 @@ fn check_scope(state: &State, scopes: &[String], method: &str, target: Target<'_
     let whole = scopes.iter().any(|s| s == "zohocrm.modules.all");
     let fits = match target {
         Target::Files => has("files"),
+        Target::Users => has("users"),
+        Target::Organisation => has("org"),
         Target::Attachments(m, _) | Target::Attachment(m, _, _) => {
             let attachments = has("modules.attachments");
             whole || (attachments && (state.settings.attachments_scope_alone || module(m)))

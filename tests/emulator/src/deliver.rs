@@ -11,7 +11,7 @@ use crate::wire::encode;
 impl Exchange<'_> {
     /// Writes the reply, or what the fault makes of it.
     pub fn deliver(&mut self, head: &Head, mut reply: Reply) -> Next {
-        let reset = reply.reset || self.fault == Fault::ResetAfterStore;
+        let reset = reply.reset || self.fault.loses_reply();
         let silent = reset || matches!(self.fault, Fault::ResetInReply { after_bytes: 0 });
         let told = if silent { Reply { status: 0, code: None, ..reply.clone() } } else { reply.clone() };
         self.note_reply(&told);

@@ -173,8 +173,8 @@ impl Exchange<'_> {
         let oversize = sink.oversize;
         let body = Arc::new(sink.kept);
         let (rename, hide_ms) = match &self.fault {
-            Fault::Rename { name } => (Some(name.clone()), 0),
-            Fault::HideAttachment { ms } => (None, *ms),
+            Fault::Rename { name, .. } => (Some(name.clone()), 0),
+            Fault::HideAttachment { ms, .. } => (None, *ms),
             _ => (None, 0),
         };
         Ok(Request { seq: self.seq, head, body, oversize, parts: None, rename, hide_ms })

@@ -131,11 +131,17 @@ pub enum Fault {
     HideAttachment {
         /// For how long it is hidden.
         ms: u64,
+        /// Whether the reply is lost then: a reset before its first byte.
+        #[serde(default)]
+        lost: bool,
     },
     /// What this upload stores gets another name, as if the server had changed it.
     Rename {
         /// The name.
         name: String,
+        /// Whether the reply is lost then: a reset before its first byte.
+        #[serde(default)]
+        lost: bool,
     },
     /// Send the reply slowly: `bytes` every `ms`.
     Slow {
@@ -260,17 +266,30 @@ impl Fault {
 
     /// Hide what is stored from lists for a while.
     pub fn hide_attachment(ms: u64) -> Fault {
-        Fault::HideAttachment { ms }
+        Fault::HideAttachment { ms, lost: false }
     }
 
     /// Store under another name.
     pub fn rename(name: &str) -> Fault {
-        Fault::Rename { name: name.to_owned() }
+        Fault::Rename { name: name.to_owned(), lost: false }
     }
 
     /// Send the reply slowly.
     pub fn slow(bytes: u64, ms: u64) -> Fault {
         Fault::Slow { bytes, ms }
+    }
+
+    /// The same, and the reply is lost (kinds `hide_attachment` and `rename`; others are left as they are).
+    pub fn and_lost(mut self) -> Fault {
+        if let Fault::HideAttachment { lost, .. } | Fault::Rename { lost, .. } = &mut self {
+            *lost = true;
+        }
+        self
+    }
+
+    /// Whether the request is processed and its reply lost.
+    pub fn loses_reply(&self) -> bool {
+        matches!(self, Fault::ResetAfterStore | Fault::HideAttachment { lost: true, .. } | Fault::Rename { lost: true, .. })
     }
 
     /// The same with a header (kinds `status`, `status_early` and `body`; others are left as they are).

@@ -31,6 +31,7 @@ mod list;
 mod media;
 mod multipart;
 mod oauth;
+mod org;
 mod photo;
 mod record;
 mod reply;

@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The certificate the emulator shows; all but the first are for tests that must refuse it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Certificate {
-    /// Valid for 127.0.0.1, ::1, localhost and *.localhost.
+    /// Valid for 127.0.0.1, ::1, localhost, sandbox.localhost and developer.localhost.
     #[default]
     Good,
     /// Ended long ago.
@@ -56,6 +56,8 @@ fn build(kind: Certificate) -> Result<Tls, Box<dyn std::error::Error>> {
 fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Strict verifiers (Python's, for one) want the key usages and key identifiers of RFC 5280.
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(DnType::CommonName, "zcrm-emulator authority");
     Ok((params, KeyPair::generate()?))
 }
@@ -63,10 +65,13 @@ fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
 fn leaf(kind: Certificate) -> Result<CertificateParams, rcgen::Error> {
     let names: &[&str] = match kind {
         Certificate::WrongHost => &["elsewhere.example"],
-        _ => &["localhost", "*.localhost", "127.0.0.1", "::1"],
+        _ => &["localhost", "sandbox.localhost", "developer.localhost", "127.0.0.1", "::1"],
     };
     let mut params = CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())?;
     params.distinguished_name.push(DnType::CommonName, "zcrm-emulator");
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     if kind == Certificate::Expired {
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 1);

@@ -1,5 +1,7 @@
 //! The API versions and what each can do, as one table.
 
+use serde_json::{Value, json};
+
 /// One API version.
 #[derive(Debug, PartialEq)]
 pub struct Version {
@@ -111,11 +113,11 @@ pub fn module_named(name: &str) -> Option<&'static Module> {
     MODULES.iter().find(|m| m.name == name)
 }
 
-/// `supported_version` as the error object tells it.
-pub fn supported_from(rank: u8) -> f64 {
+/// `supported_version` as the error object tells it: a number, whole for all but v2.1.
+pub fn supported_from(rank: u8) -> Value {
     match rank {
-        0 => 2.0,
-        1 => 2.1,
-        n => f64::from(n),
+        0 => json!(2),
+        1 => json!(2.1),
+        n => json!(n),
     }
 }

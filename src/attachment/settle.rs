@@ -1,0 +1,306 @@
+//! Settlement: what became of an upload whose reply was lost.
+//!
+//! Zoho has no key that makes an upload repeatable, so the record's list is what can be asked. An entry is this upload if it is none that
+//! was there before, none that another call of this process has got, of the same size, made since the sending began, by the same user and
+//! (unless switched off) with the same bytes. The name is a hint alone: Zoho may have changed it.
+
+use std::cell::OnceCell;
+use std::collections::HashSet;
+use std::time::{Duration, Instant, SystemTime};
+
+use icu_normalizer::ComposingNormalizer;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::list::{self, Attachment, ListArgs};
+use super::{Deletion, Stored};
+use crate::call::IfExists;
+use crate::client::{Ask, Client};
+use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
+use crate::error::{Error, Result, Sent, Status};
+use crate::http::{Mark, Session, UnderWay, retry};
+use crate::record::Record;
+use crate::transfer::{Digest, Incoming, Outgoing, Progress, Sink};
+
+/// Clocks of Zoho's machines may differ, and times in the list are whole seconds (UNCONFIRMED by how much).
+const SKEW: Duration = Duration::from_secs(10);
+/// Without the server's own time the local clock is all there is, and it may be wrong.
+const SKEW_OF_LOCAL_CLOCK: Duration = Duration::from_secs(300);
+/// More candidates than this are not downloaded to be compared.
+const MOST_COMPARED: usize = 8;
+const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
+
+/// One upload from before its first sending until its outcome is known.
+pub(super) struct Sending<'c, 's> {
+    client: &'c Client,
+    session: &'c Session<'s>,
+    record: &'c Record,
+    under_way: UnderWay<'c>,
+    link_url: Option<&'c str>,
+    began: Instant,
+    /// Ids that were there before: known in strict mode.
+    before: Option<HashSet<String>>,
+    resent: u32,
+    sha256: OnceCell<Option<String>>,
+}
+
+/// What a look at the list showed.
+enum Look {
+    Nothing,
+    /// This upload, with further copies that it made.
+    Found(Box<Attachment>, Vec<String>),
+    /// It could be one of these.
+    Undecided(Vec<String>),
+}
+
+impl<'c, 's> Sending<'c, 's> {
+    pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
+        let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
+        let under_way = client.uploads().begin(mark);
+        Sending { client, session, record, under_way, link_url, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+    }
+
+    /// What is asked before the first sending: whether it is there already, and in strict mode what else is.
+    pub(super) async fn prepare(&mut self, if_exists: IfExists, body: Option<&mut Outgoing<'_>>) -> Result<Option<Stored>> {
+        let strict = self.client.config().settle == Settle::Strict;
+        if if_exists == IfExists::Upload && !strict {
+            return Ok(None);
+        }
+        let listed = self.list().await?;
+        if if_exists != IfExists::Upload {
+            let hash = if if_exists == IfExists::SkipSameBytes { self.source_sha256(body).await? } else { None };
+            if let Some(same) = self.same(&listed, hash).await? {
+                self.client.uploads().claim(&same.id);
+                return Ok(Some(Stored { skipped: true, ..Stored::listed(&same) }));
+            }
+        }
+        self.before = strict.then(|| listed.into_iter().map(|a| a.id).collect());
+        self.began = Instant::now();
+        Ok(None)
+    }
+
+    /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
+    async fn same(&self, listed: &[Attachment], hash: Option<String>) -> Result<Option<Attachment>> {
+        for entry in listed.iter().filter(|entry| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry))) {
+            match &hash {
+                Some(hash) if self.sha256_of(entry).await?.as_ref() != Some(hash) => {}
+                _ => return Ok(Some(entry.clone())),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The upload is stored under this id.
+    pub(super) async fn stored(&self, stored: Stored, body: Option<&mut Outgoing<'_>>) -> Result<Stored> {
+        self.client.uploads().claim(&stored.id);
+        if self.resent == 0 || self.link_url.is_some() {
+            return Ok(stored);
+        }
+        // A first copy may have shown meanwhile. That the list can't be had now doesn't undo the success.
+        let twins = match self.look(body).await {
+            Ok(Look::Found(twin, more)) => std::iter::once(twin.id).chain(more).collect(),
+            Ok(Look::Undecided(ids)) => ids,
+            Ok(Look::Nothing) | Err(_) => Vec::new(),
+        };
+        self.handle_twins(&twins).await;
+        Ok(Stored { twins, ..stored })
+    }
+
+    /// Finds out what became of the upload: stored, or (as `None`) to be sent again. Else the outcome is unknown.
+    pub(super) async fn settle(&mut self, error: Error, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Stored>> {
+        let config = self.client.config();
+        if config.settle == Settle::Off {
+            return Err(unknown(error, Vec::new()));
+        }
+        config.log(LogLevel::Warn, || format!("looking for an upload whose reply was lost: {error}"));
+        let waits = self.waits(&error);
+        let mut undecided = Vec::new();
+        for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+                self.session.meter.waited_for("settling", wait);
+            }
+            match self.look(body.as_deref_mut()).await {
+                Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
+                Ok(Look::Undecided(ids)) => undecided = ids,
+                Ok(Look::Nothing) => undecided.clear(),
+                Err(cause) => return Err(unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message))),
+            }
+        }
+        if !undecided.is_empty() || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
+            return Err(unknown(error, undecided));
+        }
+        self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| unknown(error, Vec::new()))?;
+        if let Some(body) = body {
+            body.rewind().map_err(|_| unknown(error, Vec::new()))?;
+        }
+        self.resent += 1;
+        Ok(None)
+    }
+
+    /// Whether a second sending of a link was refused because the first one is stored.
+    pub(super) fn is_own_link(&self, error: &Error) -> bool {
+        self.resent > 0 && error.status() == Status::DuplicateLink
+    }
+
+    async fn pause_before_resending(&self, error: &Error, pause: bool) -> Result<()> {
+        let wait = retry::wait(self.client.config(), error, self.resent);
+        let Some(wait) = wait.filter(|_| self.client.may_retry()) else { return Err(error.clone()) };
+        // Looks that took their time are pause enough.
+        if pause || error.retry_after().is_some() {
+            tokio::time::sleep(wait).await;
+            self.session.meter.waited_for(error.reason(), wait);
+        }
+        Ok(())
+    }
+
+    /// An upload that was sent whole may show late. One that wasn't can't be complete, a server that answered has made up its mind,
+    /// and of a link the second sending tells.
+    fn waits(&self, error: &Error) -> &'c [Duration] {
+        let all = self.client.config().settle_waits.as_slice();
+        let detail = error.detail();
+        match (detail.request_sent, detail.http_status) {
+            _ if self.link_url.is_some() => &[],
+            (Sent::Partly | Sent::No, _) => &[],
+            (Sent::Answered, 500 | 501 | 503) => &all[..all.len().min(1)],
+            _ => all,
+        }
+    }
+
+    async fn adopt(&self, entry: &Attachment, twins: Vec<String>) -> Result<Stored> {
+        self.client.config().log(LogLevel::Warn, || format!("the lost upload is stored: {}", entry.id));
+        self.handle_twins(&twins).await;
+        Ok(Stored { settled: true, twins, name_changed: self.link_url.is_none() && !self.has_my_name(entry), ..Stored::listed(entry) })
+    }
+
+    async fn handle_twins(&self, twins: &[String]) {
+        if self.client.config().on_twin == OnTwin::Delete {
+            for id in twins {
+                // A twin that can't be deleted is still named in the result.
+                let _ = Deletion::new(self.client, self.session, self.record).one(id).await;
+            }
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Attachment>> {
+        let args = ListArgs { fields: FIELDS.to_owned(), ..ListArgs::default() };
+        Ok(list::all(self.client, self.session, self.record, &args).await?.attachments)
+    }
+
+    async fn look(&self, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+        let listed = self.list().await?;
+        let since = self.server_time_when_begun();
+        let mut mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
+        if self.link_url.is_none() && mine.iter().any(|entry| self.has_my_name(entry)) {
+            mine.retain(|entry| self.has_my_name(entry));
+        }
+        if mine.is_empty() {
+            return Ok(Look::Nothing);
+        }
+        let ids = || mine.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
+        if mine.len() > MOST_COMPARED || self.under_way.has_double() {
+            return Ok(Look::Undecided(ids()));
+        }
+        let mut mine = self.with_my_bytes(mine, body).await?;
+        // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
+        mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
+        mine.retain(|entry| !self.client.uploads().is_claimed(&entry.id));
+        if mine.len() > 1 && self.resent == 0 {
+            return Ok(Look::Undecided(mine.into_iter().map(|entry| entry.id).collect()));
+        }
+        let mut mine = mine.into_iter();
+        match mine.find(|entry| self.client.uploads().claim(&entry.id)) {
+            Some(first) => Ok(Look::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
+            None => Ok(Look::Nothing),
+        }
+    }
+
+    fn could_be_mine(&self, entry: &Attachment, since: OffsetDateTime) -> bool {
+        let new = match &self.before {
+            Some(before) => !before.contains(&entry.id),
+            // Without a time there is nothing against it; a link is known by its URL alone.
+            None => self.link_url.is_some() || OffsetDateTime::parse(&entry.created_time, &Rfc3339).is_ok_and(|created| created >= since),
+        };
+        let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
+        new && by_me && self.has_my_size(entry) && !self.client.uploads().is_claimed(&entry.id)
+    }
+
+    fn has_my_size(&self, entry: &Attachment) -> bool {
+        match self.link_url {
+            Some(url) => entry.link_url == url,
+            None => !entry.is_link && entry.bytes == Some(self.under_way.mark().bytes),
+        }
+    }
+
+    fn has_my_name(&self, entry: &Attachment) -> bool {
+        let nfc = ComposingNormalizer::new_nfc();
+        nfc.normalize(&entry.file_name) == nfc.normalize(&self.under_way.mark().name)
+    }
+
+    /// The server's clock when the sending began, by the last reply's `Date` and the time since.
+    fn server_time_when_begun(&self) -> OffsetDateTime {
+        let date = self.session.meter.date.take();
+        let server = date.as_ref().and_then(|d| d.to_str().ok()).and_then(|d| httpdate::parse_http_date(d).ok());
+        let (now, skew) = server.map_or((SystemTime::now(), SKEW_OF_LOCAL_CLOCK), |now| (now, SKEW));
+        OffsetDateTime::from(now) - self.began.elapsed() - skew
+    }
+
+    async fn with_my_bytes(&self, entries: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Vec<Attachment>> {
+        if self.link_url.is_some() || !self.client.config().settle_hash {
+            return Ok(entries);
+        }
+        let Some(hash) = self.source_sha256(body).await? else { return Ok(entries) };
+        let mut mine = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if self.sha256_of(&entry).await?.as_ref() == Some(&hash) {
+                mine.push(entry);
+            }
+        }
+        Ok(mine)
+    }
+
+    /// The hash of what is uploaded, read once more from a source that can be; `None` for one that can't.
+    async fn source_sha256(&self, body: Option<&mut Outgoing<'_>>) -> Result<Option<String>> {
+        if let (None, Some(body)) = (self.sha256.get(), body) {
+            let hash = body.source_sha256().await?;
+            let _ = self.sha256.set(hash);
+        }
+        Ok(self.sha256.get().cloned().flatten())
+    }
+
+    /// The hash of a stored attachment, which is downloaded for it; `None` when it is gone.
+    async fn sha256_of(&self, entry: &Attachment) -> Result<Option<String>> {
+        struct Nowhere;
+        impl crate::transfer::Writer for Nowhere {
+            fn write(&mut self, _: &[u8]) -> Result<()> {
+                Ok(())
+            }
+        }
+        let mut nowhere = Nowhere;
+        let digest = Digest::new(true, None);
+        let mut incoming = Incoming::open(Sink::Writer(&mut nowhere), None, None, Progress::new(None), digest)?;
+        let mut ask = Ask::get(self.record, "Attachments");
+        ask.path.push(entry.id.clone());
+        ask.redirect = true;
+        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::unknown).await {
+            Ok(_) => Ok(incoming.finish()?.sha256),
+            Err(error) if error.status() == Status::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The honest answer: what is not known, what was found, and what the caller can do.
+fn unknown(error: Error, candidates: Vec<String>) -> Error {
+    let found = match candidates.len() {
+        0 => String::new(),
+        n => format!(" ({n} attachments could be it)"),
+    };
+    let message = format!("the upload was sent, and whether it is stored is not known{found}: {error}; list the record's attachments to see");
+    error.with(|d| {
+        d.status = Status::OutcomeUnknown;
+        d.message = message;
+        d.retryable = false;
+        d.candidates = candidates;
+    })
+}

@@ -1,0 +1,104 @@
+//! Uploads under way in this process, and the attachments that they were found to be: what one call has got, no other may adopt.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// An id is remembered this long: longer than any look for a lost upload goes on.
+const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+/// Ids beyond this many are looked through for old ones.
+const MANY: usize = 4096;
+
+/// What tells two uploads apart before either has an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) module: String,
+    pub(crate) record_id: String,
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    under_way: Vec<Mark>,
+    claimed: HashMap<String, Instant>,
+    prune_at: usize,
+}
+
+/// An upload under way; over when dropped.
+pub(crate) struct UnderWay<'u> {
+    uploads: &'u Uploads,
+    mark: Mark,
+}
+
+impl Uploads {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begin(&self, mark: Mark) -> UnderWay<'_> {
+        self.state().under_way.push(mark.clone());
+        UnderWay { uploads: self, mark }
+    }
+
+    /// Takes an attachment for this call; `false` when another call has it.
+    pub(crate) fn claim(&self, id: &str) -> bool {
+        let mut state = self.state();
+        if state.claimed.len() >= state.prune_at.max(MANY) {
+            state.claimed.retain(|_, at| at.elapsed() < REMEMBERED);
+            state.prune_at = 2 * state.claimed.len();
+        }
+        state.claimed.insert(id.to_owned(), Instant::now()).is_none()
+    }
+
+    pub(crate) fn is_claimed(&self, id: &str) -> bool {
+        self.state().claimed.contains_key(id)
+    }
+}
+
+impl UnderWay<'_> {
+    /// Whether another upload of the same name and size to the same record is under way: then what is found may be that one's.
+    pub(crate) fn has_double(&self) -> bool {
+        self.uploads.state().under_way.iter().filter(|mark| **mark == self.mark).count() > 1
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.uploads.state();
+        if let Some(at) = state.under_way.iter().position(|mark| *mark == self.mark) {
+            state.under_way.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attachment_belongs_to_the_first_call_that_claims_it() {
+        let uploads = Uploads::default();
+        assert!(uploads.claim("1") && !uploads.claim("1") && uploads.is_claimed("1") && !uploads.is_claimed("2"));
+    }
+
+    #[test]
+    fn a_double_is_seen_only_while_it_is_under_way() {
+        let uploads = Uploads::default();
+        let mark = |name: &str| Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), bytes: 3 };
+        let first = uploads.begin(mark("a"));
+        let other = uploads.begin(mark("b"));
+        assert!(!first.has_double());
+        let second = uploads.begin(mark("a"));
+        assert!(first.has_double() && second.has_double() && !other.has_double());
+        drop(second);
+        assert!(!first.has_double());
+    }
+}

@@ -1,0 +1,177 @@
+//! Local checks: each refuses before a byte is sent, each can be switched off, and then the server decides.
+
+use std::io::Cursor;
+
+use zcrm::{Call, Record, Result, Seekable, Source, Status, attachment, photo};
+use zcrm_emulator::PNG;
+
+use crate::support::{World, png, why, world, world_with};
+
+/// One call that a check refuses.
+struct Case {
+    check: &'static str,
+    status: Status,
+    reason: &'static str,
+    run: fn(&World) -> Result<()>,
+}
+
+fn attach(w: &World, source: Source<'_>) -> Result<()> {
+    attachment::upload(&w.client, &w.contact, source, Call::default()).map(drop)
+}
+
+fn portray(w: &World, source: Source<'_>) -> Result<()> {
+    photo::upload(&w.client, &w.contact, source, Call::default()).map(drop)
+}
+
+const CASES: &[Case] = &[
+    Case {
+        check: "id",
+        status: Status::Argument,
+        reason: "id",
+        run: |w| attachment::list(&w.client, &Record::new("Contacts", "12/../34?x"), &Default::default(), Call::default()).map(drop),
+    },
+    Case {
+        check: "module",
+        status: Status::Argument,
+        reason: "module",
+        run: |w| attachment::list(&w.client, &Record::new("Con/../tacts\r\n", "123"), &Default::default(), Call::default()).map(drop),
+    },
+    Case {
+        check: "photo_module",
+        status: Status::InvalidModule,
+        reason: "photo_module",
+        run: |w| {
+            let record = Record::new("Tasks", w.contact.id.clone());
+            photo::upload(&w.client, &record, Source::memory("p.png", PNG), Call::default()).map(drop)
+        },
+    },
+    Case {
+        check: "file_and_link",
+        status: Status::Argument,
+        reason: "file_and_link",
+        run: |w| attach(w, Source { link_url: "https://example.com/".into(), ..Source::memory("a.txt", b"abc") }),
+    },
+    Case {
+        check: "attachment_size",
+        status: Status::TooLarge,
+        reason: "attachment_size",
+        run: |w| attach(w, Source::memory("a.txt", b"12345678901")),
+    },
+    Case {
+        check: "attachment_size",
+        status: Status::TooLarge,
+        reason: "attachment_size",
+        run: |w| attach(w, Source::reader("a.txt", &mut Seekable(Cursor::new("12345678901")), None)),
+    },
+    Case { check: "attachment_type", status: Status::FileType, reason: "attachment_type", run: |w| attach(w, Source::memory("Setup.EXE", b"MZ")) },
+    Case {
+        check: "photo_size",
+        status: Status::TooLarge,
+        reason: "photo_size",
+        run: |w| portray(w, Source::memory("p.png", &[PNG, &[0; 20_000]].concat())),
+    },
+    Case { check: "photo_pixels", status: Status::TooLarge, reason: "photo_pixels", run: |w| portray(w, Source::memory("p.png", &png(4000, 2501))) },
+    Case { check: "photo_format", status: Status::FileType, reason: "photo_format", run: |w| portray(w, Source::memory("p.png", b"%PDF-1.7")) },
+    Case { check: "link_scheme", status: Status::InvalidLink, reason: "link_scheme", run: |w| attach(w, Source::link("javascript:alert(1)", "")) },
+    Case {
+        check: "link_length",
+        status: Status::InvalidLink,
+        reason: "link_length",
+        run: |w| attach(w, Source::link(format!("https://example.com/{}", "x".repeat(3000)), "")),
+    },
+    Case {
+        check: "link_user_info",
+        status: Status::InvalidLink,
+        reason: "link_user_info",
+        run: |w| attach(w, Source::link("https://u:p@example.com/", "")),
+    },
+    Case {
+        check: "link_control",
+        status: Status::InvalidLink,
+        reason: "link_control",
+        run: |w| attach(w, Source::link("https://example.com/\r\nX: y", "")),
+    },
+    Case {
+        check: "title_length",
+        status: Status::InvalidLink,
+        reason: "title_length",
+        run: |w| attach(w, Source::link("https://example.com/", "x".repeat(256))),
+    },
+];
+
+/// Limits that small inputs pass over.
+const SMALL: &[(&str, &str)] = &[("attachment_max_bytes", "10"), ("photo_max_bytes", "20000")];
+
+#[test]
+fn each_check_refuses_with_its_own_error_before_a_byte_is_sent() {
+    let w = world_with(SMALL);
+    for case in CASES {
+        assert_eq!(why((case.run)(&w)), (case.status, case.reason));
+    }
+    assert!(w.emulator.ledger().requests.is_empty());
+}
+
+#[test]
+fn each_check_switched_off_leaves_the_verdict_to_the_server() {
+    for case in CASES {
+        let w = world_with(&[SMALL, &[("checks_off", case.check)]].concat());
+        if let Err(error) = (case.run)(&w) {
+            assert_ne!(error.reason(), case.reason, "{error}");
+        }
+        assert_eq!(w.emulator.ledger().requests.len(), 1, "{}: the server was asked", case.check);
+    }
+}
+
+#[test]
+fn all_checks_are_switched_off_by_one_word() {
+    let w = world_with(&[SMALL, &[("checks_off", "all")]].concat());
+    for case in CASES {
+        let _ = (case.run)(&w);
+    }
+    assert_eq!(w.emulator.ledger().requests.len(), CASES.len());
+}
+
+#[test]
+fn an_id_or_module_that_is_let_through_cannot_leave_its_path_segment() {
+    let w = world_with(&[("checks_off", "all")]);
+    let _ = attachment::list(&w.client, &Record::new("Con/../tacts\r\n", "12/../34?x#y"), &Default::default(), Call::default());
+    assert_eq!(w.emulator.ledger().requests[0].path, "/crm/v8/Con%2F..%2Ftacts%0D%0A/12%2F..%2F34%3Fx%23y/Attachments");
+}
+
+#[test]
+fn exactly_the_limit_passes() {
+    let w = world_with(&[("attachment_max_bytes", "10")]);
+    w.upload("a.txt", b"1234567890").unwrap();
+    portray(&w, Source::memory("p.png", PNG)).unwrap();
+    attach(&w, Source::link("https://example.com/", "x".repeat(255))).unwrap();
+}
+
+#[test]
+fn a_huge_sparse_file_is_refused_without_reading_it() {
+    let w = world();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(5 << 30).unwrap();
+    assert_eq!(why(attach(&w, Source::file(file.path()).named("a.bin"))), (Status::TooLarge, "attachment_size"));
+}
+
+#[test]
+fn neither_a_file_nor_a_link_is_an_argument_error() {
+    let w = world();
+    assert_eq!(why(attach(&w, Source::default())).0, Status::Argument);
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_file_is_named() {
+    let w = world();
+    let error = attach(&w, Source::file("/nonexistent/a.txt")).unwrap_err();
+    assert!(error.status() == Status::Io && error.detail().os_error == 2 && error.to_string().contains("/nonexistent/a.txt"), "{error}");
+    assert_eq!(why(attach(&w, Source::file("/tmp").named("x"))), (Status::Io, "source_open"));
+}
+
+#[test]
+fn a_title_is_refused_where_the_version_has_none() {
+    let w = world_with(&[("api_version", "v2")]);
+    assert_eq!(why(attach(&w, Source::link("https://example.com/", "t"))), (Status::Version, "link_title"));
+    attach(&w, Source::link("https://example.com/", "")).unwrap();
+    assert!(world().upload("fine", b"x").is_ok());
+}

@@ -1,0 +1,15 @@
+//! The core against the emulator, over real sockets. Each test has its own emulator.
+
+mod attachments;
+mod authentication;
+mod checks;
+mod downloads;
+mod errors;
+mod framing;
+mod lists;
+mod photos;
+mod retries;
+mod settlement;
+mod sharing;
+mod support;
+mod transport;

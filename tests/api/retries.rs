@@ -1,0 +1,124 @@
+//! What is tried again, how often, and what is not.
+
+use zcrm::attachment::{self, ListArgs};
+use zcrm::{Call, Outcome, Result, Sent, Source, Status, Streamed, photo};
+use zcrm_emulator::{Fault, PNG};
+
+use crate::support::{World, bytes, why, world, world_with};
+
+fn list(w: &World) -> Result<Outcome<attachment::Page>> {
+    attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default())
+}
+
+#[test]
+fn an_idempotent_call_survives_three_failures_and_not_four() {
+    let failures = [Fault::status(500), Fault::reset_before_store(), Fault::status(503)];
+    let w = world();
+    w.emulator.script("attachment.list", failures.clone());
+    let outcome = list(&w).unwrap();
+    assert_eq!(outcome.attempts, 4);
+    assert!(outcome.waited_ms > 0);
+    w.emulator.script("attachment.list", failures.into_iter().chain([Fault::status(502)]));
+    let error = list(&w).unwrap_err();
+    assert_eq!((error.status(), error.detail().http_status, error.detail().attempts), (Status::Server, 502, 4));
+    assert!(error.detail().retryable);
+}
+
+#[test]
+fn a_refusal_is_not_tried_again() {
+    for http in [400, 403, 404, 413, 415] {
+        let w = world();
+        w.emulator.script("attachment.list", [Fault::status(http)]);
+        let error = list(&w).unwrap_err();
+        assert_eq!((error.detail().http_status, error.detail().retryable), (http, false));
+        assert_eq!(w.requests("attachment.list").len(), 1);
+    }
+}
+
+#[test]
+fn a_429_is_waited_out_for_uploads_too() {
+    let w = world();
+    w.emulator.script("attachment.upload", [Fault::status(429), Fault::status(429)]);
+    assert_eq!(w.upload("a", &bytes(100_000)).unwrap().attempts, 3);
+    assert_eq!(w.stored(), [("a".to_owned(), 100_000)]);
+}
+
+#[test]
+fn retry_after_is_honoured() {
+    let w = world();
+    w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", "1")]);
+    assert!(list(&w).unwrap().waited_ms >= 1000);
+}
+
+#[test]
+fn a_retry_after_beyond_the_longest_wait_ends_the_call_and_is_told() {
+    let w = world();
+    w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", "86400")]);
+    let error = list(&w).unwrap_err();
+    assert_eq!((error.status(), error.detail().retry_after_ms, error.detail().retryable), (Status::RateLimited, 86_400_000, true));
+    assert_eq!(w.requests("attachment.list").len(), 1);
+}
+
+#[test]
+fn nonsense_in_retry_after_is_as_if_it_were_absent() {
+    for value in ["abc", "-5", "99999999999999999999"] {
+        let w = world();
+        w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", value)]);
+        assert_eq!(list(&w).unwrap().attempts, 2, "{value}");
+    }
+}
+
+#[test]
+fn no_retries_are_made_when_none_are_wanted() {
+    let w = world_with(&[("max_retries", "0")]);
+    w.emulator.script("attachment.list", [Fault::status(500)]);
+    assert_eq!(why(list(&w)).0, Status::Server);
+}
+
+#[test]
+fn a_photo_upload_and_its_deletion_are_repeated_freely() {
+    let w = world();
+    w.emulator.script("photo.upload", [Fault::reset_after_store(), Fault::status(500)]);
+    photo::upload(&w.client, &w.contact, Source::memory("p.png", PNG), Call::default()).unwrap();
+    assert!(w.emulator.photo("Contacts", &w.contact.id).unwrap() == PNG);
+    w.emulator.script("photo.delete", [Fault::reset_after_store()]);
+    photo::delete(&w.client, &w.contact, Call::default()).unwrap();
+    assert!(w.emulator.photo("Contacts", &w.contact.id).is_none());
+}
+
+#[test]
+fn a_deletion_whose_reply_was_lost_is_done_when_its_repetition_finds_nothing() {
+    let w = world();
+    let id = w.attach("a", b"a");
+    w.emulator.script("attachment.delete", [Fault::reset_after_store()]);
+    assert_eq!(attachment::delete(&w.client, &w.contact, &[&id], Call::default()).unwrap().result.ids, [id]);
+    let ids = [w.attach("b", b"b"), w.attach("c", b"c")];
+    w.emulator.script("attachment.delete", [Fault::reset_after_store()]);
+    let deleted = attachment::delete(&w.client, &w.contact, &[&ids[0], &ids[1]], Call::default()).unwrap();
+    assert_eq!((deleted.result.ids.as_slice(), w.stored().len()), (ids.as_slice(), 0));
+}
+
+#[test]
+fn a_reader_that_cannot_rewind_is_not_sent_twice() {
+    let w = world();
+    w.emulator.script("attachment.upload", [Fault::status(429)]);
+    let content = bytes(300_000);
+    let mut reader = Streamed(content.as_slice());
+    let failed = attachment::upload(&w.client, &w.contact, Source::reader("a", &mut reader, Some(300_000)), Call::default());
+    assert_eq!(why(failed), (Status::SourceConsumed, "source_consumed"));
+    assert_eq!(w.stored(), []);
+}
+
+#[test]
+fn how_much_was_sent_is_told() {
+    let w = world_with(&[("max_retries", "0")]);
+    w.emulator.script("attachment.list", [Fault::status(403)]);
+    assert_eq!(list(&w).unwrap_err().detail().request_sent, Sent::Answered);
+    w.emulator.script("attachment.list", [Fault::reset_before_store()]);
+    assert_eq!(list(&w).unwrap_err().detail().request_sent, Sent::Fully);
+    let url = w.emulator.url().to_owned();
+    let (client, contact) = (w.client.clone(), w.contact.clone());
+    drop(w);
+    let error = attachment::list(&client, &contact, &ListArgs::default(), Call::default()).unwrap_err();
+    assert_eq!((error.status(), error.detail().request_sent), (Status::Network, Sent::No), "{url}: {error}");
+}

@@ -1,0 +1,288 @@
+//! Uploads whose reply was lost: each file is on its record once, or the result says what is not known.
+
+use std::time::Duration;
+
+use zcrm::attachment::{self, Uploaded};
+use zcrm::{Call, IfExists, Outcome, Result, Seekable, Source, Status, Streamed};
+use zcrm_emulator::Fault;
+
+use crate::support::{World, bytes, why, world_with};
+
+/// Looks that follow each other quickly.
+const QUICK: (&str, &str) = ("settle_waits_ms", "20,50,100");
+
+fn settling(settings: &[(&str, &str)]) -> World {
+    world_with(&[&[QUICK], settings].concat())
+}
+
+fn uploaded(w: &World, faults: impl IntoIterator<Item = Fault>) -> Result<Outcome<Uploaded>> {
+    w.emulator.script("attachment.upload", faults);
+    w.upload("a.bin", &bytes(300_000))
+}
+
+fn posts(w: &World) -> usize {
+    w.requests("attachment.upload").len()
+}
+
+fn lists(w: &World) -> usize {
+    w.requests("attachment.list").len()
+}
+
+#[test]
+fn a_stored_upload_whose_reply_was_lost_is_found_and_not_sent_again() {
+    for mode in ["cheap", "strict"] {
+        for fault in [Fault::reset_after_store(), Fault::status_after_store(500), Fault::status_after_store(503), Fault::reset_in_reply(20)] {
+            let w = settling(&[("settle", mode)]);
+            let result = uploaded(&w, [fault.clone()]).unwrap().result;
+            assert!(result.settled && !result.name_changed && result.twins.is_empty(), "{mode} {fault:?}: {result:?}");
+            let stored = w.emulator.attachments("Contacts", &w.contact.id);
+            assert_eq!((stored.len(), stored[0].id.as_str(), posts(&w)), (1, result.id.as_str(), 1), "{mode} {fault:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_was_not_stored_is_looked_for_and_then_sent_again() {
+    let w = settling(&[]);
+    let outcome = uploaded(&w, [Fault::reset_before_store()]).unwrap();
+    assert!(!outcome.result.settled);
+    assert_eq!((w.stored().len(), posts(&w)), (1, 2));
+    // Four looks before the second sending, and one for a twin after it.
+    assert_eq!(lists(&w), 5);
+    assert_eq!(outcome.wait_reason, Some("settling"));
+}
+
+#[test]
+fn a_body_that_never_left_whole_needs_one_look_alone() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::reset_before_store_after(100_000)]);
+    let outcome = w.upload("a.bin", &bytes(20_000_000)).unwrap();
+    assert!(!outcome.result.settled);
+    assert_eq!((w.stored().len(), posts(&w), lists(&w)), (1, 2, 2));
+}
+
+#[test]
+fn nothing_costs_a_credit_while_nothing_is_lost() {
+    let w = settling(&[]);
+    uploaded(&w, []).unwrap();
+    assert_eq!(lists(&w), 0);
+    let w = settling(&[("settle", "strict")]);
+    uploaded(&w, []).unwrap();
+    assert_eq!(lists(&w), 1);
+}
+
+#[test]
+fn an_upload_that_shows_late_is_waited_for() {
+    // The emulator shows it after 60 ms; the looks come at 0, 20, 70 and 170 ms.
+    let w = settling(&[]);
+    let result = uploaded(&w, [Fault::hide_attachment(60).and_lost()]).unwrap().result;
+    assert!(result.settled);
+    assert_eq!((w.stored().len(), posts(&w)), (1, 1));
+    assert!(lists(&w) > 1);
+}
+
+#[test]
+fn a_twin_that_shows_after_the_second_sending_is_reported_or_deleted() {
+    for (policy, left) in [("report", 2), ("delete", 1)] {
+        let w = settling(&[("on_twin", policy), ("settle_waits_ms", "1")]);
+        // The second sending takes its time, so that the first copy shows before the look for it.
+        let result = uploaded(&w, [Fault::hide_attachment(150).and_lost(), Fault::delay(300)]).unwrap().result;
+        assert_eq!(result.twins.len(), 1, "{policy}: {result:?}");
+        assert!(!result.twins.contains(&result.id));
+        let stored = w.emulator.attachments("Contacts", &w.contact.id);
+        assert_eq!(stored.len(), left, "{policy}");
+        assert!(stored.iter().any(|a| a.id == result.id));
+    }
+}
+
+#[test]
+fn another_file_of_the_same_name_and_size_is_never_taken_for_the_lost_one() {
+    for mode in ["cheap", "strict"] {
+        let w = settling(&[("settle", mode)]);
+        let mut other = bytes(300_000);
+        other[150_000] ^= 1;
+        if mode == "cheap" {
+            w.attach("a.bin", &other);
+        }
+        w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
+        if mode == "strict" {
+            // It comes after the list that precedes the sending: only its bytes tell it apart.
+            w.emulator.script("attachment.list", [Fault::none(), Fault::delay(50)]);
+        }
+        let result = w.upload("a.bin", &bytes(300_000)).unwrap().result;
+        assert!(!result.settled, "{mode}");
+        let stored = w.emulator.attachments("Contacts", &w.contact.id);
+        assert!(stored.iter().find(|a| a.id == result.id).unwrap().bytes == bytes(300_000), "{mode}");
+    }
+}
+
+#[test]
+fn a_file_uploaded_before_by_the_same_process_is_not_taken_for_the_lost_one() {
+    let w = settling(&[]);
+    let first = w.upload("a.bin", &bytes(300_000)).unwrap().result;
+    let second = uploaded(&w, [Fault::reset_before_store()]).unwrap().result;
+    assert_ne!(first.id, second.id);
+    assert_eq!(w.stored().len(), 2);
+}
+
+#[test]
+fn eight_threads_that_lose_replies_for_equal_files_each_get_their_own() {
+    let w = settling(&[("settle_waits_ms", "20,50,100,200,400")]);
+    w.emulator.script("attachment.upload", (0..8).map(|i| if i % 2 == 0 { Fault::reset_after_store() } else { Fault::none() }));
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| w.upload("a.bin", &bytes(30_000)))).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let mut known: Vec<_> = ids.iter().flatten().map(|o| o.result.id.clone()).collect();
+    let unknown = ids.iter().filter(|r| r.as_ref().is_err_and(|e| e.status() == Status::OutcomeUnknown)).count();
+    known.sort();
+    known.dedup();
+    assert_eq!(known.len() + unknown, 8, "each has one of its own, or says that it doesn't know: {ids:?}");
+}
+
+#[test]
+fn a_changed_name_is_told() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::rename("renamed by the server.bin").and_lost()]);
+    let result = w.upload("a.bin", &bytes(300_000)).unwrap().result;
+    assert!(result.settled && result.name_changed);
+    assert_eq!(posts(&w), 1);
+}
+
+#[test]
+fn a_name_that_differs_in_its_normal_form_alone_is_the_same_name() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::rename("Gru\u{308}ße.bin").and_lost()]);
+    let result = w.upload("Gr\u{fc}ße.bin", &bytes(300_000)).unwrap().result;
+    assert!(result.settled && !result.name_changed);
+}
+
+#[test]
+fn when_the_list_cannot_be_had_the_outcome_is_unknown() {
+    let w = settling(&[("max_retries", "2")]);
+    w.emulator.script("attachment.list", (0..3).map(|_| Fault::status(500)));
+    let error = uploaded(&w, [Fault::reset_after_store()]).unwrap_err();
+    assert_eq!((error.status(), error.detail().retryable), (Status::OutcomeUnknown, false), "{error}");
+    assert_eq!((w.stored().len(), posts(&w)), (1, 1));
+}
+
+#[test]
+fn several_that_could_be_it_are_named_and_none_is_taken() {
+    let w = settling(&[("settle_hash", "off")]);
+    let (a, b) = (w.attach("a.bin", &vec![1; 300_000]), w.attach("a.bin", &vec![2; 300_000]));
+    let error = uploaded(&w, [Fault::reset_before_store()]).unwrap_err();
+    let mut candidates = error.detail().candidates.clone();
+    candidates.sort();
+    assert_eq!((error.status(), candidates), (Status::OutcomeUnknown, vec![a, b]));
+}
+
+#[test]
+fn the_policies_never_resend_and_off_leave_the_doubt_to_the_caller() {
+    for (settings, looks) in [([("on_unknown", "never_resend")], 4), ([("settle", "off")], 0)] {
+        let w = settling(&settings);
+        assert_eq!(why(uploaded(&w, [Fault::reset_before_store()])).0, Status::OutcomeUnknown);
+        assert_eq!((posts(&w), lists(&w)), (1, looks), "{settings:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_cannot_rewind_is_found_by_size_and_never_sent_again() {
+    let content = bytes(300_000);
+    for (fault, found) in [(Fault::reset_after_store(), true), (Fault::reset_before_store(), false)] {
+        let w = settling(&[]);
+        w.emulator.script("attachment.upload", [fault]);
+        let mut reader = Streamed(content.as_slice());
+        let outcome = attachment::upload(&w.client, &w.contact, Source::reader("a.bin", &mut reader, Some(300_000)), Call::default());
+        match outcome {
+            Ok(outcome) => assert!(found && outcome.result.settled),
+            Err(error) => assert!(!found && error.status() == Status::OutcomeUnknown, "{error}"),
+        }
+        assert_eq!(posts(&w), 1);
+    }
+}
+
+#[test]
+fn a_reader_that_can_rewind_is_sent_again_whole() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
+    let mut reader = Seekable(std::io::Cursor::new(bytes(300_000)));
+    attachment::upload(&w.client, &w.contact, Source::reader("a.bin", &mut reader, Some(300_000)), Call::default()).unwrap();
+    assert!(w.emulator.attachments("Contacts", &w.contact.id)[0].bytes == bytes(300_000));
+}
+
+#[test]
+fn a_lost_link_is_found_by_its_url_or_sent_again() {
+    for fault in [Fault::reset_after_store(), Fault::reset_before_store(), Fault::status_after_store(500)] {
+        let w = settling(&[]);
+        w.emulator.script("attachment.upload", [fault.clone()]);
+        let result = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default()).unwrap().result;
+        let stored = w.emulator.attachments("Contacts", &w.contact.id);
+        assert_eq!((stored.len(), stored[0].id.as_str()), (1, result.id.as_str()), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_link_that_was_there_before_is_a_duplicate_all_the_same() {
+    let w = settling(&[]);
+    w.emulator.attach_link("Contacts", &w.contact.id, "t", "https://example.com/");
+    let again = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default());
+    assert_eq!(why(again).0, Status::DuplicateLink);
+}
+
+#[test]
+fn a_deadline_during_the_looks_says_that_the_outcome_is_unknown() {
+    let w = settling(&[("settle_waits_ms", "60000")]);
+    w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
+    let call = Call { timeout: Some(Duration::from_millis(300)), ..Call::default() };
+    let error = attachment::upload(&w.client, &w.contact, Source::memory("a.bin", b"abc"), call).unwrap_err();
+    assert_eq!((error.status(), error.reason()), (Status::OutcomeUnknown, "call_timeout"), "{error}");
+    assert_eq!(error.detail().request_sent, zcrm::Sent::Fully);
+}
+
+#[test]
+fn a_refusal_is_a_refusal_and_nothing_is_looked_for() {
+    let w = settling(&[]);
+    assert_eq!(why(uploaded(&w, [Fault::status(403)])).0, Status::Forbidden);
+    assert_eq!((posts(&w), lists(&w)), (1, 0));
+}
+
+#[test]
+fn what_is_there_is_skipped_on_request_by_name_and_size_or_by_bytes_too() {
+    let w = settling(&[]);
+    let content = bytes(100_000);
+    let upload = |name: &str, bytes: &[u8], if_exists| {
+        let call = Call { if_exists, ..Call::default() };
+        attachment::upload(&w.client, &w.contact, Source::memory(name, bytes), call).unwrap().result
+    };
+    let first = upload("a.bin", &content, IfExists::Skip);
+    assert!(!first.skipped);
+    let again = upload("a.bin", &content, IfExists::Skip);
+    assert!(again.skipped && again.id == first.id);
+    let mut changed = content.clone();
+    changed[5] ^= 1;
+    assert!(upload("a.bin", &changed, IfExists::Skip).skipped, "same name and size");
+    assert!(!upload("a.bin", &changed, IfExists::SkipSameBytes).skipped, "other bytes");
+    assert!(upload("a.bin", &content, IfExists::SkipSameBytes).skipped);
+    assert!(!upload("b.bin", &content, IfExists::Skip).skipped, "another name");
+    assert_eq!(w.stored().len(), 3);
+}
+
+#[test]
+fn a_link_that_is_there_is_skipped_on_request() {
+    let w = settling(&[]);
+    let id = w.emulator.attach_link("Contacts", &w.contact.id, "t", "https://example.com/");
+    let call = Call { if_exists: IfExists::Skip, ..Call::default() };
+    let result = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "other"), call).unwrap().result;
+    assert!(result.skipped && result.id == id);
+}
+
+#[test]
+fn a_list_that_is_throttled_after_nineteen_looks_a_minute_does_not_break_settlement() {
+    let w = settling(&[]);
+    w.emulator.settings(|s| s.lists_per_minute = 19);
+    for _ in 0..3 {
+        let result = uploaded(&w, [Fault::reset_after_store()]).unwrap().result;
+        assert!(result.settled);
+    }
+    assert!(lists(&w) <= 19);
+}

@@ -1,0 +1,193 @@
+//! What clients, threads and processes share: tokens, calls in flight, credits, the retry budget.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use zcrm::attachment::{self, ListArgs};
+use zcrm::{Call, Client, Record, Result, Status};
+use zcrm_emulator::{Emulator, Fault, Options};
+
+use crate::support::{bytes, client, refreshing, why, world, world_with};
+
+fn emulator() -> Emulator {
+    Emulator::start(Options::default()).unwrap()
+}
+
+fn list(client: &Client, emulator: &Emulator) -> Result<()> {
+    attachment::list(client, &Record::new("Contacts", emulator.record("Contacts")), &ListArgs::default(), Call::default()).map(drop)
+}
+
+fn token_requests(emulator: &Emulator) -> usize {
+    emulator.ledger().requests.iter().filter(|r| r.operation == "token").count()
+}
+
+/// A client as another process would have it, with a token file of its own handle.
+fn storing(emulator: &Emulator, file: &std::path::Path, more: &[(&'static str, &str)]) -> Client {
+    let mut settings = refreshing(emulator);
+    settings.push(("token_file", file.to_str().unwrap().to_owned()));
+    settings.extend(more.iter().map(|(k, v)| (*k, (*v).to_owned())));
+    client(emulator, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>())
+}
+
+#[test]
+fn many_clients_with_one_token_file_ask_once_for_each_expiry() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token.json");
+    for round in 1..=2 {
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| list(&storing(&e, &file, &[]), &e).unwrap());
+            }
+        });
+        assert_eq!(token_requests(&e), round);
+        e.expire_tokens();
+    }
+}
+
+#[test]
+fn the_token_file_holds_no_refresh_token_and_no_client_secret() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    list(&storing(&e, &dir.path().join("t"), &[]), &e).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("t")).unwrap();
+    let c = e.credentials();
+    assert!(!text.contains(&c.refresh_token) && !text.contains(&c.client_secret) && !text.contains(&c.client_id));
+}
+
+#[test]
+fn token_requests_are_counted_over_all_who_share_the_file() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let _ = list(&storing(&e, &dir.path().join("t"), &[]), &e);
+        e.expire_tokens();
+    }
+    assert!(token_requests(&e) <= 8, "{}", token_requests(&e));
+}
+
+#[test]
+fn a_lock_whose_holder_was_killed_is_free_again() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t");
+    let mut holder = Command::new("flock").arg(dir.path().join("t.lock")).args(["sleep", "600"]).stdout(Stdio::null()).spawn().unwrap();
+    while Command::new("flock").arg("-n").arg(dir.path().join("t.lock")).arg("true").status().unwrap().success() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(why(list(&storing(&e, &file, &[("token_timeout_ms", "200"), ("max_retries", "0")]), &e)), (Status::Timeout, "token_lock"));
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| list(&storing(&e, &file, &[]), &e));
+        std::thread::sleep(Duration::from_millis(100));
+        // The sleeping child holds the lock as well: both are killed.
+        Command::new("pkill").args(["-9", "-P", &holder.id().to_string()]).status().unwrap();
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+        waiting.join().unwrap()
+    });
+    waiting.unwrap();
+}
+
+#[test]
+fn a_token_file_that_is_torn_is_as_if_there_were_none() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t"), b"{\"version\":1,\"tok").unwrap();
+    list(&storing(&e, &dir.path().join("t"), &[]), &e).unwrap();
+    assert_eq!(token_requests(&e), 1);
+}
+
+#[test]
+fn all_clients_of_an_organisation_together_keep_to_the_calls_in_flight() {
+    let e = emulator();
+    e.settings(|s| s.concurrency = 4);
+    std::thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| {
+                let client = client(&e, &[]);
+                (0..5).for_each(|_| list(&client, &e).unwrap());
+            });
+        }
+    });
+    assert!(e.ledger().requests.iter().all(|r| r.status != 429), "four at once and never a refusal");
+}
+
+#[test]
+fn when_zoho_bears_less_than_expected_all_calls_still_end_well() {
+    let w = world_with(&[("max_in_flight", "16"), ("max_retries", "10")]);
+    w.emulator.settings(|s| s.concurrency = 3);
+    std::thread::scope(|scope| {
+        for t in 0..16 {
+            let w = &w;
+            scope.spawn(move || (0..5).for_each(|i| drop(w.upload(&format!("{t}-{i}"), &bytes(20_000)).unwrap())));
+        }
+    });
+    assert_eq!(w.stored().len(), 80);
+}
+
+#[test]
+fn exhausted_credits_stop_all_calls_with_a_resumable_error() {
+    let w = world();
+    w.emulator.settings(|s| s.credits = 10);
+    let mut failures = Vec::new();
+    for i in 0..30 {
+        if let Err(error) = w.upload(&format!("{i}"), b"x") {
+            failures.push(error);
+        }
+    }
+    assert_eq!((w.stored().len(), failures.len()), (10, 20));
+    for error in &failures {
+        assert_eq!((error.status(), error.reason(), error.detail().retryable), (Status::RateLimited, "credits_exhausted", true));
+        assert!(error.retry_after().is_some());
+    }
+    assert!(w.requests("attachment.upload").len() <= 13, "at most three calls after the last credit");
+}
+
+#[test]
+fn credits_are_told_and_a_reserve_is_left_alone() {
+    let w = world_with(&[("credits_reserve", "3")]);
+    w.emulator.settings(|s| s.credits = 10);
+    let told: Vec<_> = (0..10).filter_map(|i| w.upload(&format!("{i}"), b"x").ok()).map(|o| o.credits_remaining).collect();
+    assert!(told.iter().flatten().last().is_some_and(|left| (2..=3).contains(left)), "{told:?}");
+    assert!((7..=8).contains(&told.len()), "{told:?}");
+}
+
+#[test]
+fn in_a_total_outage_retries_add_little_to_the_load() {
+    let w = world_with(&[("max_retries", "5"), ("retry_base_ms", "1")]);
+    w.emulator.script("attachment.list", (0..2000).map(|_| Fault::status(503)));
+    for _ in 0..300 {
+        assert!(attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).is_err());
+    }
+    let requests = w.requests("attachment.list").len();
+    assert!(requests <= 360, "{requests} requests for 300 calls");
+}
+
+#[test]
+fn a_wait_for_a_place_is_told_with_its_reason_and_can_be_cancelled() {
+    let w = world_with(&[("max_in_flight", "1")]);
+    w.emulator.script("attachment.list", [Fault::delay(400)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap());
+        while w.requests("attachment.list").is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let waited = attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap();
+        assert!(waited.wait_reason == Some("in_flight") && waited.waited_ms > 0, "{waited:?}");
+    });
+    w.emulator.script("attachment.list", [Fault::delay(1000)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap());
+        std::thread::sleep(Duration::from_millis(100));
+        let cancel = zcrm::Cancel::new();
+        let firing = cancel.clone();
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            firing.fire();
+        });
+        let began = Instant::now();
+        let call = Call { cancel: Some(cancel), ..Call::default() };
+        assert_eq!(why(attachment::list(&w.client, &w.contact, &ListArgs::default(), call)).0, Status::Cancelled);
+        assert!(began.elapsed() < Duration::from_millis(800));
+    });
+}

@@ -1,0 +1,140 @@
+//! The C programs of `tests/c`, one for each rule of the ABI, against the shared library and an emulator: plain, and under valgrind.
+#![cfg(all(feature = "capi", target_os = "linux"))]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{compile, has_valgrind, library, root, scratch, succeed, text};
+use zcrm_emulator::{Emulator, Fault, Options};
+
+/// One program in one way of running it.
+struct Run<'a> {
+    name: &'a str,
+    library: PathBuf,
+    valgrind: bool,
+}
+
+impl Run<'_> {
+    /// Starts an emulator of its own, runs the program and checks that all its checks held.
+    fn go(&self, prepare: impl FnOnce(&Emulator)) {
+        let way = if self.valgrind { "valgrind" } else { "plain" };
+        let dir = scratch(&format!("{}-{way}", self.name));
+        let program = compile(&root().join(format!("tests/c/{}.c", self.name)), &self.library, &dir);
+        let files = tempfile::tempdir_in(&dir).unwrap();
+        let emulator = Emulator::start(Options::default()).unwrap();
+        prepare(&emulator);
+        let mut command = if self.valgrind { valgrind(&program) } else { Command::new(&program) };
+        environment(&mut command, &emulator, files.path());
+        command.env("ZCRM_TEST_LIBRARY", &self.library);
+        if self.valgrind {
+            command.env("ZCRM_TEST_SLOW", "1");
+        }
+        let output = command.output().unwrap();
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        println!("{} ({way}):\n{printed}", self.name);
+        assert!(output.status.success(), "{} ({way}): {}\n{printed}", self.name, output.status);
+        let strange = text(&output.stderr);
+        assert!(self.valgrind || strange.is_empty(), "the library printed: {strange}");
+    }
+}
+
+fn valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", "--error-exitcode=1", "--leak-check=full", "--fair-sched=yes", "--child-silent-after-fork=yes"]);
+    command.arg(format!("--suppressions={}", root().join("tests/c/valgrind.supp").display())).arg(program);
+    command
+}
+
+fn environment(command: &mut Command, emulator: &Emulator, files: &Path) {
+    let credentials = emulator.credentials();
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("ZCRM_TEST_URL", emulator.url())
+        .env("ZCRM_TEST_TOKEN", emulator.access_token())
+        .env("ZCRM_TEST_RECORD", emulator.add_record("Contacts"))
+        .env("ZCRM_TEST_DIR", files)
+        .env("ZCRM_TEST_PNG", root().join("tests/emulator/fixtures/portrait.png"))
+        .env("ZCRM_TEST_CLIENT_ID", credentials.client_id)
+        .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
+        .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code());
+    if cfg!(debug_assertions) {
+        command.env("ZCRM_TEST_DEBUG_BUILD", "1");
+    }
+}
+
+/// A test for each program, in both ways, so that they run side by side.
+macro_rules! programs {
+    ($($name:ident: $prepare:expr;)+) => {
+        mod plain { $(#[test] fn $name() { super::plain(stringify!($name), $prepare) })+ }
+        mod under_valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name), $prepare) })+ }
+
+        #[test]
+        fn every_program_is_run() {
+            let others = ["header", "memory", "rule7_panic"];
+            for entry in std::fs::read_dir(root().join("tests/c")).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                let known = [$(stringify!($name)),+].contains(&name.as_str()) || others.contains(&name.as_str());
+                assert!(known || path.extension().unwrap() != "c", "no test runs {name}.c");
+            }
+        }
+    };
+}
+
+programs! {
+    operations: |_| {};
+    rule1_outputs: |_| {};
+    rule2_handles: |_| {};
+    rule3_sizes: |_| {};
+    rule4_settings: |_| {};
+    rule5_text: |_| {};
+    rule6_callbacks: |_| {};
+    rule6_rewind: super::every_other_upload_is_refused;
+    rule7_arguments: |_| {};
+    rule8_cancel: |_| {};
+    rule9_versions: |_| {};
+    rule9_unload: |_| {};
+    fork: |_| {};
+    threads: super::any_number_of_calls;
+}
+
+fn plain(name: &str, prepare: impl FnOnce(&Emulator)) {
+    Run { name, library: library(), valgrind: false }.go(prepare);
+}
+
+fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator)) {
+    if has_valgrind() {
+        Run { name, library: library(), valgrind: true }.go(prepare);
+    } else {
+        println!("{name}: left out, there is no valgrind");
+    }
+}
+
+fn every_other_upload_is_refused(emulator: &Emulator) {
+    emulator.script("attachment.upload", [Fault::status(429), Fault::none(), Fault::status(429), Fault::status(429)]);
+}
+
+fn any_number_of_calls(emulator: &Emulator) {
+    emulator.settings(|s| s.concurrency = 1000);
+}
+
+/// The library with the feature `panic-probe`, in a target directory of its own: the ordinary one must not have it.
+fn probed_library() -> PathBuf {
+    let target = scratch("panic-probe");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["build", "--lib", "--offline", "--features", "panic-probe", "--target-dir"]).arg(&target);
+    succeed(&mut cargo);
+    target.join("debug/libzcrm.so")
+}
+
+#[test]
+fn a_panic_poisons_its_client_alone() {
+    let library = probed_library();
+    Run { name: "rule7_panic", library: library.clone(), valgrind: false }.go(|_| {});
+    if has_valgrind() {
+        Run { name: "rule7_panic", library, valgrind: true }.go(|_| {});
+    }
+}
