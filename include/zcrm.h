@@ -152,6 +152,15 @@
 /** Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected. */
 #define ZCRM_CALL_EXPECT_BYTES 2
 
+/**
+ * Flag of zcrm_call: an attachment upload doesn't happen when one of the same name and size, or the same link, is on the record already;
+ * its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
+ */
+#define ZCRM_CALL_SKIP_EXISTING 4
+
+/** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared. */
+#define ZCRM_CALL_SKIP_SAME_BYTES 8
+
 /** Kind of zcrm_source: the file `path`, read while it is sent. */
 #define ZCRM_FROM_FILE 1
 
@@ -461,6 +470,75 @@ typedef struct zcrm_page {
     /** Always 0. */
     int32_t reserved;
 } zcrm_page;
+
+/**
+ * The functions that a host of steps needs, filled by zcrm_plugin_init(). Each is the exported function of the same name.
+ *
+ * Members are only ever added at the end: in a host built with a newer header than the library, those that the library doesn't have are NULL.
+ */
+typedef struct zcrm_plugin_v1 {
+    /** Bytes of this struct that the library has filled. */
+    size_t struct_size;
+    /** The `ZCRM_ABI_VERSION` of the library. */
+    uint32_t abi;
+    /** Always 0. */
+    uint32_t reserved;
+    /** zcrm_version() */
+    const char *(*version)(void);
+    /** zcrm_step_describe() */
+    const char *(*describe)(void);
+    /** zcrm_status_name() */
+    const char *(*status_name)(zcrm_status status);
+    /** zcrm_config_new() */
+    zcrm_status (*config_new)(struct zcrm_config **out);
+    /** zcrm_config_set() */
+    zcrm_status (*config_set)(struct zcrm_config *config,
+                              const char *key,
+                              const char *value,
+                              size_t len,
+                              struct zcrm_error **err);
+    /** zcrm_config_free() */
+    void (*config_free)(struct zcrm_config *config);
+    /** zcrm_client_new() */
+    zcrm_status (*client_new)(const struct zcrm_config *config, struct zcrm_client **out, struct zcrm_error **err);
+    /** zcrm_client_free() */
+    void (*client_free)(struct zcrm_client *client);
+    /** zcrm_cancel_new() */
+    zcrm_status (*cancel_new)(struct zcrm_cancel **out);
+    /** zcrm_cancel_fire() */
+    void (*cancel_fire)(const struct zcrm_cancel *cancel);
+    /** zcrm_cancel_free() */
+    void (*cancel_free)(struct zcrm_cancel *cancel);
+    /** zcrm_step_run() */
+    zcrm_status (*step_run)(const struct zcrm_client *client,
+                            const char *json,
+                            size_t len,
+                            const struct zcrm_call *call,
+                            struct zcrm_result **result,
+                            struct zcrm_error **err);
+    /** zcrm_result_json() */
+    const char *(*result_json)(const struct zcrm_result *result, size_t *n);
+    /** zcrm_result_free() */
+    void (*result_free)(struct zcrm_result *result);
+    /** zcrm_error_code() */
+    zcrm_status (*error_code)(const struct zcrm_error *error);
+    /** zcrm_error_reason() */
+    const char *(*error_reason)(const struct zcrm_error *error);
+    /** zcrm_error_message() */
+    const char *(*error_message)(const struct zcrm_error *error);
+    /** zcrm_error_http_status() */
+    int32_t (*error_http_status)(const struct zcrm_error *error);
+    /** zcrm_error_api_code() */
+    const char *(*error_api_code)(const struct zcrm_error *error);
+    /** zcrm_error_retryable() */
+    int32_t (*error_retryable)(const struct zcrm_error *error);
+    /** zcrm_error_retry_after_ms() */
+    int64_t (*error_retry_after_ms)(const struct zcrm_error *error);
+    /** zcrm_error_json() */
+    const char *(*error_json)(const struct zcrm_error *error);
+    /** zcrm_error_free() */
+    void (*error_free)(struct zcrm_error *error);
+} zcrm_plugin_v1;
 
 #ifdef __cplusplus
 extern "C" {
@@ -904,6 +982,60 @@ zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
                                const struct zcrm_call *call,
                                struct zcrm_result **result,
                                struct zcrm_error **err);
+
+/**
+ * What steps there are, as one JSON document from which an engine can draw its forms. It is the same for as long as the library is loaded.
+ *
+ * `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
+ * `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
+ * `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
+ * `help`, `retry` (whether such a failure may pass by itself); `limits`.
+ *
+ * @return static text; never NULL, never to be freed
+ */
+ZCRM_API
+const char *zcrm_step_describe(void);
+
+/**
+ * Runs one operation given as JSON, for example
+ * `{"operation":"attachment.upload","module":"Contacts","record_id":"3652397000000649013","source":{"path":"/srv/files/a.pdf"}}`.
+ * zcrm_step_describe() has the schemas. The page of each operation is that of the typed function, which does the same.
+ *
+ * The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
+ * in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
+ *
+ * @param client  the client
+ * @param json    the input, UTF-8, borrowed for the call
+ * @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
+ * @param call    NULL, or what belongs to this call alone
+ * @param result  NULL, or receives the result: zcrm_result_json(), and what the typed function's result has
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and `details.json_path`
+ *         of zcrm_error_json() say where), or "path_not_allowed"; or what the typed function returns
+ */
+ZCRM_API
+zcrm_status zcrm_step_run(const struct zcrm_client *client,
+                          const char *json,
+                          size_t len,
+                          const struct zcrm_call *call,
+                          struct zcrm_result **result,
+                          struct zcrm_error **err);
+
+/**
+ * Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.
+ *
+ * Load with `RTLD_NOW | RTLD_LOCAL`, and don't unload.
+ *
+ * @param host_abi    `ZCRM_ABI_VERSION` of the header that the host was built with
+ * @param table       filled; what it held before doesn't matter, and what lies behind what the library knows becomes zero
+ * @param table_size  `sizeof(zcrm_plugin_v1)` of that header
+ * @return `ZCRM_OK`, `ZCRM_E_VERSION` when the library has another ABI than the host was built for, or `ZCRM_E_ARGUMENT` when `table` is
+ *         NULL or `table_size` can't be right
+ */
+ZCRM_API
+zcrm_status zcrm_plugin_init(uint32_t host_abi,
+                             struct zcrm_plugin_v1 *table,
+                             size_t table_size);
 
 #ifdef __cplusplus
 }  // extern "C"

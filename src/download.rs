@@ -14,6 +14,7 @@ use crate::transfer::{self, Digest, Incoming, Progress, Received, Sink};
 
 /// A download that is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Downloaded {
     /// Bytes received.
     pub bytes: u64,

@@ -110,8 +110,16 @@ statuses! {
     Checksum = 37, "ZCRM_E_CHECKSUM";
 }
 
+impl Status {
+    /// Whether a failure of this class may pass by itself. [`Detail::retryable`] says it of the one failure, and knows better.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Status::Network | Status::Timeout | Status::Server | Status::RateLimited)
+    }
+}
+
 /// How much of a request had left when it failed. Decides whether it may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Sent {
     /// Not one byte: it may be sent again freely.
@@ -131,9 +139,11 @@ pub struct Error(Box<Detail>);
 
 /// The fields of an [`Error`]; serialises to the document that `zcrm_error_json` returns.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Detail {
     /// Class of the failure.
     #[serde(serialize_with = "status_number")]
+    #[cfg_attr(test, schemars(with = "i32"))]
     pub status: Status,
     /// The C constant's name of `status`.
     pub name: &'static str,
@@ -150,8 +160,9 @@ pub struct Detail {
     pub api_code: String,
     /// Zoho's `message`, untouched; empty = none.
     pub api_message: String,
-    /// Zoho's `details`, untouched.
+    /// Zoho's `details`, untouched. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub details: Option<Box<RawValue>>,
     /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,
@@ -190,7 +201,7 @@ impl Error {
             api_message: String::new(),
             details: None,
             candidates: Vec::new(),
-            retryable: matches!(status, Status::Network | Status::Timeout | Status::Server | Status::RateLimited),
+            retryable: status.is_retryable(),
             retry_after_ms: -1,
             request_sent: Sent::No,
             attempts: 0,

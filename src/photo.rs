@@ -16,6 +16,7 @@ use crate::transfer::{Digest, Framing, Input, Outgoing, Progress, Sink, Source};
 
 /// A photo that Zoho has stored. It has no id of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhotoUploaded {
     /// The file name that was sent.
     pub file_name: String,
@@ -28,6 +29,7 @@ pub struct PhotoUploaded {
 
 /// The record has no photo any more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhotoDeleted {}
 
 /// Stores the record's photo, in place of the one that it has. PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.

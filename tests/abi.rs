@@ -66,10 +66,17 @@ fn every_field_is_listed() {
             inside = Some(rest);
         } else if line.starts_with('}') {
             inside = None;
-        } else if let (Some(owner), Some(field)) = (inside, line.strip_suffix(';')) {
-            let name = field.rsplit([' ', '*']).next().unwrap();
+        } else if let (Some(owner), Some(name)) = (inside, field(line)) {
             assert!(layout.contains(&format!("FIELD({owner}, {name});")), "layout.c doesn't print {owner}.{name}");
         }
+    }
+}
+
+/// The name of a field. That of a function stands in the middle, and its parameters may go on in further lines.
+fn field(line: &str) -> Option<&str> {
+    match line.split_once("(*") {
+        Some((_, function)) => function.split(')').next(),
+        None => line.strip_suffix(';').filter(|field| !field.ends_with(')')).and_then(|field| field.rsplit([' ', '*']).next()),
     }
 }
 

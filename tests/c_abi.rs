@@ -98,6 +98,8 @@ programs! {
     rule9_versions: |_| {};
     rule9_unload: |_| {};
     fork: |_| {};
+    step: |_| {};
+    plugin: |_| {};
     threads: super::any_number_of_calls;
 }
 

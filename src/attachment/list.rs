@@ -22,6 +22,7 @@ const BY_NUMBER: u64 = 2000;
 
 /// An attachment as the list shows it. Every field but `id` may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attachment {
     /// The attachment's id.
     pub id: String,
@@ -66,6 +67,7 @@ pub struct ListArgs {
 
 /// Attachments of a record, in the order of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// The entries.
     pub attachments: Vec<Attachment>,

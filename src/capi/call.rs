@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cancel::zcrm_cancel;
 use super::text::zcrm_str;
 use super::{handle, sized};
-use crate::call::{Call, ProgressFn};
+use crate::call::{Call, IfExists, ProgressFn};
 use crate::error::{Error, Result};
 
 /// Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs.
@@ -14,6 +14,15 @@ pub const ZCRM_CALL_SHA256: u32 = 1;
 
 /// Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected.
 pub const ZCRM_CALL_EXPECT_BYTES: u32 = 2;
+
+/// Flag of zcrm_call: an attachment upload doesn't happen when one of the same name and size, or the same link, is on the record already;
+/// its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
+pub const ZCRM_CALL_SKIP_EXISTING: u32 = 4;
+
+/// Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared.
+pub const ZCRM_CALL_SKIP_SAME_BYTES: u32 = 8;
+
+const FLAGS: u32 = ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES | ZCRM_CALL_SKIP_EXISTING | ZCRM_CALL_SKIP_SAME_BYTES;
 
 /// Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
 ///
@@ -97,7 +106,7 @@ impl zcrm_call {
     /// # Safety
     /// The pointers are what the header says they must be.
     unsafe fn checked<'a>(&self) -> Result<Call<'a>> {
-        if self.flags & !(ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES) != 0 {
+        if self.flags & !FLAGS != 0 {
             return Err(Error::argument("call.flags", format_args!("{:#x} has bits that this version doesn't know", self.flags)));
         }
         if self.reserved != 0 {
@@ -109,13 +118,22 @@ impl zcrm_call {
             Ok(Call {
                 cancel: if self.cancel.is_null() { None } else { Some(handle::borrow(self.cancel, "call.cancel")?.0.clone()) },
                 timeout: not_negative(self.timeout_ms, "call.timeout_ms")?.map(Duration::from_millis),
-                progress: None,
                 sha256: self.flags & ZCRM_CALL_SHA256 != 0,
                 expected_sha256: self.expected_sha256.read("call.expected_sha256").and_then(sha256)?,
                 expected_bytes: self.expected()?,
+                if_exists: self.if_exists(),
                 restrict_triggers: text(self.restrict_triggers, "call.restrict_triggers")?,
                 trace_id: text(self.trace_id, "call.trace_id")?,
+                ..Call::default()
             })
+        }
+    }
+
+    fn if_exists(&self) -> IfExists {
+        match self.flags {
+            flags if flags & ZCRM_CALL_SKIP_SAME_BYTES != 0 => IfExists::SkipSameBytes,
+            flags if flags & ZCRM_CALL_SKIP_EXISTING != 0 => IfExists::Skip,
+            _ => IfExists::Upload,
         }
     }
 

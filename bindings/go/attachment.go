@@ -1,0 +1,235 @@
+package zcrm
+
+import (
+	"context"
+	"io"
+	"iter"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
+)
+
+// Record names a row of the CRM.
+type Record struct {
+	Module string // API name, such as "Contacts"
+	ID     string // digits
+}
+
+// Attachment is a file or a link on a record.
+type Attachment struct {
+	ID        string
+	FileName  string // or the title of a link
+	Bytes     int64  // size; -1: unknown
+	IsLink    bool
+	LinkURL   string    // of a link
+	Created   time.Time // zero: not known
+	Modified  time.Time // zero: not known, as after an upload
+	ParentID  string    // the record it hangs on; empty after an upload
+	OwnerName string    // empty after an upload
+	SHA256    string    // hexadecimal; after an upload with WithSHA256
+}
+
+// Transfer is what is known of the bytes that a call moved.
+type Transfer struct {
+	Bytes          int64
+	FileName       string // as sent; of a download the name that Zoho gives, made safe as a file name, or empty
+	ContentType    string // of a download, or empty
+	SHA256         string // hexadecimal, with WithSHA256
+	Path           string // the file that a download wrote, or empty
+	LengthVerified bool   // whether a download's size could be held against one that Zoho or the caller named
+}
+
+// UploadAttachment attaches a file or a link to a record.
+//
+// An upload isn't repeated blindly: when its reply is lost, the call fails with [ErrOutcomeUnknown] unless it can find out what
+// happened.
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
+func (c *Client) UploadAttachment(ctx context.Context, record Record, source Source, options ...CallOption) (*Attachment, error) {
+	const operation = "attachment.upload"
+	opened, err := source.open(operation)
+	if err != nil {
+		return nil, err
+	}
+	stored, moved, err := c.c.Upload(ctx, object(record), opened, callOf(options).Call)
+	if err != nil {
+		return nil, wrap(operation, err)
+	}
+	attachment := attachmentOf(stored)
+	attachment.SHA256 = moved.SHA256
+	return &attachment, nil
+}
+
+// ListOptions names one page of a list. The zero value is the first, of 200.
+type ListOptions struct {
+	Page      int      // from 1
+	PageToken string   // in place of Page: NextPageToken of the page before; API v7 and later
+	PerPage   int      // at most 200; 0: 200
+	Fields    []string // API names of the fields to ask for; nil: those of Attachment
+}
+
+// Page is a part of a list.
+type Page struct {
+	Attachments   []Attachment
+	NextPageToken string // empty: there is no next page, or the API version gives no tokens
+	More          bool   // whether Zoho has more after these
+}
+
+// ListAttachments gives one page of a record's attachments.
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOptions, options ...CallOption) (*Page, error) {
+	const operation = "attachment.list"
+	if list.Page < 0 || list.Page > math.MaxUint32 {
+		return nil, argument(operation, "page", "is not a page's number; the first is 1")
+	}
+	if list.PerPage < 0 || list.PerPage > math.MaxUint32 {
+		return nil, argument(operation, "per_page", "is not between 1 and 200")
+	}
+	args := cabi.ListArgs{
+		Fields: strings.Join(list.Fields, ","), PageToken: list.PageToken, Page: uint32(list.Page), PerPage: uint32(list.PerPage),
+	}
+	if args.Page == 0 && args.PageToken == "" {
+		args.Page = 1 // neither of them means every page to the library
+	}
+	listed, err := c.c.List(ctx, object(record), args, callOf(options).Call)
+	if err != nil {
+		return nil, wrap(operation, err)
+	}
+	page := &Page{Attachments: make([]Attachment, len(listed.Attachments)), NextPageToken: listed.NextPageToken, More: listed.More}
+	for i, attachment := range listed.Attachments {
+		page.Attachments[i] = attachmentOf(attachment)
+	}
+	return page, nil
+}
+
+// Rows that can be reached by a page's number in the API versions that have page tokens; further ones need a token.
+const byNumber = 2000
+
+// Attachments goes over all attachments of a record. It asks for a page when the loop gets there, so what it holds doesn't grow with the
+// list, but for the ids. The options hold for each page. After an error it ends.
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+func (c *Client) Attachments(ctx context.Context, record Record, options ...CallOption) iter.Seq2[Attachment, error] {
+	return func(yield func(Attachment, error) bool) {
+		seen := map[string]struct{}{} // rows move between pages while a list is read
+		list := ListOptions{Page: 1, PerPage: 200}
+		for number := 1; ; number++ {
+			page, err := c.ListAttachments(ctx, record, list, options...)
+			if err != nil {
+				yield(Attachment{}, err)
+				return
+			}
+			before := len(seen)
+			for _, attachment := range page.Attachments {
+				if _, again := seen[attachment.ID]; again {
+					continue
+				}
+				seen[attachment.ID] = struct{}{}
+				if !yield(attachment, nil) {
+					return
+				}
+			}
+			if !page.More {
+				return
+			}
+			if len(seen) == before {
+				yield(Attachment{}, &Error{Operation: "attachment.list", Code: ErrPage, Reason: "page_loop", RequestSent: SentAnswered,
+					Message: "the list says there is more, but its next page holds nothing new; stopped rather than go in a circle"})
+				return
+			}
+			list.Page, list.PageToken = number+1, ""
+			if page.NextPageToken != "" && number*list.PerPage >= byNumber {
+				list.Page, list.PageToken = 0, page.NextPageToken
+			}
+		}
+	}
+}
+
+// DownloadAttachment writes an attachment's bytes to w. Once w has taken bytes nothing is tried again: what was written stays
+// written when the call fails. A link is [ErrIsLink].
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
+func (c *Client) DownloadAttachment(ctx context.Context, record Record, id string, w io.Writer, options ...CallOption) (*Transfer, error) {
+	on := object(record)
+	on.AttachmentID = id
+	return c.download(ctx, "attachment.download", on, w, options)
+}
+
+// DownloadAttachmentFile writes an attachment to the file at path, which appears only when it is complete. Its directory must exist.
+func (c *Client) DownloadAttachmentFile(ctx context.Context, record Record, id, path string, options ...CallOption) (*Transfer, error) {
+	on := object(record)
+	on.AttachmentID = id
+	return c.downloadFile(ctx, "attachment.download", on, path, options)
+}
+
+// DeleteAttachment deletes an attachment.
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html
+func (c *Client) DeleteAttachment(ctx context.Context, record Record, id string, options ...CallOption) error {
+	return c.DeleteAttachments(ctx, record, []string{id}, options...)
+}
+
+// DeleteAttachments deletes several attachments. Where one of them fails the others are deleted all the same, and the error names both.
+func (c *Client) DeleteAttachments(ctx context.Context, record Record, ids []string, options ...CallOption) error {
+	const operation = "attachment.delete"
+	for _, id := range ids {
+		// The ABI takes several ids with commas between them: one id must not become two.
+		if strings.Contains(id, ",") {
+			return argument(operation, "attachment_id", "holds a comma; an id is digits")
+		}
+	}
+	on := object(record)
+	on.AttachmentID = strings.Join(ids, ",")
+	return wrap(operation, c.c.Delete(ctx, on, callOf(options).Call))
+}
+
+func (c *Client) download(ctx context.Context, operation string, on cabi.Object, w io.Writer, options []CallOption) (*Transfer, error) {
+	if w == nil {
+		return nil, argument(operation, "w", "the Writer is nil")
+	}
+	return c.receive(ctx, operation, on, cabi.Sink{Writer: w}, options)
+}
+
+func (c *Client) downloadFile(ctx context.Context, operation string, on cabi.Object, path string, options []CallOption) (*Transfer, error) {
+	return c.receive(ctx, operation, on, cabi.Sink{Path: path}, options)
+}
+
+func (c *Client) receive(ctx context.Context, operation string, on cabi.Object, sink cabi.Sink, options []CallOption) (*Transfer, error) {
+	call := callOf(options)
+	if call.maxBytes < 0 {
+		return nil, argument(operation, "max_bytes", "is negative")
+	}
+	sink.MaxBytes, sink.Overwrite = call.maxBytes, call.overwrite
+	moved, err := c.c.Download(ctx, on, sink, call.Call)
+	if err != nil {
+		return nil, wrap(operation, err)
+	}
+	return (*Transfer)(&moved), nil
+}
+
+func object(record Record) cabi.Object {
+	return cabi.Object{Module: record.Module, RecordID: record.ID}
+}
+
+func attachmentOf(a cabi.Attachment) Attachment {
+	return Attachment{
+		ID:        a.ID,
+		FileName:  a.FileName,
+		Bytes:     a.Bytes,
+		IsLink:    a.IsLink,
+		LinkURL:   a.LinkURL,
+		Created:   timeOf(a.CreatedTime),
+		Modified:  timeOf(a.ModifiedTime),
+		ParentID:  a.ParentID,
+		OwnerName: a.OwnerName,
+	}
+}
+
+// timeOf is zero for no time and for one that isn't written as Zoho documents it.
+func timeOf(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339, text)
+	return t
+}

@@ -1,0 +1,161 @@
+package zcrm
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
+)
+
+// Client is a connection to one CRM organisation. Any number of goroutines may use it at once.
+type Client struct {
+	c *cabi.Client
+}
+
+// Option is a setting of a [Client].
+type Option struct {
+	apply func(*cabi.Config)
+}
+
+// New makes a client. It sends nothing: wrong credentials show at the first operation.
+//
+// It needs one of [WithRefreshToken], [WithAccessToken] and [WithTokenSource], and outside of the United States [WithDataCenter].
+// A wrong or missing setting is [ErrConfig].
+func New(options ...Option) (*Client, error) {
+	c, err := cabi.NewClient(configOf(options))
+	if err != nil {
+		return nil, wrap("new", err)
+	}
+	client := &Client{c}
+	// A net for programs that forget to close.
+	runtime.SetFinalizer(client, func(client *Client) { client.c.Close() })
+	return client, nil
+}
+
+func configOf(options []Option) cabi.Config {
+	var config cabi.Config
+	for _, option := range options {
+		if option.apply != nil {
+			option.apply(&config)
+		}
+	}
+	return config
+}
+
+// Close lets the client go. Calls that run go on to their end; later ones return [ErrClosed]. It may be called more than once, and
+// always returns nil.
+func (c *Client) Close() error {
+	c.c.Close()
+	return nil
+}
+
+// WithRefreshToken lets the client get its access tokens from Zoho.
+// See https://www.zoho.com/crm/developer/docs/api/v8/refresh.html
+func WithRefreshToken(clientID, clientSecret, refreshToken string) Option {
+	return options(WithOption("client_id", clientID), WithOption("client_secret", clientSecret), WithOption("refresh_token", refreshToken))
+}
+
+// WithAccessToken gives an access token. Alone it is used until Zoho refuses it; with [WithRefreshToken] it is only the first one.
+func WithAccessToken(token string) Option { return WithOption("access_token", token) }
+
+// WithTokenSource lets source give the access tokens. It is asked for each operation, by several goroutines at once, and is expected to
+// keep a token while it is good; refused says that Zoho refused the one that was given last. Its error reaches the caller of the operation.
+func WithTokenSource(source func(refused bool) (string, error)) Option {
+	return Option{func(config *cabi.Config) { config.Token = source }}
+}
+
+// WithDataCenter names the data centre that the organisation is in: us, eu, in, au, jp, cn, ca, sa, ae or uk. The default is us.
+// See https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html
+func WithDataCenter(name string) Option { return WithOption("data_center", name) }
+
+// WithEnvironment is production, which is the default, sandbox or developer.
+func WithEnvironment(name string) Option { return WithOption("environment", name) }
+
+// WithDomains names the hosts as URLs: the accounts server that gives tokens, and the API. An empty one stays what the data centre says.
+func WithDomains(accounts, api string) Option {
+	var both []Option
+	if accounts != "" {
+		both = append(both, WithOption("accounts_url", accounts))
+	}
+	if api != "" {
+		both = append(both, WithOption("api_domain", api))
+	}
+	return options(both...)
+}
+
+// WithOption sets any setting of the library by its key, such as "api_version", "ca_file", "proxy" or "max_retries". The value is checked
+// by [New].
+func WithOption(key, value string) Option {
+	return Option{func(config *cabi.Config) {
+		config.Settings = append(config.Settings, cabi.Setting{Key: key, Value: value})
+	}}
+}
+
+// WithLogger gives the library's log lines to logger: failed calls at level Error, waiting and trying again at Warn, a line for each call
+// at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file.
+func WithLogger(logger *slog.Logger) Option {
+	return Option{func(config *cabi.Config) { config.Logger = logger }}
+}
+
+func options(several ...Option) Option {
+	return Option{func(config *cabi.Config) {
+		for _, option := range several {
+			option.apply(config)
+		}
+	}}
+}
+
+// Version is the version of the libzcrm that is loaded.
+func Version() string { return cabi.Version() }
+
+// Grant is what a grant code is exchanged for. It holds secrets: printed or logged it shows none of them.
+type Grant struct {
+	RefreshToken string
+	AccessToken  string
+	APIDomain    string
+	Scope        string
+	ExpiresIn    time.Duration // life of the access token
+}
+
+const redacted = "zcrm.Grant(** redacted **)"
+
+// String shows no secret.
+func (Grant) String() string { return redacted }
+
+// GoString shows no secret.
+func (Grant) GoString() string { return redacted }
+
+// LogValue shows no secret.
+func (Grant) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// ExchangeGrantCode exchanges a grant code, which is good for one use within minutes, for a refresh token to keep. Done once, when a
+// connection is set up. Of the options it needs [WithDataCenter] outside of the United States, and WithOption("redirect_uri", …) if the
+// code was made with one. A code that is used up or expired is [ErrAuth].
+//
+// See https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
+func ExchangeGrantCode(ctx context.Context, clientID, clientSecret, code string, opts ...Option) (*Grant, error) {
+	const operation = "auth.exchange"
+	credentials := []Option{WithOption("client_id", clientID), WithOption("client_secret", clientSecret), WithOption("grant_code", code)}
+	answer, err := cabi.Exchange(ctx, configOf(append(credentials, opts...)), cabi.Call{})
+	if err != nil {
+		return nil, wrap(operation, err)
+	}
+	var decoded struct {
+		Result struct {
+			RefreshToken string `json:"refresh_token"`
+			AccessToken  string `json:"access_token"`
+			APIDomain    string `json:"api_domain"`
+			Scope        string `json:"scope"`
+			ExpiresIn    int64  `json:"expires_in"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(answer, &decoded); err != nil {
+		return nil, fmt.Errorf("zcrm: %s: the library's answer is not the JSON that it should be", operation) // err could quote a secret
+	}
+	r := decoded.Result
+	return &Grant{r.RefreshToken, r.AccessToken, r.APIDomain, r.Scope, time.Duration(r.ExpiresIn) * time.Second}, nil
+}

@@ -1,0 +1,42 @@
+// Package zcrm moves files and pictures between a program and the records of Zoho CRM.
+//
+//	client, err := zcrm.New(zcrm.WithRefreshToken(clientID, clientSecret, refreshToken), zcrm.WithDataCenter("eu"))
+//	if err != nil {
+//		return err
+//	}
+//	defer client.Close()
+//	stored, err := client.UploadAttachment(ctx, zcrm.Record{Module: "Contacts", ID: id}, zcrm.FromFile("contract.pdf"))
+//
+// The operations, in the order in which one meets them:
+//
+//	UploadAttachment     attach a file or a link to a record
+//	Attachments          go over a record's attachments; ListAttachments gives one page
+//	DownloadAttachment   write an attachment to an io.Writer; DownloadAttachmentFile to a file
+//	UploadPhoto          set a record's photo
+//	DownloadPhoto        write a record's photo to an io.Writer; DownloadPhotoFile to a file
+//	DeletePhoto          delete a record's photo
+//	DeleteAttachment     delete an attachment; DeleteAttachments several
+//	RunStep              any of them, as JSON in and JSON out; DescribeSteps says what may stand in it
+//
+// # Context and callbacks
+//
+// A call ends when its context does, within 200 ms whatever the network does, and has then fully returned: no Reader, Writer or progress
+// function runs afterwards. They run on the goroutine that made the call, and a call waits for them: a Reader that blocks should itself
+// watch the context. A panic in one of them goes on as the same panic once the library has returned. They must not start another
+// operation; that gives [ErrState].
+//
+// Each call in flight holds one thread of the operating system.
+//
+// # Errors
+//
+// Every failed operation gives an [*Error]. Ask with [errors.Is] for the class, such as [ErrNotFound], for [context.Canceled] and
+// [context.DeadlineExceeded], and for whatever a Reader, Writer or token source of yours returned.
+//
+// # Linking
+//
+// The package is a binding of libzcrm, which has to be installed, with pkg-config and a C compiler. Where it is installed outside of
+// the system's directories, PKG_CONFIG_PATH names the directory of its zcrm.pc. The build tag zcrm_static links the archive libzcrm.a
+// in place of the shared library:
+//
+//	go build -tags zcrm_static
+package zcrm

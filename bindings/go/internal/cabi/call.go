@@ -1,0 +1,126 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Flags of a Call.
+const (
+	WantSHA256  = uint32(C.ZCRM_CALL_SHA256)
+	ExpectBytes = uint32(C.ZCRM_CALL_EXPECT_BYTES)
+)
+
+// Call is what belongs to one call alone.
+type Call struct {
+	Timeout          time.Duration
+	Progress         func(done, total int64)
+	TraceID          string
+	ExpectedSHA256   string
+	ExpectedBytes    int64
+	RestrictTriggers string
+	Flags            uint32
+}
+
+// timeout rounds up: a bound of less than a millisecond is a bound all the same.
+func (c *Call) timeout() C.int64_t {
+	return C.int64_t((c.Timeout + time.Millisecond - 1) / time.Millisecond)
+}
+
+func (c *Call) hasProgress() C.int {
+	if c.Progress != nil {
+		return 1
+	}
+	return 0
+}
+
+// state is what the callbacks of one call reach through its handle. Only the call's own thread touches it.
+type state struct {
+	reader   io.Reader
+	rewind   func() error
+	readErr  error // came together with bytes, and is due at the next read
+	writer   io.Writer
+	progress func(done, total int64)
+
+	err      error // what the caller's reader or writer failed with
+	panicked bool
+	panic    any
+}
+
+func (st *state) repanic() {
+	if st.panicked {
+		panic(st.panic)
+	}
+}
+
+// run makes one C call that ends when ctx does, and always waits for it to return: no callback runs afterwards. A panic of a callback
+// goes on here. The result belongs to the caller.
+//
+// The clean-up is deferred because a callback may end the goroutine with runtime.Goexit, as t.FailNow does.
+func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
+	if ctx.Err() != nil {
+		return nil, cancelledBefore(ctx)
+	}
+	handle := newHandle(st)
+	defer freeHandle(handle)
+	cancel, disarm := arm(ctx)
+	defer disarm()
+	reply := call(C.uintptr_t(handle), cancel)
+	if st.panicked {
+		C.zcrm_result_free(reply.result)
+		C.zcrm_error_free(reply.error)
+		st.repanic()
+	}
+	if reply.status == C.ZCRM_OK {
+		return reply.result, nil
+	}
+	failure := takeFailure(reply.status, reply.error)
+	switch {
+	case st.err != nil:
+		failure.Cause, failure.Message = st.err, "the Reader failed"
+		if st.writer != nil {
+			failure.Message = "the Writer failed"
+		}
+	case reply.status == C.ZCRM_E_CANCELLED && ctx.Err() != nil:
+		failure.Cause = ctxCause(ctx)
+	}
+	return nil, failure
+}
+
+// arm gives a token that fires when ctx ends, and the function that takes it back.
+func arm(ctx context.Context) (*C.zcrm_cancel, func()) {
+	var token *C.zcrm_cancel
+	if ctx.Done() == nil || C.zcrm_cancel_new(&token) != C.ZCRM_OK {
+		return nil, func() {}
+	}
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		C.zcrm_cancel_fire(token)
+		close(fired)
+	})
+	return token, func() {
+		if !stop() {
+			<-fired // else the token would be freed while it is fired
+		}
+		C.zcrm_cancel_free(token)
+	}
+}
+
+func cancelledBefore(ctx context.Context) *Failure {
+	return &Failure{Status: C.ZCRM_E_CANCELLED, Reason: "cancelled", Message: "the context ended before the call began", Cause: ctxCause(ctx)}
+}
+
+// ctxCause is ctx.Err(), and with it the cause if the one who cancelled named another.
+func ctxCause(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

@@ -1,0 +1,192 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"runtime/cgo"
+	"sync"
+	"unsafe"
+)
+
+// What the callbacks return to say that they failed. The error itself waits in the state of the call.
+const callbackFailed = 1
+
+// guard runs a callback's body. A panic must not unwind the frames of C: it is kept, and goes on once the C call has returned.
+func guard(st *state, body func()) (ok bool) {
+	defer func() {
+		if ok {
+			return
+		}
+		if value := recover(); value != nil {
+			st.panicked, st.panic = true, value
+			return
+		}
+		// runtime.Goexit, which can't be held up: the frames of C on this thread are lost, and what they hold leaks. The thread must
+		// not be used again, as it is in the middle of a call for the library; a goroutine that ends locked to its thread ends it too.
+		runtime.LockOSThread()
+	}()
+	body()
+	return true
+}
+
+//export zcrmGoRead
+func zcrmGoRead(handle C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t) C.zcrm_status {
+	st := cgo.Handle(handle).Value().(*state)
+	if !guard(st, func() {
+		var read int
+		read, st.err = st.read(unsafe.Slice((*byte)(buf), int(capacity)))
+		*n = C.size_t(read)
+	}) || st.err != nil {
+		return callbackFailed
+	}
+	return C.ZCRM_OK
+}
+
+var errImpossibleCount = errors.New("zcrm: the Reader returned a count that is negative or larger than its buffer")
+
+// read fills p with at least one byte, or says with 0 that there are no more.
+func (st *state) read(p []byte) (int, error) {
+	for range 100 {
+		if st.readErr != nil {
+			return endOfReader(st.readErr)
+		}
+		n, err := st.reader.Read(p)
+		if n < 0 || n > len(p) {
+			return 0, errImpossibleCount
+		}
+		st.readErr = err
+		if n > 0 {
+			return n, nil
+		}
+	}
+	if st.readErr != nil {
+		return endOfReader(st.readErr)
+	}
+	return 0, io.ErrNoProgress
+}
+
+func endOfReader(err error) (int, error) {
+	if err == io.EOF {
+		return 0, nil
+	}
+	return 0, err
+}
+
+//export zcrmGoRewind
+func zcrmGoRewind(handle C.uintptr_t) C.zcrm_status {
+	st := cgo.Handle(handle).Value().(*state)
+	st.readErr = nil
+	if !guard(st, func() { st.err = st.rewind() }) || st.err != nil {
+		return callbackFailed
+	}
+	return C.ZCRM_OK
+}
+
+//export zcrmGoWrite
+func zcrmGoWrite(handle C.uintptr_t, buf *C.uint8_t, length C.size_t) C.zcrm_status {
+	st := cgo.Handle(handle).Value().(*state)
+	if !guard(st, func() {
+		var written int
+		written, st.err = st.writer.Write(unsafe.Slice((*byte)(buf), int(length)))
+		if st.err == nil && written != int(length) {
+			st.err = io.ErrShortWrite
+		}
+	}) || st.err != nil {
+		return callbackFailed
+	}
+	return C.ZCRM_OK
+}
+
+//export zcrmGoProgress
+func zcrmGoProgress(handle C.uintptr_t, done C.uint64_t, total C.int64_t) C.int32_t {
+	st := cgo.Handle(handle).Value().(*state)
+	if !guard(st, func() { st.progress(int64(done), int64(total)) }) {
+		return callbackFailed
+	}
+	return 0
+}
+
+// tokenHook asks the caller for tokens. Calls that wait for a token while another one asks share its failure: so the error can't be found
+// through the call alone, and goes by the number that the callback returns.
+type tokenHook struct {
+	ask func(refused bool) (string, error)
+
+	mu       sync.Mutex
+	number   int32
+	failures map[int32]error
+}
+
+// The numbers of token failures begin above every other status that a callback could seem to return.
+const (
+	firstTokenFailure = 1000
+	keptTokenFailures = 4096
+)
+
+func (hook *tokenHook) keep(err error) C.zcrm_status {
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
+	if hook.failures == nil {
+		hook.failures = map[int32]error{}
+	}
+	hook.number = max(hook.number+1, firstTokenFailure)
+	hook.failures[hook.number] = err
+	delete(hook.failures, hook.number-keptTokenFailures)
+	return C.zcrm_status(hook.number)
+}
+
+func (hook *tokenHook) failure(number int32) error {
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
+	return hook.failures[number]
+}
+
+//export zcrmGoToken
+func zcrmGoToken(hook, running C.uintptr_t, refused C.int32_t, buf *C.char, capacity C.size_t, n *C.size_t) C.zcrm_status {
+	tokens := cgo.Handle(hook).Value().(*tokenHook)
+	var token string
+	var err error
+	st := runningState(running)
+	if !guard(st, func() { token, err = tokens.ask(refused != 0) }) {
+		return tokens.keep(fmt.Errorf("the token source panicked: %v", st.panic))
+	}
+	if err == nil && len(token) > int(capacity) {
+		err = fmt.Errorf("the token source gave %d bytes, and a token has at most %d", len(token), int(capacity))
+	}
+	if err != nil {
+		return tokens.keep(err)
+	}
+	*n = C.size_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(buf)), int(capacity)), token))
+	return C.ZCRM_OK
+}
+
+type logHook struct{ logger *slog.Logger }
+
+var slogLevels = [...]slog.Level{1: slog.LevelError, 2: slog.LevelWarn, 3: slog.LevelInfo, 4: slog.LevelDebug, 5: slog.LevelDebug - 4}
+
+//export zcrmGoLog
+func zcrmGoLog(hook, running C.uintptr_t, level C.int32_t, line *C.char, length C.size_t) {
+	logger := cgo.Handle(hook).Value().(*logHook).logger
+	guard(runningState(running), func() {
+		if at := slogLevels[level]; logger.Enabled(context.Background(), at) {
+			logger.LogAttrs(context.Background(), at, C.GoStringN(line, C.int(length)))
+		}
+	})
+}
+
+// runningState is the call on whose thread a client's callback runs, so that it takes over the panic, if there is one.
+func runningState(running C.uintptr_t) *state {
+	if running == 0 {
+		return &state{} // on a thread of nobody's: there is no goroutine to which a panic could go
+	}
+	return cgo.Handle(running).Value().(*state)
+}
+
+//export zcrmGoDrop
+func zcrmGoDrop(hook C.uintptr_t) { freeHandle(cgo.Handle(hook)) }

@@ -1,0 +1,184 @@
+// Package cabi is the seam between Go and the C ABI of libzcrm, and the only package that imports "C".
+//
+// It knows contexts, callbacks and memory; what an option is called and how an error reads is the business of package zcrm.
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/cgo"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+func init() {
+	if loaded := uint32(C.zcrm_abi_version()); loaded != C.ZCRM_ABI_VERSION {
+		panic(fmt.Sprintf("zcrm: the loaded libzcrm %s has ABI %d, and this program was built for ABI %d: install the matching libzcrm",
+			Version(), loaded, uint32(C.ZCRM_ABI_VERSION)))
+	}
+}
+
+// Version is the version of the loaded library.
+func Version() string { return C.GoString(C.zcrm_version()) }
+
+// StatusName is the name of the C constant with this number.
+func StatusName(status int32) string { return C.GoString(C.zcrm_status_name(C.zcrm_status(status))) }
+
+// ErrClosed is returned by calls on a client that was closed.
+var ErrClosed = errors.New("zcrm: the client is closed")
+
+// Config is what clients are made of.
+type Config struct {
+	Settings []Setting
+	Token    func(refused bool) (string, error)
+	Logger   *slog.Logger
+}
+
+// Setting is one key of zcrm_config_set and its value.
+type Setting struct{ Key, Value string }
+
+// Client counts the calls that use its C client, so that Close can't free it under one of them.
+type Client struct {
+	ptr    *C.zcrm_client
+	tokens *tokenHook
+
+	mu     sync.Mutex
+	calls  int
+	closed bool
+}
+
+// NewClient makes a client; the error is a *Failure.
+func NewClient(config Config) (*Client, error) {
+	built, tokens, err := config.build()
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_config_free(built)
+	st := &state{}
+	handle := newHandle(st)
+	defer freeHandle(handle)
+	client := &Client{tokens: tokens}
+	var failed *C.zcrm_error
+	status := C.zg_client_new(built, C.uintptr_t(handle), &client.ptr, &failed)
+	st.repanic()
+	if status != C.ZCRM_OK {
+		return nil, takeFailure(status, failed)
+	}
+	return client, nil
+}
+
+// Close frees the C client now, or when the last call that runs has ended.
+func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		c.freeIfUnused()
+	}
+}
+
+func (c *Client) acquire() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	c.calls++
+	return nil
+}
+
+func (c *Client) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls--
+	c.freeIfUnused()
+}
+
+func (c *Client) freeIfUnused() {
+	if c.closed && c.calls == 0 {
+		C.zcrm_client_free(c.ptr)
+		c.ptr = nil
+	}
+}
+
+func (config Config) build() (*C.zcrm_config, *tokenHook, error) {
+	var built *C.zcrm_config
+	if status := C.zcrm_config_new(&built); status != C.ZCRM_OK {
+		return nil, nil, &Failure{Status: int32(status), Message: "no config could be made"}
+	}
+	for _, setting := range config.Settings {
+		if err := set(built, setting); err != nil {
+			C.zcrm_config_free(built)
+			return nil, nil, err
+		}
+	}
+	var tokens *tokenHook
+	if config.Token != nil {
+		tokens = &tokenHook{ask: config.Token}
+		C.zg_set_token_fn(built, C.uintptr_t(newHandle(tokens)))
+	}
+	if config.Logger != nil {
+		// Every level: whether one is wanted is asked of the logger for each line, as its level may be changed at any time.
+		C.zg_set_log_fn(built, 5, C.uintptr_t(newHandle(&logHook{config.Logger})))
+	}
+	return built, tokens, nil
+}
+
+func set(config *C.zcrm_config, setting Setting) error {
+	if strings.IndexByte(setting.Key, 0) >= 0 {
+		return &Failure{Status: C.ZCRM_E_CONFIG, Reason: "unknown_key", Message: fmt.Sprintf("there is no setting %q", setting.Key)}
+	}
+	key := setting.Key + "\x00"
+	var failed *C.zcrm_error
+	if status := C.zcrm_config_set(config, text(key), text(setting.Value), size(setting.Value), &failed); status != C.ZCRM_OK {
+		return takeFailure(status, failed)
+	}
+	return nil
+}
+
+// Exchange runs zcrm_auth_exchange and gives its JSON.
+func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
+	built, _, err := config.build()
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_config_free(built)
+	st := &state{progress: call.Progress}
+	result, err := run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_exchange(built, nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
+			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_result_free(result)
+	return resultJSON(result), nil
+}
+
+// text is a pointer to the bytes of a string, for the duration of one C call, to which cgo pins them. The bytes hold no pointers, so
+// this is within cgo's rules, and spares the copy that C.CString would make.
+func text(s string) *C.char { return (*C.char)(unsafe.Pointer(unsafe.StringData(s))) }
+
+func size(s string) C.size_t { return C.size_t(len(s)) }
+
+var handles atomic.Int64
+
+// Handles is the number of Go values that C can reach just now. For tests.
+func Handles() int64 { return handles.Load() }
+
+func newHandle(value any) cgo.Handle {
+	handles.Add(1)
+	return cgo.NewHandle(value)
+}
+
+func freeHandle(handle cgo.Handle) {
+	handle.Delete()
+	handles.Add(-1)
+}

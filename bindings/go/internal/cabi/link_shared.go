@@ -1,0 +1,6 @@
+//go:build !zcrm_static
+
+package cabi
+
+// #cgo pkg-config: zcrm
+import "C"

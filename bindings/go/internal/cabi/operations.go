@@ -1,0 +1,170 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"io"
+	"unsafe"
+)
+
+// Kinds of a Source.
+const (
+	FromFile   = int32(C.ZCRM_FROM_FILE)
+	FromMemory = int32(C.ZCRM_FROM_MEMORY)
+	FromReader = int32(C.ZCRM_FROM_READER)
+	FromLink   = int32(C.ZCRM_FROM_LINK)
+)
+
+// Object says what an operation is about.
+type Object struct {
+	Photo    bool
+	Module   string
+	RecordID string
+	// AttachmentID is one id, or several with commas between them for Delete.
+	AttachmentID string
+}
+
+// Source is where the bytes of an upload come from.
+type Source struct {
+	Kind                             int32
+	Name, ContentType, Path, LinkURL string
+	Data                             []byte
+	Reader                           io.Reader
+	Rewind                           func() error // nil: the bytes can't be had twice
+	Length                           int64
+}
+
+// Sink is where the bytes of a download go: a Writer, or the file at Path.
+type Sink struct {
+	Writer    io.Writer
+	Path      string
+	Overwrite bool
+	MaxBytes  int64
+}
+
+// ListArgs names one page of a list.
+type ListArgs struct {
+	Fields, PageToken string
+	Page, PerPage     uint32
+}
+
+// Upload runs zcrm_attachment_upload or zcrm_photo_upload.
+func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Attachment, Transfer, error) {
+	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind}
+	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), flag(on.Photo),
+			C.int32_t(source.Kind), text(source.Name), size(source.Name), text(source.ContentType), size(source.ContentType),
+			text(source.Path), size(source.Path), text(source.LinkURL), size(source.LinkURL),
+			(*C.uint8_t)(unsafe.SliceData(source.Data)), C.size_t(len(source.Data)), C.int64_t(source.Length), flag(source.Rewind != nil))
+	})
+	if err != nil {
+		return Attachment{}, Transfer{}, err
+	}
+	defer C.zcrm_result_free(result)
+	var stored Attachment
+	if !on.Photo {
+		if stored, err = attachment(result, 0); err != nil {
+			return Attachment{}, Transfer{}, err
+		}
+	}
+	moved, err := transfer(result)
+	return stored, moved, err
+}
+
+// List runs zcrm_attachment_list.
+func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) (Page, error) {
+	result, err := c.run(ctx, &state{}, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID),
+			text(args.Fields), size(args.Fields), text(args.PageToken), size(args.PageToken), C.uint32_t(args.Page), C.uint32_t(args.PerPage))
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	defer C.zcrm_result_free(result)
+	return page(result)
+}
+
+// Download runs zcrm_attachment_download or zcrm_photo_download.
+func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) (Transfer, error) {
+	kind, flags := C.int32_t(C.ZCRM_TO_FILE), C.int32_t(0)
+	if sink.Writer != nil {
+		kind = C.ZCRM_TO_WRITER
+	}
+	if sink.Overwrite {
+		flags = C.ZCRM_OVERWRITE
+	}
+	st := &state{progress: call.Progress, writer: sink.Writer}
+	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_download(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), text(on.AttachmentID), size(on.AttachmentID),
+			flag(on.Photo), kind, flags, text(sink.Path), size(sink.Path), C.uint64_t(sink.MaxBytes))
+	})
+	if err != nil {
+		return Transfer{}, err
+	}
+	defer C.zcrm_result_free(result)
+	return transfer(result)
+}
+
+// Delete runs zcrm_attachment_delete or zcrm_photo_delete.
+func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
+	result, err := c.run(ctx, &state{}, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_delete(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), text(on.AttachmentID), size(on.AttachmentID), flag(on.Photo))
+	})
+	C.zcrm_result_free(result)
+	return err
+}
+
+// Step runs zcrm_step_run and gives the result's JSON.
+func (c *Client) Step(ctx context.Context, input []byte, call Call) ([]byte, error) {
+	st := &state{progress: call.Progress}
+	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_step(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			(*C.char)(unsafe.Pointer(unsafe.SliceData(input))), C.size_t(len(input)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_result_free(result)
+	return resultJSON(result), nil
+}
+
+// DescribeSteps is zcrm_step_describe.
+func DescribeSteps() []byte { return []byte(C.GoString(C.zcrm_step_describe())) }
+
+// run is run with the client held: Close waits for it with the freeing.
+func (c *Client) run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
+	if err := c.acquire(); err != nil {
+		return nil, err
+	}
+	defer c.release()
+	result, err := run(ctx, st, call)
+	if failure, ok := err.(*Failure); ok && failure.Cause == nil && c.tokens != nil {
+		if asked := c.tokens.failure(failure.CallbackStatus); asked != nil {
+			failure.Cause, failure.Message = asked, "the token source failed"
+		}
+	}
+	return result, err
+}
+
+func flag(set bool) C.int {
+	if set {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,125 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"encoding/json"
+	"syscall"
+)
+
+// Attachment is zcrm_attachment.
+type Attachment struct {
+	ID, FileName, LinkURL, CreatedTime, ModifiedTime, ParentID, OwnerName string
+	Bytes                                                                 int64
+	IsLink                                                                bool
+}
+
+// Transfer is zcrm_transfer.
+type Transfer struct {
+	Bytes                               int64
+	FileName, ContentType, SHA256, Path string
+	LengthVerified                      bool
+}
+
+// Page is what zcrm_attachment_list gave.
+type Page struct {
+	Attachments   []Attachment
+	NextPageToken string
+	More          bool
+}
+
+// Failure is zcrm_error, as zcrm_error_json writes it, and the Go error behind it, if any.
+type Failure struct {
+	Status         int32           `json:"status"`
+	Reason         string          `json:"reason"`
+	Message        string          `json:"message"`
+	Field          string          `json:"field"`
+	HTTPStatus     int             `json:"http_status"`
+	APICode        string          `json:"api_code"`
+	Details        json.RawMessage `json:"details"`
+	Retryable      bool            `json:"retryable"`
+	RetryAfterMS   int64           `json:"retry_after_ms"`
+	RequestSent    string          `json:"request_sent"`
+	Attempts       int             `json:"attempts"`
+	CallbackStatus int32           `json:"callback_status"`
+	OSError        int             `json:"os_error"`
+
+	Cause error `json:"-"`
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// takeFailure reads and frees the C error.
+func takeFailure(status C.zcrm_status, failed *C.zcrm_error) *Failure {
+	defer C.zcrm_error_free(failed)
+	failure := &Failure{RetryAfterMS: -1}
+	if err := json.Unmarshal([]byte(C.GoString(C.zcrm_error_json(failed))), failure); err != nil {
+		failure.Message = C.GoString(C.zcrm_error_message(failed))
+	}
+	failure.Status = int32(status)
+	if failure.OSError != 0 {
+		failure.Cause = syscall.Errno(failure.OSError)
+	}
+	return failure
+}
+
+func attachment(result *C.zcrm_result, i int) (Attachment, error) {
+	out := C.zcrm_attachment{struct_size: C.sizeof_zcrm_attachment}
+	var failed *C.zcrm_error
+	if status := C.zcrm_result_attachment(result, C.size_t(i), &out, &failed); status != C.ZCRM_OK {
+		return Attachment{}, takeFailure(status, failed)
+	}
+	return Attachment{
+		ID:           goText(out.id),
+		FileName:     goText(out.file_name),
+		LinkURL:      goText(out.link_url),
+		CreatedTime:  goText(out.created_time),
+		ModifiedTime: goText(out.modified_time),
+		ParentID:     goText(out.parent_id),
+		OwnerName:    goText(out.owner_name),
+		Bytes:        int64(out.bytes),
+		IsLink:       out.is_link != 0,
+	}, nil
+}
+
+func transfer(result *C.zcrm_result) (Transfer, error) {
+	out := C.zcrm_transfer{struct_size: C.sizeof_zcrm_transfer}
+	var failed *C.zcrm_error
+	if status := C.zcrm_result_transfer(result, &out, &failed); status != C.ZCRM_OK {
+		return Transfer{}, takeFailure(status, failed)
+	}
+	return Transfer{
+		Bytes:          int64(out.bytes),
+		FileName:       goText(out.file_name),
+		ContentType:    goText(out.content_type),
+		SHA256:         goText(out.sha256),
+		Path:           goText(out.path),
+		LengthVerified: out.length_verified != 0,
+	}, nil
+}
+
+func page(result *C.zcrm_result) (Page, error) {
+	out := C.zcrm_page{struct_size: C.sizeof_zcrm_page}
+	var failed *C.zcrm_error
+	if status := C.zcrm_result_page(result, &out, &failed); status != C.ZCRM_OK {
+		return Page{}, takeFailure(status, failed)
+	}
+	listed := Page{NextPageToken: goText(out.next_page_token), More: out.more_records != 0}
+	n := int(C.zcrm_result_count(result))
+	listed.Attachments = make([]Attachment, 0, n)
+	for i := range n {
+		one, err := attachment(result, i)
+		if err != nil {
+			return Page{}, err
+		}
+		listed.Attachments = append(listed.Attachments, one)
+	}
+	return listed, nil
+}
+
+func resultJSON(result *C.zcrm_result) []byte {
+	return []byte(C.GoString(C.zcrm_result_json(result, nil)))
+}
+
+func goText(s C.zcrm_str) string { return C.GoStringN(s.ptr, C.int(s.len)) }

@@ -1,0 +1,152 @@
+#include "shim.h"
+
+#include "_cgo_export.h"
+
+// The call that runs on this thread: the token and log callbacks have a user pointer of the client's, and need to find it.
+static _Thread_local uintptr_t running;
+
+static zcrm_status on_read(void *user, uint8_t *buf, size_t cap, size_t *n) {
+    return zcrmGoRead((uintptr_t)user, buf, cap, n);
+}
+
+static zcrm_status on_rewind(void *user) {
+    return zcrmGoRewind((uintptr_t)user);
+}
+
+static zcrm_status on_write(void *user, const uint8_t *buf, size_t len) {
+    return zcrmGoWrite((uintptr_t)user, (uint8_t *)buf, len);
+}
+
+static int32_t on_progress(void *user, uint64_t done, int64_t total) {
+    return zcrmGoProgress((uintptr_t)user, done, total);
+}
+
+static zcrm_status on_token(void *user, int32_t force_refresh, char *buf, size_t cap, size_t *n) {
+    return zcrmGoToken((uintptr_t)user, running, force_refresh, buf, cap, n);
+}
+
+static void on_log(void *user, int32_t level, const char *line, size_t len) {
+    zcrmGoLog((uintptr_t)user, running, level, (char *)line, len);
+}
+
+static void on_drop(void *user) {
+    zcrmGoDrop((uintptr_t)user);
+}
+
+zcrm_status zg_set_token_fn(zcrm_config *config, uintptr_t hook) {
+    return zcrm_config_set_token_fn(config, on_token, (void *)hook, on_drop);
+}
+
+zcrm_status zg_set_log_fn(zcrm_config *config, int32_t max_level, uintptr_t hook) {
+    return zcrm_config_set_log_fn(config, max_level, on_log, (void *)hook, on_drop);
+}
+
+zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_client **client, zcrm_error **error) {
+    uintptr_t before = running;
+    running = handle;
+    zcrm_status status = zcrm_client_new(config, client, error);
+    running = before;
+    return status;
+}
+
+static zcrm_str text(const char *ptr, size_t len) {
+    return (zcrm_str){ptr, len};
+}
+
+#define TEXT(name) text(name, name##_len)
+
+#define BUILD_CALL                                                                             \
+    zcrm_call call = {.struct_size = sizeof call,                                              \
+                      .cancel = cancel,                                                        \
+                      .timeout_ms = timeout_ms,                                                \
+                      .progress = progress ? on_progress : NULL,                               \
+                      .user = (void *)handle,                                                  \
+                      .trace_id = TEXT(trace_id),                                              \
+                      .expected_sha256 = TEXT(sha256),                                         \
+                      .expected_bytes = expected_bytes,                                        \
+                      .restrict_triggers = TEXT(triggers),                                     \
+                      .flags = flags};                                                         \
+    zg_reply reply = {ZCRM_OK, NULL, NULL};                                                    \
+    uintptr_t before = running;                                                                \
+    running = handle
+
+#define FINISH        \
+    running = before; \
+    return reply
+
+zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                   const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
+    zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
+    zcrm_source source = {.struct_size = sizeof source,
+                          .kind = kind,
+                          .name = TEXT(name),
+                          .content_type = TEXT(content_type),
+                          .path = TEXT(path),
+                          .data = data,
+                          .data_len = data_len,
+                          .length = length,
+                          .read = on_read,
+                          .rewind = rewindable ? on_rewind : NULL,
+                          .user = (void *)handle,
+                          .link_url = TEXT(link_url)};
+    BUILD_CALL;
+    if (photo) {
+        reply.status = zcrm_photo_upload(client, &target, &source, &call, &reply.result, &reply.error);
+    } else {
+        reply.status = zcrm_attachment_upload(client, &target, &source, &call, &reply.result, &reply.error);
+    }
+    FINISH;
+}
+
+zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
+    zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
+    zcrm_list_args args = {
+        .struct_size = sizeof args, .fields = TEXT(fields), .page_token = TEXT(page_token), .page = page, .per_page = per_page};
+    BUILD_CALL;
+    reply.status = zcrm_attachment_list(client, &target, &args, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
+zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes) {
+    zcrm_target target = {
+        .struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id), .attachment_id = TEXT(attachment_id)};
+    zcrm_sink sink = {.struct_size = sizeof sink,
+                      .kind = kind,
+                      .flags = sink_flags,
+                      .path = TEXT(path),
+                      .max_bytes = max_bytes,
+                      .write = on_write,
+                      .user = (void *)handle};
+    BUILD_CALL;
+    if (photo) {
+        reply.status = zcrm_photo_download(client, &target, &sink, &call, &reply.result, &reply.error);
+    } else {
+        reply.status = zcrm_attachment_download(client, &target, &sink, &call, &reply.result, &reply.error);
+    }
+    FINISH;
+}
+
+zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo) {
+    zcrm_target target = {
+        .struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id), .attachment_id = TEXT(attachment_id)};
+    BUILD_CALL;
+    if (photo) {
+        reply.status = zcrm_photo_delete(client, &target, &call, &reply.result, &reply.error);
+    } else {
+        reply.status = zcrm_attachment_delete(client, &target, &call, &reply.result, &reply.error);
+    }
+    FINISH;
+}
+
+zg_reply zg_step(ZG_CALL, ZG_TEXT(json)) {
+    BUILD_CALL;
+    reply.status = zcrm_step_run(client, json, json_len, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
+zg_reply zg_exchange(const zcrm_config *config, ZG_CALL) {
+    (void)client;
+    BUILD_CALL;
+    reply.status = zcrm_auth_exchange(config, &call, &reply.result, &reply.error);
+    FINISH;
+}

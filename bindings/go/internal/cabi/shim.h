@@ -1,0 +1,44 @@
+// The seam: scalars and pointers to plain bytes come in, and the structs of zcrm.h are built here, on the C stack. So no memory of Go's
+// ever holds a Go pointer that C sees.
+#ifndef ZCRM_GO_SHIM_H
+#define ZCRM_GO_SHIM_H
+
+#if defined(__has_include) && !__has_include(<zcrm.h>)
+#error "zcrm.h is not installed: install libzcrm, and let PKG_CONFIG_PATH name the directory that holds its zcrm.pc"
+#else
+
+#include <zcrm.h>
+
+#if ZCRM_ABI_VERSION != 1
+#error "zcrm.h has another ABI than these Go bindings, which need ABI 1: install the libzcrm that belongs to them"
+#endif
+
+#define ZG_TEXT(name) const char *name, size_t name##_len
+
+// The same for every operation. handle is a cgo.Handle, and the callbacks' user pointer.
+#define ZG_CALL \
+    zcrm_client *client, uintptr_t handle, zcrm_cancel *cancel, int64_t timeout_ms, uint32_t flags, int64_t expected_bytes, \
+        int progress, ZG_TEXT(trace_id), ZG_TEXT(sha256), ZG_TEXT(triggers)
+
+#define ZG_RECORD ZG_TEXT(module), ZG_TEXT(record_id)
+
+typedef struct zg_reply {
+    zcrm_status status;
+    zcrm_result *result;
+    zcrm_error *error;
+} zg_reply;
+
+zcrm_status zg_set_token_fn(zcrm_config *config, uintptr_t hook);
+zcrm_status zg_set_log_fn(zcrm_config *config, int32_t max_level, uintptr_t hook);
+zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_client **client, zcrm_error **error);
+
+zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                   const uint8_t *data, size_t data_len, int64_t length, int rewindable);
+zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page);
+zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
+zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);
+zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
+zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
+
+#endif
+#endif

@@ -1,0 +1,100 @@
+//! Steps: operations as JSON.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char};
+
+use super::call::zcrm_call;
+use super::client::{operate, zcrm_client};
+use super::error::zcrm_error;
+use super::result::{Readable, Transfer, zcrm_result};
+use super::status::zcrm_status;
+use super::text;
+use crate::attachment::Attachment;
+use crate::step::{self, Attached, StepResult};
+
+/// [`step::describe`] with a NUL.
+const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("../step/description.json"), "\0").as_bytes()) {
+    Ok(text) => text,
+    Err(_) => panic!("the description holds a NUL"),
+};
+
+/// What steps there are, as one JSON document from which an engine can draw its forms. It is the same for as long as the library is loaded.
+///
+/// `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
+/// `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
+/// `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
+/// `help`, `retry` (whether such a failure may pass by itself); `limits`.
+///
+/// @return static text; never NULL, never to be freed
+#[unsafe(no_mangle)]
+pub extern "C" fn zcrm_step_describe() -> *const c_char {
+    DESCRIPTION.as_ptr()
+}
+
+/// Runs one operation given as JSON, for example
+/// `{"operation":"attachment.upload","module":"Contacts","record_id":"3652397000000649013","source":{"path":"/srv/files/a.pdf"}}`.
+/// zcrm_step_describe() has the schemas. The page of each operation is that of the typed function, which does the same.
+///
+/// The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
+/// in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
+///
+/// @param client  the client
+/// @param json    the input, UTF-8, borrowed for the call
+/// @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
+/// @param call    NULL, or what belongs to this call alone
+/// @param result  NULL, or receives the result: zcrm_result_json(), and what the typed function's result has
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and `details.json_path`
+///         of zcrm_error_json() say where), or "path_not_allowed"; or what the typed function returns
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_step_run(
+    client: *const zcrm_client,
+    json: *const c_char,
+    len: usize,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe { operate(client, call, result, err, |client, call| step::run(client, text::read(json, len, "json")?, call.call()?)) }
+}
+
+impl StepResult {
+    fn inner(&self) -> Option<&dyn Readable> {
+        Some(match self {
+            StepResult::Attached(Attached::One(uploaded)) => uploaded,
+            StepResult::Attached(Attached::Links(_)) => return None,
+            StepResult::Listed(page) => page,
+            StepResult::Downloaded(download) => &download.file,
+            StepResult::PhotoUploaded(photo) => photo,
+            StepResult::PhotoDeleted(photo) => photo,
+            StepResult::Deleted(deleted) => deleted,
+        })
+    }
+}
+
+impl Readable for StepResult {
+    fn attachments(&self) -> Cow<'_, [Attachment]> {
+        match self {
+            StepResult::Attached(Attached::Links(links)) => {
+                Cow::Owned(links.links.iter().filter_map(|l| l.attachment.as_ref()).flat_map(|a| a.attachments().into_owned()).collect())
+            }
+            _ => self.inner().map(Readable::attachments).unwrap_or_default(),
+        }
+    }
+
+    fn transfer(&self) -> Option<Transfer<'_>> {
+        self.inner()?.transfer()
+    }
+
+    fn page(&self) -> Option<(bool, &str)> {
+        self.inner()?.page()
+    }
+
+    fn data(&self) -> Option<&[u8]> {
+        match self {
+            StepResult::Downloaded(download) => download.base64.as_ref().map(|bytes| bytes.0.as_slice()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What a step's JSON may say. These types parse it, and the JSON Schemas of the description are made from them: by a test, so that the
+//! library doesn't carry what makes them.
+//!
+//! A field that is `null` counts as not given: engines fill in forms that way.
+
+use serde::de::{self, Deserialize, Deserializer};
+use serde_json::Value;
+
+#[cfg(test)]
+use super::MAX_ITEMS;
+#[cfg(test)]
+use super::ends::one_of;
+use super::ends::{Link, Picture, Sink, Source};
+use super::parse::{Object, at_least_1, per_page, refused, some, some_ids};
+use crate::call;
+use crate::error::Result;
+
+/// Declares the input of operations: what all of them have, and what each has beside that.
+macro_rules! inputs {
+    ($($(#[$meta:meta])* $name:ident = $id:literal { $($fields:tt)* })+) => {$(
+        #[derive(Debug, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        $(#[$meta])*
+        pub(super) struct $name {
+            /// The operation.
+            #[serde(rename = "operation")]
+            #[cfg_attr(test, schemars(extend("const" = $id)))]
+            _operation: String,
+            /// API name of the module, such as Contacts or a custom module's name.
+            #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_]{0,99}$")))]
+            pub(super) module: String,
+            /// The record's id.
+            pub(super) record_id: Id,
+            $($fields)*
+            /// Bound on the whole step with its retries, in milliseconds. A bound of the host still holds.
+            #[serde(default, deserialize_with = "at_least_1")]
+            #[cfg_attr(test, schemars(range(min = 1)))]
+            pub(super) timeout_ms: Option<u64>,
+            /// Stands in the log lines of this step.
+            pub(super) trace_id: Option<String>,
+        }
+    )+};
+}
+
+inputs! {
+    /// # Attach a file or links
+    ///
+    /// Stores a file, a link or several links as attachments of a record.
+    #[cfg_attr(test, schemars(extend("oneOf" = file_or_links())))]
+    AttachmentUpload = "attachment.upload" {
+        /// The file or the link to attach.
+        pub(super) source: Option<Source>,
+        /// Several links, each to become an attachment of its own.
+        #[serde(default, deserialize_with = "some")]
+        #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
+        pub(super) links: Option<Vec<Object<Link>>>,
+        /// What happens when the record seems to have the attachment already: for a job that comes a second time.
+        pub(super) if_exists: Option<IfExists>,
+        /// Whether the result shall have the SHA-256 of the file. It costs time.
+        pub(super) sha256: Option<bool>,
+        /// The SHA-256 that the file must have; with another one nothing is stored.
+        pub(super) expected_sha256: Option<Sha256>,
+    }
+
+    /// # List attachments
+    ///
+    /// Lists the attachments of a record, files and links: every page, or one.
+    AttachmentList = "attachment.list" {
+        /// Comma list of the API names of the fields to ask for; those of the result when not given.
+        pub(super) fields: Option<String>,
+        /// One page: its number. Every page when neither this nor page_token is given.
+        #[serde(default, deserialize_with = "at_least_1")]
+        #[cfg_attr(test, schemars(range(min = 1)))]
+        pub(super) page: Option<u32>,
+        /// Attachments a page.
+        #[serde(default, deserialize_with = "per_page")]
+        #[cfg_attr(test, schemars(range(min = 1, max = 200)))]
+        pub(super) per_page: Option<u32>,
+        /// One page: next_page_token of the page before (API v7 and later).
+        pub(super) page_token: Option<String>,
+    }
+
+    /// # Download an attachment
+    ///
+    /// Writes an attachment's bytes to a file, or gives a small one inside the result. A link has no bytes: its URL is in the list.
+    AttachmentDownload = "attachment.download" {
+        /// The attachment's id.
+        pub(super) attachment_id: Id,
+        /// Where the file goes.
+        pub(super) sink: Sink,
+        /// The size that the file must have, in bytes, as the list said.
+        pub(super) expected_bytes: Option<u64>,
+        /// Whether the result shall have the SHA-256 of the file. It costs time.
+        pub(super) sha256: Option<bool>,
+        /// The SHA-256 that the file must have; with another one no file appears.
+        pub(super) expected_sha256: Option<Sha256>,
+    }
+
+    /// # Set the photo
+    ///
+    /// Stores a picture as the photo of a record, in place of the one it has.
+    PhotoUpload = "photo.upload" {
+        /// The picture: PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
+        pub(super) source: Picture,
+        /// workflow keeps workflows from being triggered.
+        pub(super) restrict_triggers: Option<Triggers>,
+        /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        pub(super) sha256: Option<bool>,
+        /// The SHA-256 that the picture must have; with another one nothing is stored.
+        pub(super) expected_sha256: Option<Sha256>,
+    }
+
+    /// # Download the photo
+    ///
+    /// Writes a record's photo to a file, or gives it inside the result.
+    PhotoDownload = "photo.download" {
+        /// Where the picture goes.
+        pub(super) sink: Sink,
+        /// The size that the picture must have, in bytes.
+        pub(super) expected_bytes: Option<u64>,
+        /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        pub(super) sha256: Option<bool>,
+        /// The SHA-256 that the picture must have; with another one no file appears.
+        pub(super) expected_sha256: Option<Sha256>,
+    }
+
+    /// # Delete the photo
+    ///
+    /// Deletes the photo of a record.
+    PhotoDelete = "photo.delete" {}
+
+    /// # Delete attachments
+    ///
+    /// Deletes one attachment of a record, or several.
+    AttachmentDelete = "attachment.delete" {
+        /// The attachments' ids.
+        #[serde(deserialize_with = "some_ids")]
+        #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
+        pub(super) attachment_ids: Vec<Id>,
+    }
+}
+
+/// Says in the schema what `AttachmentUpload::what` checks.
+#[cfg(test)]
+fn file_or_links() -> Value {
+    one_of(&[("a file or a link", &["source"], &["links"]), ("several links", &["links"], &["source"])])
+}
+
+impl AttachmentUpload {
+    /// Exactly one of `source` and `links`.
+    pub(super) fn what(source: Option<Source>, links: Option<Vec<Object<Link>>>) -> Result<std::result::Result<Source, Vec<Link>>> {
+        match (source, links) {
+            (Some(source), None) => Ok(Ok(source)),
+            (None, Some(links)) => Ok(Err(links.into_iter().map(|Object(link)| link).collect())),
+            (None, None) => Err(refused("source", "is missing; give source, or links for several links")),
+            (Some(_), Some(_)) => Err(refused("links", "stands beside source; give one of the two")),
+        }
+    }
+}
+
+/// An id of Zoho's. A JSON number is refused: it does not fit a double, so engines would change its last digits.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, extend("pattern" = "^[0-9]{1,32}$")))]
+pub(super) struct Id(pub(super) String);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Id, D::Error> {
+        match Value::deserialize(from)? {
+            Value::String(id) => Ok(Id(id)),
+            Value::Number(_) => Err(de::Error::custom("is a number; put the id in quotes, because a number of this size loses its last digits")),
+            _ => Err(de::Error::custom("is not a string of digits")),
+        }
+    }
+}
+
+/// A SHA-256 in hexadecimal.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("pattern" = "^[0-9a-fA-F]{64}$")))]
+pub(super) struct Sha256(pub(super) [u8; 32]);
+
+impl<'de> Deserialize<'de> for Sha256 {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Sha256, D::Error> {
+        let text = String::deserialize(from)?;
+        let mut sum = [0; 32];
+        let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        for (i, byte) in sum.iter_mut().enumerate().filter(|_| digits) {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
+        }
+        if digits { Ok(Sha256(sum)) } else { Err(de::Error::custom("is not 64 hexadecimal digits")) }
+    }
+}
+
+/// What an upload does when the record seems to have the attachment already.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IfExists {
+    /// It uploads without looking.
+    Upload,
+    /// It doesn't, when one of the same name and size (or the same link) is there.
+    Skip,
+    /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
+    SkipSameBytes,
+}
+
+impl From<IfExists> for call::IfExists {
+    fn from(given: IfExists) -> call::IfExists {
+        match given {
+            IfExists::Upload => call::IfExists::Upload,
+            IfExists::Skip => call::IfExists::Skip,
+            IfExists::SkipSameBytes => call::IfExists::SkipSameBytes,
+        }
+    }
+}
+
+/// What a photo's upload may keep from being triggered.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Triggers {
+    /// Workflows.
+    Workflow,
+}

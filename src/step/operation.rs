@@ -1,0 +1,325 @@
+//! The operations as steps: each is one translation to the function that the typed callers use.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::ends::{Link, Sink, Source};
+use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
+use super::{allow, input, run};
+use crate::attachment::{self, Deleted, Downloaded, ListArgs, Page, Uploaded};
+use crate::call::{Call, IfExists, Outcome};
+use crate::client::Client;
+use crate::error::{Error, Result, Status};
+use crate::photo::{self, PhotoDeleted, PhotoUploaded};
+use crate::record::Record;
+use crate::transfer;
+
+/// An operation as a step. The type is its input.
+pub(super) trait Operation: DeserializeOwned {
+    const ID: &'static str;
+    /// What it gives.
+    type Output: Into<StepResult>;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Self::Output>>;
+}
+
+impl Operation for input::AttachmentUpload {
+    const ID: &'static str = "attachment.upload";
+    type Output = Attached;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
+        let what = Self::what(self.source, self.links)?;
+        let record = Record::new(self.module, self.record_id.0);
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            if_exists: self.if_exists,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
+        match what {
+            Ok(source) => {
+                let paths = if matches!(source, Source::Link(_)) { LINK } else { FILE };
+                let given = Allowed::of(client, source)?;
+                let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, paths))?;
+                Ok(outcome.map(Attached::One))
+            }
+            Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
+        }
+    }
+}
+
+impl Operation for input::AttachmentList {
+    const ID: &'static str = "attachment.list";
+    type Output = Page;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Page>> {
+        let record = Record::new(self.module, self.record_id.0);
+        let args = ListArgs {
+            fields: self.fields.unwrap_or_default(),
+            page: self.page.unwrap_or_default(),
+            per_page: self.per_page.unwrap_or_default(),
+            page_token: self.page_token.unwrap_or_default(),
+        };
+        let wishes = Wishes::new(self.timeout_ms, self.trace_id);
+        attachment::list(client, &record, &args, wishes.over(call)).map_err(|e| run::placed(e, &[]))
+    }
+}
+
+impl Operation for input::AttachmentDownload {
+    const ID: &'static str = "attachment.download";
+    type Output = StepDownloaded;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
+        let record = Record::new(self.module, self.record_id.0);
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            expected_bytes: self.expected_bytes,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
+        let (sink, max_bytes) = opened(client, self.sink)?;
+        downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, max_bytes, wishes.over(call)))
+    }
+}
+
+impl Operation for input::PhotoUpload {
+    const ID: &'static str = "photo.upload";
+    type Output = PhotoUploaded;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
+        let record = Record::new(self.module, self.record_id.0);
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            restrict_triggers: self.restrict_triggers,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
+        let given = Allowed::of(client, self.source.0)?;
+        photo::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, FILE))
+    }
+}
+
+impl Operation for input::PhotoDownload {
+    const ID: &'static str = "photo.download";
+    type Output = StepDownloaded;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
+        let record = Record::new(self.module, self.record_id.0);
+        let wishes = Wishes {
+            sha256: self.sha256,
+            expected_sha256: self.expected_sha256,
+            expected_bytes: self.expected_bytes,
+            ..Wishes::new(self.timeout_ms, self.trace_id)
+        };
+        let (sink, max_bytes) = opened(client, self.sink)?;
+        downloaded(photo::download(client, &record, sink, max_bytes, wishes.over(call)))
+    }
+}
+
+impl Operation for input::PhotoDelete {
+    const ID: &'static str = "photo.delete";
+    type Output = PhotoDeleted;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
+        let record = Record::new(self.module, self.record_id.0);
+        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.trace_id).over(call)).map_err(|e| run::placed(e, &[]))
+    }
+}
+
+impl Operation for input::AttachmentDelete {
+    const ID: &'static str = "attachment.delete";
+    type Output = Deleted;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Deleted>> {
+        let record = Record::new(self.module, self.record_id.0);
+        let ids: Vec<&str> = self.attachment_ids.iter().map(|id| id.0.as_str()).collect();
+        let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
+        attachment::delete(client, &record, &ids, call).map_err(|e| run::placed(e, &[("attachment_id", "attachment_ids")]))
+    }
+}
+
+/// Where the parameters of the typed functions stand in a step, unless under their own name.
+const FILE: &[(&str, &str)] = &[("name", "source.name"), ("content_type", "source.content_type")];
+const LINK: &[(&str, &str)] = &[("link_url", "source.url"), ("name", "source.title")];
+const SINK: &[(&str, &str)] = &[("path", "sink.path")];
+
+/// A sink whose path is allowed, and its bound.
+fn opened<'a>(client: &Client, sink: Sink) -> Result<(transfer::Sink<'a>, Option<u64>)> {
+    match sink {
+        Sink::Base64 { max_bytes } => Ok((transfer::Sink::Memory, Some(max_bytes))),
+        Sink::File { path, overwrite, max_bytes } => {
+            let path = allow::target(client.config(), &path).map_err(|e| run::placed(e, SINK))?;
+            Ok((transfer::Sink::File { path, overwrite }, max_bytes))
+        }
+    }
+}
+
+fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownloaded>> {
+    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
+}
+
+/// What a step says of its call, to be laid over what the host says.
+#[derive(Default)]
+struct Wishes {
+    timeout_ms: Option<u64>,
+    trace_id: Option<String>,
+    sha256: Option<bool>,
+    expected_sha256: Option<input::Sha256>,
+    expected_bytes: Option<u64>,
+    if_exists: Option<input::IfExists>,
+    restrict_triggers: Option<input::Triggers>,
+}
+
+impl Wishes {
+    fn new(timeout_ms: Option<u64>, trace_id: Option<String>) -> Wishes {
+        Wishes { timeout_ms, trace_id, ..Wishes::default() }
+    }
+
+    /// The host's call with the step's wishes. A step, which is untrusted, can't outlast the host's bound.
+    fn over<'b, 'a: 'b>(self, call: Call<'a>) -> Call<'b> {
+        let timeout = self.timeout_ms.map(Duration::from_millis);
+        let triggers = self.restrict_triggers.map(|input::Triggers::Workflow| "workflow".to_owned());
+        Call {
+            cancel: call.cancel,
+            timeout: timeout.into_iter().chain(call.timeout).min(),
+            progress: call.progress.map(|progress| progress as _),
+            sha256: call.sha256 || self.sha256.unwrap_or_default(),
+            expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
+            expected_bytes: self.expected_bytes.or(call.expected_bytes),
+            // A host that has begun this step before knows better than the step.
+            if_exists: self.if_exists.map(Into::into).filter(|wish| *wish != IfExists::Upload).unwrap_or(call.if_exists),
+            taken: call.taken,
+            restrict_triggers: triggers.or(call.restrict_triggers),
+            trace_id: self.trace_id.or(call.trace_id),
+        }
+    }
+}
+
+/// A source whose path is allowed.
+struct Allowed(Source);
+
+impl Allowed {
+    fn of(client: &Client, source: Source) -> Result<Allowed> {
+        Ok(Allowed(match source {
+            Source::File { path, name, content_type } => {
+                // The name as the step gives it, not that of what a link leads to.
+                let own = || Path::new(&path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+                let name = if name.is_empty() { own() } else { name };
+                let real = allow::source(client.config(), &path).map_err(|e| run::placed(e, &[("path", "source.path")]))?;
+                let path = real.into_os_string().into_string().map_err(|_| Error::argument("path", "isn't UTF-8 once links are resolved"))?;
+                Source::File { path, name, content_type }
+            }
+            source => source,
+        }))
+    }
+
+    fn source(&self) -> transfer::Source<'_> {
+        match &self.0 {
+            Source::File { path, name, content_type } => {
+                transfer::Source { content_type: content_type.clone(), ..transfer::Source::file(path).named(name.clone()) }
+            }
+            Source::Bytes { content, name, content_type } => {
+                transfer::Source { content_type: content_type.clone(), ..transfer::Source::memory(name.clone(), content) }
+            }
+            Source::Link(link) => link_source(link),
+        }
+    }
+}
+
+fn link_source<'a>(link: &Link) -> transfer::Source<'a> {
+    transfer::Source::link(&link.url, link.title.clone().unwrap_or_default())
+}
+
+/// Several links, one request each, within one bound on time.
+struct Links<'c> {
+    client: &'c Client,
+    record: &'c Record,
+    call: Call<'c>,
+    until: Option<Instant>,
+    /// What all of them took.
+    taken: Taken,
+}
+
+#[derive(Default)]
+struct Taken {
+    attempts: u32,
+    waited_ms: u64,
+    wait_reason: Option<&'static str>,
+    credits_remaining: Option<u64>,
+}
+
+impl<'c> Links<'c> {
+    fn new(client: &'c Client, record: &'c Record, call: Call<'c>) -> Links<'c> {
+        let bound = call.timeout.or(client.config().call_timeout);
+        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), taken: Taken::default() }
+    }
+
+    fn attach(mut self, links: Vec<Link>) -> Result<Outcome<Attached>> {
+        let (mut done, mut first) = (LinksAttached { attached: 0, failed: 0, links: Vec::with_capacity(links.len()) }, None);
+        for (i, link) in links.into_iter().enumerate() {
+            let outcome = self.one(i, &link);
+            let (attachment, error) = match outcome {
+                Ok(attachment) => (Some(attachment), None),
+                Err(error) => {
+                    // A cancelled call says so, whatever was done before.
+                    if first.is_none() || error.status() == Status::Cancelled {
+                        first = Some(error.clone());
+                    }
+                    (None, Some(error.detail().clone()))
+                }
+            };
+            done.attached += usize::from(error.is_none());
+            done.failed += usize::from(error.is_some());
+            done.links.push(LinkAttached { url: link.url, attachment, error });
+        }
+        match first {
+            Some(error) if done.attached == 0 || error.status() == Status::Cancelled => Err(self.failed(error, &done)),
+            _ => Ok(Outcome {
+                operation: <input::AttachmentUpload as Operation>::ID,
+                result: Attached::Links(done),
+                attempts: self.taken.attempts,
+                waited_ms: self.taken.waited_ms,
+                wait_reason: self.taken.wait_reason,
+                credits_remaining: self.taken.credits_remaining,
+            }),
+        }
+    }
+
+    fn one(&mut self, i: usize, link: &Link) -> Result<Uploaded> {
+        let call = Call {
+            cancel: self.call.cancel.clone(),
+            timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
+            if_exists: self.call.if_exists,
+            taken: self.call.taken.clone(),
+            trace_id: self.call.trace_id.clone(),
+            ..Call::default()
+        };
+        match attachment::upload(self.client, self.record, link_source(link), call) {
+            Ok(outcome) => {
+                self.taken.attempts += outcome.attempts;
+                self.taken.waited_ms += outcome.waited_ms;
+                self.taken.wait_reason = outcome.wait_reason.or(self.taken.wait_reason);
+                self.taken.credits_remaining = outcome.credits_remaining.or(self.taken.credits_remaining);
+                Ok(outcome.result)
+            }
+            Err(error) => {
+                self.taken.attempts += error.detail().attempts;
+                self.taken.waited_ms += error.detail().waited_ms;
+                let (url, title) = (format!("links[{i}].url"), format!("links[{i}].title"));
+                Err(run::placed(error, &[("link_url", &url), ("name", &title)]))
+            }
+        }
+    }
+
+    /// The error of a step that attached none of its links, or was cancelled: its details say what became of each.
+    fn failed(&self, error: Error, done: &LinksAttached) -> Error {
+        let message = format!("{} of {} links attached: {error}", done.attached, done.links.len());
+        error.with(|d| {
+            d.message = message;
+            d.details = serde_json::value::to_raw_value(done).ok();
+            (d.attempts, d.waited_ms) = (self.taken.attempts, self.taken.waited_ms);
+        })
+    }
+}

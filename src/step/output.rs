@@ -1,0 +1,113 @@
+//! What a step gives.
+
+use base64::engine::general_purpose::STANDARD;
+use serde::{Serialize, Serializer};
+
+use crate::attachment::{Deleted, Downloaded, Page, Uploaded};
+use crate::error::Detail;
+use crate::photo::{PhotoDeleted, PhotoUploaded};
+
+/// The result of any step; in JSON only what is inside.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum StepResult {
+    /// Of `attachment.upload`.
+    Attached(Attached),
+    /// Of `attachment.list`.
+    Listed(Page),
+    /// Of `attachment.download` and `photo.download`.
+    Downloaded(StepDownloaded),
+    /// Of `photo.upload`.
+    PhotoUploaded(PhotoUploaded),
+    /// Of `photo.delete`.
+    PhotoDeleted(PhotoDeleted),
+    /// Of `attachment.delete`.
+    Deleted(Deleted),
+}
+
+/// What was attached.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Attached {
+    /// With `source`.
+    One(Uploaded),
+    /// With `links`.
+    Links(LinksAttached),
+}
+
+/// Several links, each attached by itself. When none could be attached the step fails with the first one's error.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LinksAttached {
+    /// How many are attached.
+    pub attached: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// Each link, in the order of the input.
+    pub links: Vec<LinkAttached>,
+}
+
+/// What became of one link: it has either an attachment or an error.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LinkAttached {
+    /// Its URL.
+    pub url: String,
+    /// The attachment that it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Uploaded>,
+    /// Why it isn't attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Detail>,
+}
+
+/// A download that is complete.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StepDownloaded {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub file: Downloaded,
+    /// The bytes, when the sink asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<Base64>,
+}
+
+impl From<Downloaded> for StepDownloaded {
+    fn from(mut file: Downloaded) -> StepDownloaded {
+        let base64 = file.data.take().map(Base64);
+        StepDownloaded { file, base64 }
+    }
+}
+
+/// Bytes that JSON shows as base64.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64")))]
+pub struct Base64(pub Vec<u8>);
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&base64::display::Base64Display::new(&self.0, &STANDARD))
+    }
+}
+
+macro_rules! results {
+    ($($variant:ident($inner:ty);)+) => {$(
+        impl From<$inner> for StepResult {
+            fn from(inner: $inner) -> StepResult {
+                StepResult::$variant(inner)
+            }
+        }
+    )+};
+}
+
+results! {
+    Attached(Attached);
+    Listed(Page);
+    Downloaded(StepDownloaded);
+    PhotoUploaded(PhotoUploaded);
+    PhotoDeleted(PhotoDeleted);
+    Deleted(Deleted);
+}

@@ -1,0 +1,67 @@
+//! Runs a step.
+
+use serde::Deserialize;
+
+use super::operation::Operation;
+use super::output::StepResult;
+use super::parse::{self, parse, refused};
+use super::{MAX_INPUT_BYTES, input};
+use crate::call::{Call, Outcome};
+use crate::client::Client;
+use crate::error::{Error, Result, one_line};
+
+/// An operation, and what runs it.
+type Known = (&'static str, fn(&Client, &str, Call<'_>) -> Result<Outcome<StepResult>>);
+
+const fn known<O: Operation>() -> Known {
+    (O::ID, run_as::<O>)
+}
+
+/// Every operation, in the order in which people look for them.
+const OPERATIONS: &[Known] = &[
+    known::<input::AttachmentUpload>(),
+    known::<input::AttachmentList>(),
+    known::<input::AttachmentDownload>(),
+    known::<input::PhotoUpload>(),
+    known::<input::PhotoDownload>(),
+    known::<input::PhotoDelete>(),
+    known::<input::AttachmentDelete>(),
+];
+
+/// Runs one operation given as JSON; [`describe`](super::describe) has the schemas of what goes in and comes out.
+///
+/// Input that isn't as described is `Status::Argument` with the reason `step_input`, the place in the message, and
+/// `{"json_path":…}` in the details. A path outside of the setting `allow_paths` has the reason `path_not_allowed`. Where `call` and the
+/// input say different things, the input holds; of two timeouts the shorter one.
+pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
+    #[derive(Deserialize)]
+    struct Head {
+        operation: String,
+    }
+
+    if json.len() > MAX_INPUT_BYTES {
+        return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
+    }
+    let Head { operation } = parse(json)?;
+    match OPERATIONS.iter().find(|(id, _)| *id == operation) {
+        Some((_, run)) => run(client, json, call),
+        None => {
+            let known: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
+            Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&operation), known.join(", "))))
+        }
+    }
+}
+
+/// [`run`] once the operation is known.
+fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
+    parse::<O>(json)?.run(client, call).map(|outcome| outcome.map(Into::into))
+}
+
+/// An error about a parameter of a typed function says where in the step's JSON that is.
+pub(super) fn placed(error: Error, paths: &[(&str, &str)]) -> Error {
+    let Some(field) = error.detail().field.filter(|_| error.detail().details.is_none() && error.detail().http_status == 0) else {
+        return error;
+    };
+    let path = paths.iter().find(|(name, _)| *name == field).map_or(field, |(_, path)| path);
+    error.with(|d| d.details = parse::details(&format!("$.{path}")))
+}

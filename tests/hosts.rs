@@ -1,0 +1,227 @@
+//! Hosts that know the library by one symbol: `examples/plugin-host` and `examples/python`, as the commands that engines would start.
+#![cfg(all(feature = "capi", target_os = "linux"))]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use support::{library, root, scratch, succeed, text};
+use zcrm_emulator::{Emulator, Fault, Options, StallAt};
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Host {
+    C,
+    Python,
+}
+
+use Host::{C, Python};
+
+const HOSTS: [Host; 2] = [C, Python];
+
+/// The example compiled as its first comment says: the library isn't linked.
+fn plugin_host() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let program = scratch("plugin-host").join("plugin-host");
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-I"]).arg(root().join("include")).arg("-o").arg(&program);
+        succeed(compiler.arg(root().join("examples/plugin-host/plugin-host.c")).args(["-pthread", "-ldl"]));
+        program
+    };
+    PROGRAM.get_or_init(make).clone()
+}
+
+impl Host {
+    fn bare(self, arguments: &[&str]) -> Command {
+        let mut command = match self {
+            C => Command::new(plugin_host()),
+            Python => {
+                let mut python = Command::new("python3");
+                python.arg(root().join("examples/python/zcrm.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+                python
+            }
+        };
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("ZCRM_LIBRARY", library()).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn command(self, emulator: &Emulator, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.env("ZCRM_API_DOMAIN", emulator.url()).env("ZCRM_ACCESS_TOKEN", emulator.access_token()).env("ZCRM_MAX_RETRIES", "0");
+        command
+    }
+}
+
+/// Gives the lines to the command, closes its input and waits for its end.
+fn feed(mut command: Command, lines: &[String]) -> (Vec<Value>, Output) {
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let all: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let writing = std::thread::spawn(move || drop(input.write_all(all.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    let printed = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
+    (printed, output)
+}
+
+fn list(record: &str) -> String {
+    json!({"operation": "attachment.list", "module": "Contacts", "record_id": record}).to_string()
+}
+
+fn emulator() -> Emulator {
+    Emulator::start(Options::default()).unwrap()
+}
+
+fn stall() -> Fault {
+    Fault::Stall { at: StallAt::BeforeReply, after_bytes: 0, ms: None }
+}
+
+#[test]
+fn the_example_in_c_is_short_enough_to_be_read() {
+    let lines = std::fs::read_to_string(root().join("examples/plugin-host/plugin-host.c")).unwrap().lines().count();
+    assert!(lines < 200, "{lines} lines");
+}
+
+#[test]
+fn results_come_in_the_order_of_the_steps_though_the_first_one_is_the_slowest() {
+    for host in HOSTS {
+        let emulator = emulator();
+        emulator.settings(|s| s.concurrency = 100);
+        let records: Vec<String> = (0..5)
+            .map(|many| {
+                let record = emulator.add_record("Contacts");
+                (0..many).for_each(|i| drop(emulator.attach("Contacts", &record, &format!("{i}"), b"x")));
+                record
+            })
+            .collect();
+        emulator.script("attachment.list", [Fault::Delay { ms: 300 }]);
+        let lines: Vec<String> = records.iter().cycle().take(40).map(|record| list(record)).collect();
+        let (printed, output) = feed(host.command(&emulator, &["-n", "4"]), &lines);
+        let found: Vec<usize> = printed.iter().map(|line| line["result"]["attachments"].as_array().expect("no list").len()).collect();
+        assert_eq!(found, (0..5).cycle().take(40).collect::<Vec<_>>(), "{host:?}");
+        assert_eq!(output.status.code(), Some(0), "{host:?}");
+        let connections: std::collections::HashSet<u64> = emulator.ledger().requests.iter().map(|r| r.connection).collect();
+        assert!((2..=4).contains(&connections.len()), "{host:?} ran {} at a time", connections.len());
+    }
+}
+
+#[test]
+fn a_bad_line_is_reported_in_its_place_and_the_others_are_done() {
+    for host in HOSTS {
+        let emulator = emulator();
+        let record = emulator.add_record("Contacts");
+        let lines = [list(&record), "nonsense".into(), String::new(), json!({"operation": "x"}).to_string(), list("99"), list(&record)];
+        let (printed, output) = feed(host.command(&emulator, &[]), &lines);
+        let names: Vec<&Value> = printed.iter().map(|line| &line["error"]["reason"]).collect();
+        assert_eq!(names[..4], [&Value::Null, &json!("step_input"), &json!("step_input"), &json!("step_input")], "{host:?}");
+        assert_eq!((&printed[4]["error"]["name"], names[5], names.len()), (&json!("ZCRM_E_INVALID_RECORD"), &Value::Null, 6), "{host:?}");
+        assert_eq!(output.status.code(), Some(1), "{host:?}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_a_bad_line() {
+    for host in HOSTS {
+        let emulator = emulator();
+        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"\xff\xfe{}\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(text(&output.stdout).contains("UTF-8") && output.status.code() == Some(1), "{host:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_result_is_given_before_the_next_step_is_asked_for() {
+    for host in HOSTS {
+        let emulator = emulator();
+        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        for _ in 0..3 {
+            writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            assert!(line.contains("\"attachments\":[]"), "{host:?}: {line}");
+        }
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{host:?}");
+    }
+}
+
+#[test]
+fn what_keeps_a_host_from_starting_is_said_once_and_is_exit_code_2() {
+    for host in HOSTS {
+        let emulator = emulator();
+        let mut wrong_setting = host.command(&emulator, &[]);
+        wrong_setting.env("ZCRM_ACCES_TOKEN", "x");
+        let mut no_library = host.command(&emulator, &[]);
+        no_library.env("ZCRM_LIBRARY", "/nowhere/libzcrm.so");
+        let mut not_zcrm = host.command(&emulator, &[]);
+        not_zcrm.env("ZCRM_LIBRARY", "libc.so.6");
+        for (command, word) in [(host.bare(&[]), "token"), (wrong_setting, "access_token"), (no_library, "/nowhere"), (not_zcrm, "zcrm")] {
+            let (printed, output) = feed(command, &[list("1")]);
+            let said = text(&output.stderr);
+            assert!(printed.is_empty() && said.contains(word) && said.lines().count() == 1, "{host:?} {word}: {said}");
+            assert_eq!(output.status.code(), Some(2), "{host:?} {word}");
+        }
+    }
+}
+
+#[test]
+fn the_description_is_printed() {
+    for host in HOSTS {
+        let output = succeed(&mut host.bare(&["-d"]));
+        let description: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(description["operations"].as_array().unwrap().len(), 7, "{host:?}");
+    }
+}
+
+#[test]
+fn settings_are_read_from_a_file() {
+    let emulator = emulator();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("# an emulator\n\napi_domain={}\r\naccess_token={}\n", emulator.url(), emulator.access_token())).unwrap();
+    let (printed, output) = feed(C.bare(&["-c", file.path().to_str().unwrap()]), &[list(&emulator.add_record("Contacts"))]);
+    assert!(printed[0]["result"].is_object() && output.status.success(), "{printed:?}");
+}
+
+#[test]
+fn sigterm_cancels_what_runs_and_what_waits() {
+    let emulator = emulator();
+    emulator.script("attachment.list", [stall(), stall()]);
+    let mut child = C.command(&emulator, &["-n", "2"]).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for _ in 0..4 {
+        writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+    }
+    while emulator.faults_left("attachment.list") > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    terminate(&child);
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let printed = text(&output.stdout);
+    assert_eq!((printed.matches("ZCRM_E_CANCELLED").count(), printed.lines().count()), (4, 4), "{printed}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+fn terminate(child: &Child) {
+    succeed(Command::new("kill").args(["-TERM", &child.id().to_string()]));
+}
+
+#[test]
+fn the_python_client_runs_steps_raises_errors_and_cancels() {
+    let emulator = emulator();
+    // For the two tests that wait in vain, and more than they need.
+    emulator.script("photo.download", [stall(), stall(), stall(), stall()]);
+    let dir = tempfile::tempdir().unwrap();
+    let mut python = Command::new("python3");
+    python.arg(root().join("tests/python/test_zcrm.py")).env("PYTHONPATH", root().join("examples/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    python.env("ZCRM_LIBRARY", library()).env("TEST_DIR", dir.path());
+    python.env("TEST_URL", emulator.url()).env("TEST_TOKEN", emulator.access_token()).env("TEST_RECORD", emulator.add_record("Contacts"));
+    succeed(&mut python);
+}
