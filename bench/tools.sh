@@ -2,7 +2,7 @@
 # Installs what the bench needs beside cargo and go, where it is missing: Debian and its kin, as root.
 set -eu
 missing=
-for package in gcc libcurl4-openssl-dev libcjson-dev python3-venv openssl valgrind; do
+for package in gcc pkg-config libcurl4-openssl-dev libcjson-dev python3-venv openssl valgrind; do
   dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -z "$missing" ] && exit 0
