@@ -161,7 +161,9 @@ fn the_example_attaches_lists_and_fetches() {
 fn the_header_is_clean_in_cpp17_and_cpp20_with_and_without_exceptions() {
     let alone = "#include \"zcrm.hpp\"\n#include \"zcrm.hpp\"\nint main() { return zcrm::Client::make({}) ? 0 : 1; }\n";
     for compiler in ["g++", "clang++"] {
-        for flags in [["-std=c++17", "-fexceptions"], ["-std=c++17", "-fno-exceptions"], ["-std=c++20", "-fexceptions"], ["-std=c++20", "-fno-exceptions"]] {
+        for flags in
+            [["-std=c++17", "-fexceptions"], ["-std=c++17", "-fno-exceptions"], ["-std=c++20", "-fexceptions"], ["-std=c++20", "-fno-exceptions"]]
+        {
             let build = Build { compiler, flags: flags.to_vec() };
             compiles(&build, "alone", alone).unwrap_or_else(|e| panic!("{compiler} {flags:?}: {e}"));
         }
