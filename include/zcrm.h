@@ -8,6 +8,8 @@
  *   zcrm_photo_download         download a record's photo
  *   zcrm_photo_delete           delete a record's photo
  *   zcrm_attachment_delete      delete attachments
+ *   zcrm_step_run               any of these, as JSON
+ *   zcrm_batch_run              many of these at once, with a journal
  *
  * Rules
  *
@@ -20,7 +22,7 @@
  *  4. Settings are string keys of zcrm_config_set().
  *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated and borrowed from
  *     the handle that gave it: valid until that is freed.
- *  6. Callbacks run on the thread that made the call, during the call, never after it. The token and log callbacks are the exceptions:
+ *  6. Callbacks run on the thread that made the call, during the call, never after it. The token, token store and log callbacks are the exceptions:
  *     they may run on any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE).
  *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't abort, print, handle signals or read the
  *     environment. A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE.
@@ -184,6 +186,9 @@
 
 /** Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists". */
 #define ZCRM_OVERWRITE 1
+
+/** Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free(). */
+typedef struct zcrm_batch zcrm_batch;
 
 /**
  * Ends the call, or the calls, it was given to, from any thread. Belongs to the caller.
@@ -470,6 +475,99 @@ typedef struct zcrm_page {
     /** Always 0. */
     int32_t reserved;
 } zcrm_page;
+
+/**
+ * Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
+ *
+ * @param user          zcrm_batch_args.user
+ * @param key           the step's key, NUL-terminated; during the callback
+ * @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
+ * @param json          what zcrm_result_json() or zcrm_error_json() would have given, NUL-terminated; during the callback
+ * @param from_journal  1 when it was done in an earlier run, 0 otherwise
+ * @return 0 to go on; anything else cancels the batch
+ */
+typedef int32_t (*zcrm_batch_fn)(void *user, const char *key, zcrm_status status, const char *json, int32_t from_journal);
+
+/** How a batch is run. NULL instead of it, or zeros, mean the defaults. Borrowed for the call. */
+typedef struct zcrm_batch_args {
+    /** `sizeof(zcrm_batch_args)`. */
+    size_t struct_size;
+    /**
+     * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
+     * Run again with the same journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was
+     * begun and has no end is looked for on its record first.
+     */
+    struct zcrm_str journal;
+    /** API calls after which no further step is begun; 0 = no bound. */
+    uint64_t credits;
+    /** NULL, or told of each end. */
+    zcrm_batch_fn ended;
+    /** Passed to `ended`. */
+    void *user;
+    /** Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
+    uint32_t parallel;
+    /** Must be 0. */
+    uint32_t reserved;
+} zcrm_batch_args;
+
+/**
+ * Reads the stored document, which is secret. May run on any thread.
+ *
+ * @param user  zcrm_token_store.user
+ * @param buf   receives the document, if it fits
+ * @param cap   bytes that fit
+ * @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit, and this is called again with room for it
+ * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
+ */
+typedef zcrm_status (*zcrm_store_get_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
+
+/**
+ * Stores the document in place of the old one, whole or not at all. May run on any thread.
+ *
+ * @param user  zcrm_token_store.user
+ * @param buf   the document; during the callback
+ * @param len   its length in bytes
+ * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
+ */
+typedef zcrm_status (*zcrm_store_put_fn)(void *user, const uint8_t *buf, size_t len);
+
+/**
+ * Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
+ * any thread.
+ *
+ * @param user    zcrm_token_store.user
+ * @param locked  receives 1 when the lock is taken, 0 when somebody has it
+ * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
+ */
+typedef zcrm_status (*zcrm_store_lock_fn)(void *user, int32_t *locked);
+
+/**
+ * Gives the lock back. May run on any thread.
+ *
+ * @param user  zcrm_token_store.user
+ */
+typedef void (*zcrm_store_unlock_fn)(void *user);
+
+/**
+ * A place where processes and machines share one access token: a row in a database, a key in Redis. All four callbacks are needed.
+ * For processes of one machine the setting `token_file` is there already.
+ */
+typedef struct zcrm_token_store {
+    /** `sizeof(zcrm_token_store)`. */
+    size_t struct_size;
+    /** Reads the document. */
+    zcrm_store_get_fn get;
+    /** Stores it. */
+    zcrm_store_put_fn put;
+    /** Takes the lock. */
+    zcrm_store_lock_fn try_lock;
+    /** Gives it back. */
+    zcrm_store_unlock_fn unlock;
+    /** Passed to each; must be usable from any thread. */
+    void *user;
+    /** NULL, or called once when `user` isn't used any more; not called when zcrm_config_set_token_store() fails. */
+    zcrm_drop_fn drop;
+} zcrm_token_store;
 
 /**
  * The functions that a host of steps needs, filled by zcrm_plugin_init(). Each is the exported function of the same name.
@@ -1020,6 +1118,85 @@ zcrm_status zcrm_step_run(const struct zcrm_client *client,
                           const struct zcrm_call *call,
                           struct zcrm_result **result,
                           struct zcrm_error **err);
+
+/**
+ * Makes an empty batch.
+ *
+ * @param out  receives the batch, which the caller frees
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
+ */
+ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
+
+/**
+ * Adds a step.
+ *
+ * @param batch  the batch; not while it runs
+ * @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
+ * @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, and files are named below `allow_paths` alone
+ * @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
+ * @param err    NULL, or receives the error
+ * @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_batch_add(struct zcrm_batch *batch,
+                           const char *key,
+                           const char *json,
+                           size_t len,
+                           struct zcrm_error **err);
+
+/**
+ * Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
+ *
+ * @param batch  the batch
+ * @param on     anything but 0 to hold it, 0 to let it go on
+ */
+ZCRM_API
+void zcrm_batch_pause(const struct zcrm_batch *batch,
+                      int32_t on);
+
+/**
+ * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
+ * counted; the batch goes on. The result is `{"operation":"batch","result":{"done":…,"from_journal":…,"failed":…,"unknown":…,"left":…,
+ * "stopped":…,"attempts":…},…}`: read it with zcrm_result_json(). `left` steps were not begun, or not ended, because the batch was stopped:
+ * by a cancel, the call's timeout, `credits`, or because the organisation has no API credits left. Run it again with its journal.
+ *
+ * Each step costs what it costs alone; one that a killed process had begun costs one list more.
+ * https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+ *
+ * @param client  the client
+ * @param batch   the steps; they stay, so that it can be run again
+ * @param args    NULL, or how to run it
+ * @param call    NULL, or timeout, cancel token and trace id of the whole; its progress isn't used
+ * @param result  NULL, or receives the summary
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
+ *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
+ */
+ZCRM_API
+zcrm_status zcrm_batch_run(const struct zcrm_client *client,
+                           const struct zcrm_batch *batch,
+                           const struct zcrm_batch_args *args,
+                           const struct zcrm_call *call,
+                           struct zcrm_result **result,
+                           struct zcrm_error **err);
+
+/** Frees a batch. NULL is accepted. */
+ZCRM_API void zcrm_batch_free(struct zcrm_batch *batch);
+
+/**
+ * Processes and machines share one access token through this store, so that each expiry costs one token request in all. Replaces an earlier
+ * store and the setting `token_file`. For OAuth credentials alone: with an access token or a token callback it isn't asked.
+ * https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html
+ *
+ * @param config  the config to change
+ * @param store   the callbacks; the struct is copied
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when a callback is missing
+ */
+ZCRM_API
+zcrm_status zcrm_config_set_token_store(struct zcrm_config *config,
+                                        const struct zcrm_token_store *store,
+                                        struct zcrm_error **err);
 
 /**
  * Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.

@@ -92,7 +92,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             None => has_body.then(|| Outgoing::form(framing)),
         };
         let bytes = body.as_ref().and_then(Outgoing::file_length).unwrap_or_default();
-        let mut sending = Sending::new(client, session, record, &file_name, bytes, link);
+        let mut sending = Sending::new(client, session, record, &file_name, bytes, link).but_not(call.taken.clone());
         let stored = match sending.prepare(call.if_exists, body.as_mut()).await? {
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,

@@ -1,5 +1,7 @@
 //! What belongs to one call alone, and what is known of it afterwards.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +18,22 @@ pub enum IfExists {
     Skip,
     /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
     SkipSameBytes,
+}
+
+/// Ids of attachments that jobs have got. Clones are the same set.
+#[derive(Debug, Clone, Default)]
+pub struct Taken(Arc<Mutex<HashSet<String>>>);
+
+impl Taken {
+    /// A job has got this one.
+    pub fn insert(&self, id: impl Into<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into());
+    }
+
+    /// Whether a job has got this one.
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
 }
 
 /// Told how far a transfer is: bytes done, and all bytes if known. Returning `false` cancels the call.
@@ -38,6 +56,8 @@ pub struct Call<'a> {
     pub expected_bytes: Option<u64>,
     /// Attachment upload: what happens when it seems to be there already. A host asks for it when a job comes a second time.
     pub if_exists: IfExists,
+    /// Attachments that `if_exists` passes over, because other jobs have got them.
+    pub taken: Option<Taken>,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,
     /// Stands in the log lines of this call.

@@ -6,6 +6,7 @@
 
 pub mod attachment;
 pub mod auth;
+pub mod batch;
 mod call;
 mod cancel;
 #[cfg(feature = "capi")]
@@ -21,7 +22,7 @@ pub mod step;
 mod transfer;
 mod version;
 
-pub use call::{Call, IfExists, Outcome, ProgressFn};
+pub use call::{Call, IfExists, Outcome, ProgressFn, Taken};
 pub use cancel::Cancel;
 pub use client::Client;
 pub use config::Config;

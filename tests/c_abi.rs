@@ -59,6 +59,7 @@ fn environment(command: &mut Command, emulator: &Emulator, files: &Path) {
         .env("ZCRM_TEST_PNG", root().join("tests/emulator/fixtures/portrait.png"))
         .env("ZCRM_TEST_CLIENT_ID", credentials.client_id)
         .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
+        .env("ZCRM_TEST_REFRESH_TOKEN", credentials.refresh_token)
         .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code());
     if cfg!(debug_assertions) {
         command.env("ZCRM_TEST_DEBUG_BUILD", "1");
@@ -95,6 +96,8 @@ programs! {
     rule6_rewind: super::every_other_upload_is_refused;
     rule7_arguments: |_| {};
     rule8_cancel: |_| {};
+    batch: |_| {};
+    store: |_| {};
     rule9_versions: |_| {};
     rule9_unload: |_| {};
     fork: |_| {};

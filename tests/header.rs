@@ -27,6 +27,8 @@ const SOURCES: &[&str] = &[
     "result",
     "auth",
     "step",
+    "batch",
+    "store",
     "plugin",
 ];
 
@@ -91,7 +93,7 @@ fn the_committed_header_is_what_the_code_says() {
     }
     let committed = std::fs::read_to_string(path()).unwrap_or_default();
     assert!(committed == generated, "include/zcrm.h is stale: run ZCRM_WRITE_HEADER=1 cargo test --test header");
-    assert!(generated.lines().count() < 1100, "a header that nobody reads");
+    assert!(generated.lines().count() < 1300, "a header that nobody reads");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::list::{self, Attachment, ListArgs};
 use super::{Deletion, Stored};
-use crate::call::IfExists;
+use crate::call::{IfExists, Taken};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
@@ -37,6 +37,8 @@ pub(super) struct Sending<'c, 's> {
     record: &'c Record,
     under_way: UnderWay<'c>,
     link_url: Option<&'c str>,
+    /// Attachments that other jobs have got.
+    taken: Option<Taken>,
     began: Instant,
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
@@ -57,7 +59,13 @@ impl<'c, 's> Sending<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
         let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
         let under_way = client.uploads().begin(mark);
-        Sending { client, session, record, under_way, link_url, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+        Sending { client, session, record, under_way, link_url, taken: None, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+    }
+
+    /// None of these is what is looked for.
+    pub(super) fn but_not(mut self, taken: Option<Taken>) -> Self {
+        self.taken = taken;
+        self
     }
 
     /// What is asked before the first sending: whether it is there already, and in strict mode what else is.
@@ -81,7 +89,9 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
     async fn same(&self, listed: &[Attachment], hash: Option<String>) -> Result<Option<Attachment>> {
-        for entry in listed.iter().filter(|entry| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry))) {
+        let taken = |entry: &Attachment| self.taken.as_ref().is_some_and(|taken| taken.contains(&entry.id));
+        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !taken(entry);
+        for entry in listed.iter().filter(like_mine) {
             match &hash {
                 Some(hash) if self.sha256_of(entry).await?.as_ref() != Some(hash) => {}
                 _ => return Ok(Some(entry.clone())),

@@ -118,13 +118,13 @@ impl zcrm_call {
             Ok(Call {
                 cancel: if self.cancel.is_null() { None } else { Some(handle::borrow(self.cancel, "call.cancel")?.0.clone()) },
                 timeout: not_negative(self.timeout_ms, "call.timeout_ms")?.map(Duration::from_millis),
-                progress: None,
                 sha256: self.flags & ZCRM_CALL_SHA256 != 0,
                 expected_sha256: self.expected_sha256.read("call.expected_sha256").and_then(sha256)?,
                 expected_bytes: self.expected()?,
                 if_exists: self.if_exists(),
                 restrict_triggers: text(self.restrict_triggers, "call.restrict_triggers")?,
                 trace_id: text(self.trace_id, "call.trace_id")?,
+                ..Call::default()
             })
         }
     }

@@ -129,7 +129,7 @@ pub unsafe extern "C" fn zcrm_config_set_token_fn(
         // SAFETY: the header's contract.
         let config = unsafe { handle::borrow_mut(config, "config")? };
         let ask = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
-        let user = User { user, drop };
+        let user = User::new(user, drop);
         config.config.set_token_fn(move |force| ask_token(ask, user.get(), force));
         Ok(())
     };
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn zcrm_config_set_log_fn(
         let config = unsafe { handle::borrow_mut(config, "config")? };
         let level = level(max_level)?;
         let log = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
-        let user = User { user, drop };
+        let user = User::new(user, drop);
         config.config.set_log_fn(level, move |level, line| {
             let line = text::to_c(line);
             // SAFETY: the line lives during the callback; the header binds the host to let this be called on any thread.
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn zcrm_config_free(config: *mut zcrm_config) {
 }
 
 /// The host's pointer, and what it wants to be told at the end.
-struct User {
+pub(super) struct User {
     user: *mut c_void,
     drop: zcrm_drop_fn,
 }
@@ -210,8 +210,12 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 impl User {
+    pub(super) fn new(user: *mut c_void, drop: zcrm_drop_fn) -> User {
+        User { user, drop }
+    }
+
     /// A method, so that a closure captures the whole and not the pointer alone, which isn't `Send`.
-    fn get(&self) -> *mut c_void {
+    pub(super) fn get(&self) -> *mut c_void {
         self.user
     }
 }

@@ -23,6 +23,7 @@
 mod alloc;
 mod attachment;
 mod auth;
+mod batch;
 mod call;
 mod cancel;
 mod client;
@@ -38,6 +39,7 @@ mod sized;
 mod source;
 mod status;
 mod step;
+mod store;
 mod target;
 mod text;
 mod version;

@@ -1,6 +1,6 @@
 //! What all clients of one organisation in this process share: calls in flight, credits, and how much may be tried again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const CLOSED_LONGEST: Duration = Duration::from_secs(3600);
 const BURST: Duration = Duration::from_millis(500);
 
 /// The gates of this process, by organisation.
-static GATES: Lazy<Mutex<HashMap<String, Weak<Gate>>>> = Lazy::new(Mutex::default);
+static GATES: Lazy<Mutex<BTreeMap<String, Weak<Gate>>>> = Lazy::new(Mutex::default);
 
 /// The gate of one organisation.
 pub(crate) struct Gate {
@@ -54,7 +54,6 @@ impl Gate {
     /// The gate that every client of this organisation shares.
     pub(crate) fn of(organisation: &str) -> Arc<Gate> {
         let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
-        gates.retain(|_, gate| gate.strong_count() > 0);
         if let Some(gate) = gates.get(organisation).and_then(Weak::upgrade) {
             return gate;
         }
@@ -135,6 +134,13 @@ impl Gate {
         }
         state.cut();
         Ok(())
+    }
+}
+
+impl Drop for Gate {
+    /// The last client of the organisation is gone.
+    fn drop(&mut self) {
+        GATES.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, gate| gate.strong_count() > 0);
     }
 }
 

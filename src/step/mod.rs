@@ -5,9 +5,11 @@
 
 mod allow;
 mod describe;
+mod ends;
 mod input;
 mod operation;
 mod output;
+mod parse;
 mod run;
 
 pub use describe::describe;

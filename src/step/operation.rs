@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::input::{self, Link, Sink, Source};
+use super::ends::{Link, Sink, Source};
 use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
-use super::{allow, run};
+use super::{allow, input, run};
 use crate::attachment::{self, Deleted, Downloaded, ListArgs, Page, Uploaded};
-use crate::call::{Call, Outcome};
+use crate::call::{Call, IfExists, Outcome};
 use crate::client::Client;
 use crate::error::{Error, Result, Status};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
@@ -188,7 +188,9 @@ impl Wishes {
             sha256: call.sha256 || self.sha256.unwrap_or_default(),
             expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
-            if_exists: self.if_exists.map_or(call.if_exists, Into::into),
+            // A host that has begun this step before knows better than the step.
+            if_exists: self.if_exists.map(Into::into).filter(|wish| *wish != IfExists::Upload).unwrap_or(call.if_exists),
+            taken: call.taken,
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
         }
@@ -290,6 +292,7 @@ impl<'c> Links<'c> {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
             if_exists: self.call.if_exists,
+            taken: self.call.taken.clone(),
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };

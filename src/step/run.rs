@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::MAX_INPUT_BYTES;
-use super::input::{self, parse, refused};
 use super::operation::Operation;
 use super::output::StepResult;
+use super::parse::{self, parse, refused};
+use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Error, Result, one_line};
@@ -63,5 +63,5 @@ pub(super) fn placed(error: Error, paths: &[(&str, &str)]) -> Error {
         return error;
     };
     let path = paths.iter().find(|(name, _)| *name == field).map_or(field, |(_, path)| path);
-    error.with(|d| d.details = input::details(&format!("$.{path}")))
+    error.with(|d| d.details = parse::details(&format!("$.{path}")))
 }

@@ -2,6 +2,7 @@
 
 mod attachments;
 mod authentication;
+mod batch;
 mod checks;
 mod downloads;
 mod errors;

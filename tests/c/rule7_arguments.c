@@ -99,7 +99,7 @@ int main(void) {
 
     zcrm_call call = {.struct_size = sizeof call, .timeout_ms = -1};
     refused(zcrm_attachment_list(client, &t, NULL, &call, &r, &err), "call.timeout_ms", "a negative timeout");
-    call = (zcrm_call){.struct_size = sizeof call, .flags = 4};
+    call = (zcrm_call){.struct_size = sizeof call, .flags = 1u << 31};
     refused(zcrm_attachment_list(client, &t, NULL, &call, &r, &err), "call.flags", "an unknown flag of a call");
     call = (zcrm_call){.struct_size = sizeof call, .reserved = 1};
     refused(zcrm_attachment_list(client, &t, NULL, &call, &r, &err), "call.reserved", "a reserved field that is set");

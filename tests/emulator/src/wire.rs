@@ -2,13 +2,16 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
 use crate::reply::{Framing, Reply, reason};
 use crate::request::Head;
 use crate::world::hex;
+
+/// How long a connection that the emulator ends is read on.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A plain or encrypted stream.
 pub enum Stream {
@@ -287,6 +290,16 @@ impl Wire {
             let _ = tls.flush();
         }
         let _ = self.tcp.shutdown(Shutdown::Write);
+        self.linger();
+    }
+
+    /// Reads what the client still sends, for a moment. To close over unread bytes is a TCP reset, and that can destroy an answer
+    /// which the client hasn't read yet; servers such as nginx linger for this reason.
+    fn linger(&mut self) {
+        let end = Instant::now() + LINGER;
+        let _ = self.tcp.set_read_timeout(Some(LINGER));
+        let mut waste = [0; 16384];
+        while Instant::now() < end && matches!(self.tcp.read(&mut waste), Ok(n) if n > 0) {}
     }
 }
 

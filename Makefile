@@ -1,0 +1,30 @@
+# `make` lists the targets: every line below with two # behind the name.
+
+# Where rustup and Go put themselves when no shell profile was read since.
+export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/local/go/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build licences clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: ## every operation once, by a C program, against the emulator (or a real organisation: see README.md)
+	@scripts/demo
+
+test: ## every test; STAGE=name runs one stage alone
+	@scripts/test $(STAGE)
+
+build: ## libzcrm.so, libzcrm.a and the emulator, optimised
+	@scripts/setup build
+	cargo build --release --workspace
+
+licences: ## licences and sources of all dependencies; installs cargo-deny, which takes minutes
+	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny
+	cargo deny check licenses bans sources
+
+clean: ## remove what was built
+	cargo clean
+	rm -rf build
+
+-include install.mk bench.mk

@@ -1,0 +1,1031 @@
+/*
+ * zcrm for C++17: one header over zcrm.h, with nothing to compile and no ABI of its own.
+ *
+ *   auto client = zcrm::Client::make({{"client_id", id}, {"client_secret", secret}, {"refresh_token", token}, {"data_center", "eu"}});
+ *   if (!client) return fail(client.error());
+ *   auto stored = client->attachment_upload({"Contacts", record_id}, zcrm::from_file("offer.pdf"), zcrm::Call{}.timeout(30s));
+ *   if (!stored) return fail(stored.error());
+ *   use(stored->attachment.id);
+ *
+ * Rules
+ *
+ *  1. What can fail returns a Result: the value, or an Error. Exceptions aren't needed: the header compiles with -fno-exceptions.
+ *     Whoever prefers them calls Result::value(), which throws zcrm::Exception.
+ *  2. Handles are move-only and free what they hold. A moved-from handle may only be destroyed or assigned to.
+ *  3. Text in is std::string_view, UTF-8, copied. Structs that come out own their texts; what is borrowed says so.
+ *  4. Callbacks run on the thread that made the call, during the call, and are referred to until it returns. The token and log callbacks
+ *     belong to the client, and may run on any thread.
+ *  5. An exception in a callback ends the call, and leaves the operation as that same exception once the C function has returned.
+ *     From the log callback it doesn't end the call. On a thread that isn't in an operation there is nobody to give it to: a token
+ *     callback's then counts as "no token", a log callback's is dropped.
+ *  6. Statuses are the ZCRM_E_* of zcrm.h, which also says which of them each operation can give.
+ *
+ * Compile all files of a program alike, with or without exceptions.
+ */
+
+#ifndef ZCRM_HPP
+#define ZCRM_HPP
+
+#include "zcrm.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <initializer_list>
+#include <istream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace zcrm {
+
+class Client;
+
+namespace detail {
+
+template <auto Function>
+struct Free {
+    template <class T>
+    void operator()(T *handle) const noexcept {
+        Function(handle);
+    }
+};
+
+template <class T, auto Function>
+using Handle = std::unique_ptr<T, Free<Function>>;
+
+using ResultHandle = Handle<zcrm_result, zcrm_result_free>;
+
+inline zcrm_str str(std::string_view text) noexcept {
+    return zcrm_str{text.data(), text.size()};
+}
+
+inline std::string text(zcrm_str text) {
+    return std::string(text.ptr, text.len);
+}
+
+/** A struct of zcrm.h as it wants to be filled in. */
+template <class T>
+T sized() noexcept {
+    T value{};
+    value.struct_size = sizeof(T);
+    return value;
+}
+
+struct Frame;
+
+}  // namespace detail
+
+/** Everything that is known of one failure. Needs no client and may outlive it. Holds no token, secret or bytes of a file. */
+class Error {
+  public:
+    /** Takes over `handle`, which may be NULL: then only the status is known, and `text`, static, may explain it. */
+    explicit Error(zcrm_status status, zcrm_error *handle = nullptr, const char *text = nullptr) noexcept
+        : status_(status), handle_(handle), text_(text) {}
+
+    /** The status: `ZCRM_E_*`. Treat one that you don't know like ZCRM_E_SERVER. */
+    zcrm_status code() const noexcept { return status_; }
+    /** Its name, for example "ZCRM_E_NOT_FOUND". Static. */
+    std::string_view name() const noexcept { return zcrm_status_name(status_); }
+    /** A stable word for the exact reason, for example "record_invalid"; finer than the status. Borrowed, like every text here. */
+    std::string_view reason() const noexcept { return zcrm_error_reason(handle_.get()); }
+    /** One line for a person: what failed, where, and the way out. NUL-terminated, like every text here. */
+    std::string_view message() const noexcept {
+        return handle_ ? zcrm_error_message(handle_.get()) : text_ ? text_ : zcrm_status_name(status_);
+    }
+    /** HTTP status of the last reply; 0 when there was none. */
+    std::int32_t http_status() const noexcept { return zcrm_error_http_status(handle_.get()); }
+    /** Zoho's own code, for example "INVALID_DATA"; empty when Zoho sent none. */
+    std::string_view api_code() const noexcept { return zcrm_error_api_code(handle_.get()); }
+    /** Whether the same call may succeed later without a change. The library has already tried again as often as `max_retries` lets it. */
+    bool retryable() const noexcept { return zcrm_error_retryable(handle_.get()) != 0; }
+    /** How long to wait before the next try, where that is known. */
+    std::optional<std::chrono::milliseconds> retry_after() const noexcept {
+        const std::int64_t ms = handle_ ? zcrm_error_retry_after_ms(handle_.get()) : -1;
+        return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
+    }
+    /** How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 all of it, 3 all of it and a reply came. */
+    std::int32_t request_sent() const noexcept { return zcrm_error_request_sent(handle_.get()); }
+    /** What the callback returned whose failure ended the call; else 0. */
+    zcrm_status callback_status() const noexcept { return zcrm_error_callback_status(handle_.get()); }
+    /** All fields as a JSON object, Zoho's `details` included; empty when only the status is known. */
+    std::string_view json() const noexcept { return zcrm_error_json(handle_.get()); }
+
+  private:
+    zcrm_status status_;
+    detail::Handle<zcrm_error, zcrm_error_free> handle_;
+    const char *text_;
+};
+
+#ifdef __cpp_exceptions
+/** What Result::value() throws. Copies share one Error. Absent with -fno-exceptions. */
+class Exception : public std::exception {
+  public:
+    /** Takes over the error. */
+    explicit Exception(Error error) : error_(std::make_shared<const Error>(std::move(error))) {}
+    /** The error; lives as long as any copy of this exception. */
+    const Error &error() const noexcept { return *error_; }
+    /** Error::message(). */
+    const char *what() const noexcept override { return error_->message().data(); }
+
+  private:
+    std::shared_ptr<const Error> error_;
+};
+#endif
+
+/** A value, or the Error that kept it from being. Ask which before using either: the wrong one is undefined behaviour. */
+template <class T>
+class [[nodiscard]] Result {
+  public:
+    /** Success. */
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    /** Failure. */
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+
+    /** Whether there is a value. */
+    explicit operator bool() const noexcept { return state_.index() == 0; }
+    /** The value. */
+    T &operator*() &noexcept { return *std::get_if<0>(&state_); }
+    /** The value. */
+    const T &operator*() const &noexcept { return *std::get_if<0>(&state_); }
+    /** The value, to be moved from. */
+    T &&operator*() &&noexcept { return std::move(*std::get_if<0>(&state_)); }
+    /** A member of the value. */
+    T *operator->() noexcept { return std::get_if<0>(&state_); }
+    /** A member of the value. */
+    const T *operator->() const noexcept { return std::get_if<0>(&state_); }
+    /** The error. */
+    const Error &error() const &noexcept { return *std::get_if<1>(&state_); }
+    /** The error, to be moved from. */
+    Error &&error() &&noexcept { return std::move(*std::get_if<1>(&state_)); }
+#ifdef __cpp_exceptions
+    /** The value taken out; throws Exception, with the error taken out, when there is none. */
+    T value() && {
+        if (!*this) throw Exception(std::move(*this).error());
+        return *std::move(*this);
+    }
+#endif
+
+  private:
+    std::variant<T, Error> state_;
+};
+
+/** Success without a value, or an Error. */
+template <>
+class [[nodiscard]] Result<void> {
+  public:
+    /** Success. */
+    Result() noexcept = default;
+    /** Failure. */
+    Result(Error error) : error_(std::move(error)) {}
+
+    /** Whether it succeeded. */
+    explicit operator bool() const noexcept { return !error_; }
+    /** The error. */
+    const Error &error() const &noexcept { return *error_; }
+    /** The error, to be moved from. */
+    Error &&error() &&noexcept { return *std::move(error_); }
+#ifdef __cpp_exceptions
+    /** Throws Exception, with the error taken out, when it failed. */
+    void value() && {
+        if (error_) throw Exception(*std::move(error_));
+    }
+#endif
+
+  private:
+    std::optional<Error> error_;
+};
+
+/** Ends the calls it was given to, from any thread. Stays fired: make one for each call. */
+class Cancel {
+  public:
+    /** A token that isn't fired. */
+    Cancel() noexcept {
+        zcrm_cancel *handle = nullptr;
+        zcrm_cancel_new(&handle);  // fails only without a place for the handle
+        handle_.reset(handle);
+    }
+    /** Ends every call that holds this token within 100 ms: ZCRM_E_CANCELLED. Also from inside a callback; not from a signal handler. */
+    void fire() const noexcept { zcrm_cancel_fire(handle_.get()); }
+    /** For zcrm.h; stays ours. */
+    const zcrm_cancel *get() const noexcept { return handle_.get(); }
+
+  private:
+    detail::Handle<zcrm_cancel, zcrm_cancel_free> handle_;
+};
+
+/** Told how far a transfer is: bytes done, and of how many (-1 = unknown). True goes on, false ends the call with ZCRM_E_CANCELLED. */
+using Progress = std::function<bool(std::uint64_t done, std::int64_t total)>;
+
+/**
+ * What belongs to one call alone; a default one asks for nothing. Each setter returns the object, so that they chain:
+ * `Call{}.timeout(30s).sha256()`. A Call may be used for any number of calls.
+ */
+class Call {
+  public:
+    /** Bound on the whole call with its retries, in place of the setting `call_timeout_ms`; 0 leaves that one in force. */
+    Call &timeout(std::chrono::milliseconds bound) noexcept { return timeout_ = bound, *this; }
+    /** The token that can end it; must live until the call has begun. */
+    Call &cancel(const Cancel &token) noexcept { return cancel_ = token.get(), *this; }
+    /** Told of the progress, at most about ten times a second and at the end. When an attempt is repeated, `done` begins anew. */
+    Call &progress(Progress told) { return progress_ = std::move(told), *this; }
+    /** Computes the SHA-256 of the bytes: Transfer::sha256. */
+    Call &sha256() noexcept { return flags_ |= ZCRM_CALL_SHA256, *this; }
+    /** The SHA-256 that the bytes must have, as 64 hexadecimal digits; others fail with ZCRM_E_CHECKSUM. */
+    Call &expect_sha256(std::string_view digits) { return expected_sha256_ = digits, *this; }
+    /** The size that a download must have, in bytes; 0 is a size too. */
+    Call &expect_bytes(std::int64_t bytes) noexcept { return expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES, *this; }
+    /** Attachment upload: one of the same name and size, or the same link, that is there already is the result. Costs one list. */
+    Call &skip_existing() noexcept { return flags_ |= ZCRM_CALL_SKIP_EXISTING, *this; }
+    /** As skip_existing(), but only when the bytes are the same too: what is there is downloaded to be compared. */
+    Call &skip_same_bytes() noexcept { return flags_ |= ZCRM_CALL_SKIP_SAME_BYTES, *this; }
+    /** Stands in the log lines of this call. */
+    Call &trace_id(std::string_view text) { return trace_id_ = text, *this; }
+    /** Photo upload: "workflow" keeps workflows from being triggered. */
+    Call &restrict_triggers(std::string_view which) { return restrict_triggers_ = which, *this; }
+
+  private:
+    friend struct detail::Frame;
+    std::chrono::milliseconds timeout_{0};
+    const zcrm_cancel *cancel_ = nullptr;
+    Progress progress_;
+    std::string expected_sha256_, trace_id_, restrict_triggers_;
+    std::int64_t expected_bytes_ = 0;
+    std::uint32_t flags_ = 0;
+};
+
+/** Gives the next bytes of an upload: up to `cap` of them into `buf`, and how many into `n`, 0 at the end. Returns 0, or any other
+ *  number to fail: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. */
+using Read = std::function<zcrm_status(std::uint8_t *buf, std::size_t cap, std::size_t &n)>;
+/** Goes back to the first byte, so that an attempt can be repeated. Returns 0, or any other number to fail, as with Read. */
+using Rewind = std::function<zcrm_status()>;
+/** Takes the next bytes of a download, all of them. Returns 0, or any other number to fail, as with Read. What was written stays. */
+using Write = std::function<zcrm_status(const std::uint8_t *buf, std::size_t len)>;
+
+/** Where the bytes of an upload come from: made by the from_*() functions. */
+class Source {
+  public:
+    /** MIME type of the bytes, in place of "application/octet-stream". Returns the object, as do the setters of Call. */
+    Source &content_type(std::string_view type) { return content_type_ = type, *this; }
+    /** File name as Zoho shall store it, in place of that of the from_*() function. */
+    Source &name(std::string_view name) { return name_ = name, *this; }
+
+  private:
+    explicit Source(std::int32_t kind, std::string_view name) : kind_(kind), name_(name) {}
+    friend struct detail::Frame;
+    friend Source from_file(std::string_view path);
+    friend Source from_memory(std::string_view name, const void *data, std::size_t size);
+    friend Source from_reader(std::string_view name, Read read, std::int64_t length, Rewind rewind);
+    friend Source from_link(std::string_view url, std::string_view title);
+
+    std::int32_t kind_;
+    std::string name_, content_type_, path_, link_url_;
+    const void *data_ = nullptr;
+    std::size_t size_ = 0;
+    std::int64_t length_ = 0;
+    Read read_;
+    Rewind rewind_;
+};
+
+/** The file at `path`, read while it is sent and stored under the last part of the path. ZCRM_E_IO when it can't be read. */
+inline Source from_file(std::string_view path) {
+    Source source(ZCRM_FROM_FILE, "");
+    source.path_ = path;
+    return source;
+}
+
+/** `size` bytes at `data`, which are borrowed until the call returns. */
+inline Source from_memory(std::string_view name, const void *data, std::size_t size) {
+    Source source(ZCRM_FROM_MEMORY, name);
+    source.data_ = data;
+    source.size_ = size;
+    return source;
+}
+
+/** The bytes of a span, string, vector or array, which are borrowed until the call returns. */
+template <class Bytes, std::size_t Size = sizeof(*std::declval<const Bytes &>().data())>
+Source from_memory(std::string_view name, const Bytes &bytes) {
+    static_assert(Size == 1, "a container of bytes is wanted");
+    return from_memory(name, bytes.data(), bytes.size());
+}
+
+/**
+ * What `read` gives.
+ *
+ * @param name    file name as Zoho shall store it
+ * @param read    gives the bytes
+ * @param length  bytes that it will give, -1 = unknown: see the setting `unknown_length`. More or fewer are ZCRM_E_SOURCE_CHANGED.
+ * @param rewind  goes back to the first byte; without it nothing is tried again once bytes have left (ZCRM_E_SOURCE_CONSUMED)
+ */
+inline Source from_reader(std::string_view name, Read read, std::int64_t length = -1, Rewind rewind = {}) {
+    Source source(ZCRM_FROM_READER, name);
+    source.length_ = length;
+    source.read_ = std::move(read);
+    source.rewind_ = std::move(rewind);
+    return source;
+}
+
+/**
+ * The rest of a stream, which is referred to until the call returns. Open files as std::ios::binary.
+ *
+ * A stream that can seek is measured, and read again when an attempt must be repeated. A stream that fails is ZCRM_E_CALLBACK.
+ *
+ * @param name    file name as Zoho shall store it
+ * @param in      the stream, read from where it stands
+ * @param length  bytes that it will give; -1 = measure it, and if it can't seek the length is unknown: see from_reader()
+ */
+inline Source from_stream(std::string_view name, std::istream &in, std::int64_t length = -1) {
+    const std::istream::pos_type start = in.tellg();
+    const bool seekable = start != std::istream::pos_type(-1);
+    if (seekable && length < 0 && in.seekg(0, std::ios::end)) {
+        length = static_cast<std::int64_t>(in.tellg() - start);
+        in.seekg(start);
+    }
+    in.clear(in.rdstate() & ~std::ios::failbit);  // tellg() of a pipe sets it
+    Read read = [&in](std::uint8_t *buf, std::size_t cap, std::size_t &n) {
+        in.read(reinterpret_cast<char *>(buf), static_cast<std::streamsize>(cap));
+        n = static_cast<std::size_t>(in.gcount());
+        return in.bad() || (n == 0 && !in.eof()) ? ZCRM_E_IO : ZCRM_OK;
+    };
+    Rewind rewind = [&in, start] {
+        in.clear();
+        return in.seekg(start) ? ZCRM_OK : ZCRM_E_IO;
+    };
+    return from_reader(name, std::move(read), length, seekable ? std::move(rewind) : Rewind{});
+}
+
+/** No bytes but a link. Only for attachments. An empty title is that of the linked page. */
+inline Source from_link(std::string_view url, std::string_view title = {}) {
+    Source source(ZCRM_FROM_LINK, title);
+    source.link_url_ = url;
+    return source;
+}
+
+/** Where the bytes of a download go: made by the to_*() functions. */
+class Sink {
+  public:
+    /** Most bytes to take; more fail with ZCRM_E_TOO_LARGE; 0 = no bound of the call. Returns the object, as do the setters of Call. */
+    Sink &max_bytes(std::uint64_t bytes) noexcept { return max_bytes_ = bytes, *this; }
+    /** Of to_file(): a file that exists is replaced. Without it that is ZCRM_E_IO, reason "target_exists". */
+    Sink &overwrite() noexcept { return flags_ |= ZCRM_OVERWRITE, *this; }
+
+  private:
+    explicit Sink(std::int32_t kind) : kind_(kind) {}
+    friend struct detail::Frame;
+    friend Sink to_file(std::string_view path);
+    friend Sink to_memory();
+    friend Sink to_writer(Write write);
+
+    std::int32_t kind_;
+    std::int32_t flags_ = 0;
+    std::string path_;
+    std::uint64_t max_bytes_ = 0;
+    Write write_;
+};
+
+/** The file at `path`, which appears only when it is complete; its directory must exist. */
+inline Sink to_file(std::string_view path) {
+    Sink sink(ZCRM_TO_FILE);
+    sink.path_ = path;
+    return sink;
+}
+
+/** Memory: Download::data(). The setting `memory_max_bytes` bounds it. */
+inline Sink to_memory() {
+    return Sink(ZCRM_TO_MEMORY);
+}
+
+/** What `write` does with them. Once it has taken bytes, nothing is tried again. */
+inline Sink to_writer(Write write) {
+    Sink sink(ZCRM_TO_WRITER);
+    sink.write_ = std::move(write);
+    return sink;
+}
+
+/** A stream, which is referred to until the call returns. Open files as std::ios::binary. A stream that fails is ZCRM_E_CALLBACK. */
+inline Sink to_stream(std::ostream &out) {
+    return to_writer([&out](const std::uint8_t *buf, std::size_t len) {
+        return out.write(reinterpret_cast<const char *>(buf), static_cast<std::streamsize>(len)) ? ZCRM_OK : ZCRM_E_IO;
+    });
+}
+
+namespace detail {
+
+/** One call's callbacks, and what they threw: the `user` of every trampoline. Lives on the stack of the operation. */
+struct Frame {
+    explicit Frame(const Call &of) noexcept : call(of), outer(current()) { current() = this; }
+    ~Frame() { current() = outer; }
+    Frame(const Frame &) = delete;
+    Frame &operator=(const Frame &) = delete;
+
+    const Call &call;
+    const Source *source = nullptr;
+    const Sink *sink = nullptr;
+    Frame *outer;
+    std::exception_ptr thrown;
+
+    /** The operation that this thread is in. */
+    static Frame *&current() noexcept {
+        static thread_local Frame *frame = nullptr;
+        return frame;
+    }
+
+    /** Runs a callback of the user: nothing may unwind through C. */
+    template <class Body>
+    static zcrm_status run(Frame *frame, Body body) noexcept {
+#ifdef __cpp_exceptions
+        try {
+            return body();
+        } catch (...) {
+            if (frame && !frame->thrown) frame->thrown = std::current_exception();
+            return -1;
+        }
+#else
+        static_cast<void>(frame);
+        return body();
+#endif
+    }
+
+    static zcrm_status read(void *user, std::uint8_t *buf, std::size_t cap, std::size_t *n) noexcept {
+        auto *frame = static_cast<Frame *>(user);
+        return run(frame, [&] { return frame->source->read_(buf, cap, *n); });
+    }
+    static zcrm_status rewind(void *user) noexcept {
+        auto *frame = static_cast<Frame *>(user);
+        return run(frame, [&] { return frame->source->rewind_(); });
+    }
+    static zcrm_status write(void *user, const std::uint8_t *buf, std::size_t len) noexcept {
+        auto *frame = static_cast<Frame *>(user);
+        return run(frame, [&] { return frame->sink->write_(buf, len); });
+    }
+    static std::int32_t progress(void *user, std::uint64_t done, std::int64_t total) noexcept {
+        auto *frame = static_cast<Frame *>(user);
+        return run(frame, [&] { return frame->call.progress_(done, total) ? 0 : 1; });
+    }
+
+    zcrm_call c_call() noexcept {
+        auto c = sized<zcrm_call>();
+        c.cancel = call.cancel_;
+        c.timeout_ms = call.timeout_.count();
+        c.progress = call.progress_ ? &Frame::progress : nullptr;
+        c.user = this;
+        c.trace_id = str(call.trace_id_);
+        c.expected_sha256 = str(call.expected_sha256_);
+        c.expected_bytes = call.expected_bytes_;
+        c.restrict_triggers = str(call.restrict_triggers_);
+        c.flags = call.flags_;
+        return c;
+    }
+
+    zcrm_source c_source(const Source &from) noexcept {
+        source = &from;
+        auto c = sized<zcrm_source>();
+        c.kind = from.kind_;
+        c.name = str(from.name_);
+        c.content_type = str(from.content_type_);
+        c.path = str(from.path_);
+        c.data = static_cast<const std::uint8_t *>(from.data_);
+        c.data_len = from.size_;
+        c.length = from.length_;
+        c.read = from.read_ ? &Frame::read : nullptr;
+        c.rewind = from.rewind_ ? &Frame::rewind : nullptr;
+        c.user = this;
+        c.link_url = str(from.link_url_);
+        return c;
+    }
+
+    zcrm_sink c_sink(const Sink &to) noexcept {
+        sink = &to;
+        auto c = sized<zcrm_sink>();
+        c.kind = to.kind_;
+        c.flags = to.flags_;
+        c.path = str(to.path_);
+        c.max_bytes = to.max_bytes_;
+        c.write = to.write_ ? &Frame::write : nullptr;
+        c.user = this;
+        return c;
+    }
+};
+
+/** Makes the C call and reads its result as a T. What a callback threw leaves from here. */
+template <class T, class Operation>
+Result<T> perform(Frame &frame, Operation operation) {
+    zcrm_result *result = nullptr;
+    zcrm_error *error = nullptr;
+    const zcrm_call call = frame.c_call();
+    const zcrm_status status = operation(&call, &result, &error);
+    ResultHandle owned(result);
+    Error failure(status, error);
+#ifdef __cpp_exceptions
+    if (frame.thrown) std::rethrow_exception(frame.thrown);
+#endif
+    if (status != ZCRM_OK) return failure;
+    return T::read(std::move(owned));
+}
+
+}  // namespace detail
+
+/** A record of the CRM. */
+struct Record {
+    /** The module's API name, for example "Contacts". */
+    std::string module;
+    /** The record's id: digits. */
+    std::string id;
+};
+
+/** One attachment of a record. */
+struct Attachment {
+    /** The attachment's id: digits. */
+    std::string id;
+    /** File name, or the title of a link. */
+    std::string file_name;
+    /** URL of a link; empty for a file. */
+    std::string link_url;
+    /** When it was attached: ISO 8601 with an offset. */
+    std::string created_time;
+    /** When it was last changed: ISO 8601 with an offset. Empty after an upload. */
+    std::string modified_time;
+    /** Id of the record it hangs on. Empty after an upload. */
+    std::string parent_id;
+    /** Name of its owner. Empty after an upload. */
+    std::string owner_name;
+    /** Size in bytes; -1 = unknown. */
+    std::int64_t bytes = -1;
+    /** Whether it is a link. */
+    bool is_link = false;
+};
+
+/** The bytes that an upload or a download moved. */
+struct Transfer {
+    /** How many; 0 for a link. */
+    std::uint64_t bytes = 0;
+    /** File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
+    std::string file_name;
+    /** Download: the MIME type that Zoho gives, or empty. */
+    std::string content_type;
+    /** SHA-256 as 64 hexadecimal digits when the call asked for it, else empty. */
+    std::string sha256;
+    /** Download to a file: the file that was written, else empty. */
+    std::string path;
+    /** Download: whether the number of bytes could be held against a length that Zoho or the caller named. */
+    bool length_verified = false;
+};
+
+/** Bytes that belong to somebody else. A range of contiguous bytes: C++20's std::span takes it. */
+class BytesView {
+  public:
+    /** `size` bytes at `data`. */
+    BytesView(const std::uint8_t *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    /** First byte; NULL when there are none. */
+    const std::uint8_t *data() const noexcept { return data_; }
+    /** How many. */
+    std::size_t size() const noexcept { return size_; }
+    /** First byte. */
+    const std::uint8_t *begin() const noexcept { return data_; }
+    /** Behind the last byte. */
+    const std::uint8_t *end() const noexcept { return data_ + size_; }
+
+  private:
+    const std::uint8_t *data_;
+    std::size_t size_;
+};
+
+/** What every operation gives. Needs no client and may outlive it. */
+class Outcome {
+  public:
+    /** The whole result as a JSON object; borrowed from this object. */
+    std::string_view json() const noexcept {
+        std::size_t n = 0;
+        const char *text = zcrm_result_json(handle_.get(), &n);
+        return {text, n};
+    }
+    /** For zcrm.h; stays ours. */
+    const zcrm_result *get() const noexcept { return handle_.get(); }
+    /** Takes over what the C function gave. */
+    static Result<Outcome> read(detail::ResultHandle handle) { return Outcome(std::move(handle)); }
+
+  protected:
+    /** Takes it over. */
+    explicit Outcome(detail::ResultHandle handle) noexcept : handle_(std::move(handle)) {}
+    /** Reads one attachment into `out`. */
+    Result<void> fill(std::size_t index, Attachment &out) const {
+        zcrm_error *error = nullptr;
+        auto c = detail::sized<zcrm_attachment>();
+        if (const zcrm_status status = zcrm_result_attachment(get(), index, &c, &error)) return Error(status, error);
+        out.id = detail::text(c.id);
+        out.file_name = detail::text(c.file_name);
+        out.link_url = detail::text(c.link_url);
+        out.created_time = detail::text(c.created_time);
+        out.modified_time = detail::text(c.modified_time);
+        out.parent_id = detail::text(c.parent_id);
+        out.owner_name = detail::text(c.owner_name);
+        out.bytes = c.bytes;
+        out.is_link = c.is_link != 0;
+        return {};
+    }
+    /** Reads what was moved into `out`. */
+    Result<void> fill(Transfer &out) const {
+        zcrm_error *error = nullptr;
+        auto c = detail::sized<zcrm_transfer>();
+        if (const zcrm_status status = zcrm_result_transfer(get(), &c, &error)) return Error(status, error);
+        out.bytes = c.bytes;
+        out.file_name = detail::text(c.file_name);
+        out.content_type = detail::text(c.content_type);
+        out.sha256 = detail::text(c.sha256);
+        out.path = detail::text(c.path);
+        out.length_verified = c.length_verified != 0;
+        return {};
+    }
+
+  private:
+    detail::ResultHandle handle_;
+};
+
+/** What the upload of a photo gives. */
+class Upload : public Outcome {
+  public:
+    /** The bytes that were sent. */
+    Transfer transfer;
+    /** Takes over what the C function gave. */
+    static Result<Upload> read(detail::ResultHandle handle) {
+        Upload upload(std::move(handle));
+        if (auto filled = upload.fill(upload.transfer); !filled) return std::move(filled).error();
+        return upload;
+    }
+
+  protected:
+    using Outcome::Outcome;
+};
+
+/** What the upload of an attachment gives. */
+class AttachmentUpload : public Upload {
+  public:
+    /** What was stored. */
+    Attachment attachment;
+    /** Takes over what the C function gave. */
+    static Result<AttachmentUpload> read(detail::ResultHandle handle) {
+        AttachmentUpload upload(std::move(handle));
+        if (auto filled = upload.fill(upload.transfer); !filled) return std::move(filled).error();
+        if (auto filled = upload.fill(0, upload.attachment); !filled) return std::move(filled).error();
+        return upload;
+    }
+
+  private:
+    using Upload::Upload;
+};
+
+/** What a download gives. */
+class Download : public Outcome {
+  public:
+    /** The bytes that were received. */
+    Transfer transfer;
+    /** The bytes themselves after to_memory(), borrowed from this object; ZCRM_E_STATE after another sink. */
+    Result<BytesView> data() const {
+        const std::uint8_t *data = nullptr;
+        std::size_t size = 0;
+        zcrm_error *error = nullptr;
+        if (const zcrm_status status = zcrm_result_data(get(), &data, &size, &error)) return Error(status, error);
+        return BytesView(data, size);
+    }
+    /** Takes over what the C function gave. */
+    static Result<Download> read(detail::ResultHandle handle) {
+        Download download(std::move(handle));
+        if (auto filled = download.fill(download.transfer); !filled) return std::move(filled).error();
+        return download;
+    }
+
+  private:
+    using Outcome::Outcome;
+};
+
+/** Attachments of a record: all of them, or one page. */
+class AttachmentList : public Outcome {
+  public:
+    /** The attachments, as Zoho orders them. */
+    std::vector<Attachment> attachments;
+    /** For ListArgs::page_token of the next page; empty when there is none, or the API version gives no tokens. */
+    std::string next_page_token;
+    /** Whether Zoho has more attachments after these. */
+    bool more_records = false;
+    /** Takes over what the C function gave. */
+    static Result<AttachmentList> read(detail::ResultHandle handle) {
+        AttachmentList list(std::move(handle));
+        list.attachments.resize(zcrm_result_count(list.get()));
+        for (std::size_t i = 0; i < list.attachments.size(); ++i) {
+            if (auto filled = list.fill(i, list.attachments[i]); !filled) return std::move(filled).error();
+        }
+        zcrm_error *error = nullptr;
+        auto page = detail::sized<zcrm_page>();
+        if (const zcrm_status status = zcrm_result_page(list.get(), &page, &error)) return Error(status, error);
+        list.next_page_token = detail::text(page.next_page_token);
+        list.more_records = page.more_records != 0;
+        return list;
+    }
+
+  private:
+    using Outcome::Outcome;
+};
+
+/** What of a list is wanted; a default one wants every page at once. */
+struct ListArgs {
+    /** Comma list of the API names of the fields to ask for; empty = those that Attachment has. */
+    std::string fields;
+    /** One page: AttachmentList::next_page_token of the page before. */
+    std::string page_token;
+    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. */
+    std::uint32_t page = 0;
+    /** Attachments a page, at most 200; 0 = 200. */
+    std::uint32_t per_page = 0;
+};
+
+/** Takes a log line: the level, 1 error to 5 inner steps, and one line without secrets, valid during the callback. Any thread. */
+using Log = std::function<void(std::int32_t level, std::string_view line)>;
+/** Puts an access token into `token`, a new one if Zoho refused the last. Called for each operation: answer from a cache of your own.
+ *  Returns 0, or any other number if none can be had: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. Any thread. */
+using Token = std::function<zcrm_status(bool force_refresh, std::string &token)>;
+
+/** Settings from which clients are made. One thread at a time may change it. */
+class Config {
+  public:
+    /** Every setting at its default. ZCRM_E_VERSION when the loaded library isn't the one that this header belongs to. */
+    static Result<Config> make() {
+        if (zcrm_abi_version() != ZCRM_ABI_VERSION) {
+            return Error(ZCRM_E_VERSION, nullptr, "libzcrm has another ABI version than zcrm.h: compile with the header of the installed library");
+        }
+        zcrm_config *config = nullptr;
+        if (const zcrm_status status = zcrm_config_new(&config)) return Error(status);
+        return Config(config);
+    }
+    /** Sets one setting. ZCRM_E_CONFIG for an unknown key (the message names the nearest one) or a wrong value. */
+    Result<void> set(std::string_view key, std::string_view value) {
+        zcrm_error *error = nullptr;
+        const std::string name(key);
+        const char *text = value.data() ? value.data() : "";
+        if (const zcrm_status status = zcrm_config_set(handle_.get(), name.c_str(), text, value.size(), &error)) return Error(status, error);
+        return {};
+    }
+    /** The host gives the tokens instead of Zoho's accounts server. Held until config and clients are gone, or it is replaced. */
+    Result<void> on_token(Token token) {
+        auto held = std::make_unique<Token>(std::move(token));
+        return keep(zcrm_config_set_token_fn(handle_.get(), &give_token, held.get(), &drop<Token>), held);
+    }
+    /** Log lines up to `max_level`, 1 to 5, go to `log`. Held until config and clients are gone, or it is replaced. */
+    Result<void> on_log(std::int32_t max_level, Log log) {
+        auto held = std::make_unique<Log>(std::move(log));
+        return keep(zcrm_config_set_log_fn(handle_.get(), max_level, &take_line, held.get(), &drop<Log>), held);
+    }
+    /** For zcrm.h; stays ours. */
+    const zcrm_config *get() const noexcept { return handle_.get(); }
+
+  private:
+    explicit Config(zcrm_config *handle) noexcept : handle_(handle) {}
+
+    template <class Function>
+    static Result<void> keep(zcrm_status status, std::unique_ptr<Function> &held) {
+        if (status != ZCRM_OK) return Error(status);
+        static_cast<void>(held.release());  // drop() frees it
+        return {};
+    }
+    template <class Function>
+    static void drop(void *user) noexcept {
+        delete static_cast<Function *>(user);
+    }
+    static void take_line(void *user, std::int32_t level, const char *line, std::size_t len) noexcept {
+        detail::Frame::run(detail::Frame::current(), [&] { return (*static_cast<Log *>(user))(level, std::string_view(line, len)), ZCRM_OK; });
+    }
+    static zcrm_status give_token(void *user, std::int32_t force_refresh, char *buf, std::size_t cap, std::size_t *n) noexcept {
+        std::string token;
+        zcrm_status status = detail::Frame::run(detail::Frame::current(), [&] { return (*static_cast<Token *>(user))(force_refresh != 0, token); });
+        if (status == ZCRM_OK && token.size() > cap) status = ZCRM_E_TOO_LARGE;
+        if (status == ZCRM_OK) {
+            std::memcpy(buf, token.data(), token.size());
+            *n = token.size();
+        }
+        for (volatile char &c : token) c = 0;  // the library wipes `buf`; this copy is ours
+        return status;
+    }
+
+    detail::Handle<zcrm_config, zcrm_config_free> handle_;
+};
+
+class AttachmentPages;
+
+/** A configured connection to one CRM organisation. Any number of threads may use it at once. */
+class Client {
+  public:
+    /** A client with these settings. Nothing is sent: wrong credentials show at the first operation. ZCRM_E_CONFIG, ZCRM_E_IO. */
+    static Result<Client> make(const Config &config) {
+        zcrm_client *client = nullptr;
+        zcrm_error *error = nullptr;
+        if (const zcrm_status status = zcrm_client_new(config.get(), &client, &error)) return Error(status, error);
+        return Client(client);
+    }
+    /** The same from pairs of key and value: `Client::make({{"access_token", token}, {"data_center", "eu"}})`. */
+    static Result<Client> make(std::initializer_list<std::pair<std::string_view, std::string_view>> settings) {
+        auto config = Config::make();
+        if (!config) return std::move(config).error();
+        for (const auto &[key, value] : settings) {
+            if (auto set = config->set(key, value); !set) return std::move(set).error();
+        }
+        return make(*config);
+    }
+
+    /** Attaches a file or a link to a record: zcrm_attachment_upload(). */
+    Result<AttachmentUpload> attachment_upload(const Record &record, const Source &source, const Call &call = {}) const {
+        return upload<AttachmentUpload>(zcrm_attachment_upload, record, source, call);
+    }
+    /** Lists the attachments of a record, every page of them or one: zcrm_attachment_list(). */
+    Result<AttachmentList> attachment_list(const Record &record, const ListArgs &args = {}, const Call &call = {}) const {
+        detail::Frame frame(call);
+        const zcrm_target target = target_of(record, {});
+        auto wanted = detail::sized<zcrm_list_args>();
+        wanted.fields = detail::str(args.fields);
+        wanted.page_token = detail::str(args.page_token);
+        wanted.page = args.page;
+        wanted.per_page = args.per_page;
+        return detail::perform<AttachmentList>(
+            frame, [&](auto *c, auto **result, auto **error) { return zcrm_attachment_list(get(), &target, &wanted, c, result, error); });
+    }
+    /** The attachments of a record page by page: `for (auto &page : client.attachment_pages(record))`. See AttachmentPages. */
+    AttachmentPages attachment_pages(Record record, ListArgs args = {}, Call call = {}) const;
+    /** Downloads an attachment: zcrm_attachment_download(). */
+    Result<Download> attachment_download(const Record &record, std::string_view id, const Sink &sink, const Call &call = {}) const {
+        return download(zcrm_attachment_download, record, id, sink, call);
+    }
+    /** Sets the photo of a record: zcrm_photo_upload(). */
+    Result<Upload> photo_upload(const Record &record, const Source &source, const Call &call = {}) const {
+        return upload<Upload>(zcrm_photo_upload, record, source, call);
+    }
+    /** Downloads the photo of a record: zcrm_photo_download(). */
+    Result<Download> photo_download(const Record &record, const Sink &sink, const Call &call = {}) const {
+        return download(zcrm_photo_download, record, {}, sink, call);
+    }
+    /** Deletes the photo of a record: zcrm_photo_delete(). */
+    Result<Outcome> photo_delete(const Record &record, const Call &call = {}) const {
+        return remove(zcrm_photo_delete, record, {}, call);
+    }
+    /** Deletes an attachment, or several whose ids are separated by commas: zcrm_attachment_delete(). */
+    Result<Outcome> attachment_delete(const Record &record, std::string_view ids, const Call &call = {}) const {
+        return remove(zcrm_attachment_delete, record, ids, call);
+    }
+    /** Runs one operation given as JSON, which is taken as untrusted: zcrm_step_run(). Outcome::json() is the step's output. */
+    Result<Outcome> step_run(std::string_view json, const Call &call = {}) const {
+        detail::Frame frame(call);
+        return detail::perform<Outcome>(
+            frame, [&](auto *c, auto **result, auto **error) { return zcrm_step_run(get(), json.data(), json.size(), c, result, error); });
+    }
+    /** For zcrm.h; stays ours. */
+    const zcrm_client *get() const noexcept { return handle_.get(); }
+
+  private:
+    explicit Client(zcrm_client *handle) noexcept : handle_(handle) {}
+
+    static zcrm_target target_of(const Record &record, std::string_view attachment_id) noexcept {
+        auto target = detail::sized<zcrm_target>();
+        target.module = detail::str(record.module);
+        target.record_id = detail::str(record.id);
+        target.attachment_id = detail::str(attachment_id);
+        return target;
+    }
+    template <class T, class Function>
+    Result<T> upload(Function function, const Record &record, const Source &source, const Call &call) const {
+        detail::Frame frame(call);
+        const zcrm_target target = target_of(record, {});
+        const zcrm_source from = frame.c_source(source);
+        return detail::perform<T>(frame, [&](auto *c, auto **result, auto **error) { return function(get(), &target, &from, c, result, error); });
+    }
+    template <class Function>
+    Result<Download> download(Function function, const Record &record, std::string_view id, const Sink &sink, const Call &call) const {
+        detail::Frame frame(call);
+        const zcrm_target target = target_of(record, id);
+        const zcrm_sink to = frame.c_sink(sink);
+        return detail::perform<Download>(frame, [&](auto *c, auto **result, auto **error) { return function(get(), &target, &to, c, result, error); });
+    }
+    template <class Function>
+    Result<Outcome> remove(Function function, const Record &record, std::string_view ids, const Call &call) const {
+        detail::Frame frame(call);
+        const zcrm_target target = target_of(record, ids);
+        return detail::perform<Outcome>(frame, [&](auto *c, auto **result, auto **error) { return function(get(), &target, c, result, error); });
+    }
+
+    detail::Handle<zcrm_client, zcrm_client_free> handle_;
+};
+
+/**
+ * The pages of a list, fetched one at a time while they are iterated over, once. Each is a Result; a failure is the last.
+ * The client must outlive it.
+ */
+class AttachmentPages {
+  public:
+    /** Goes through the pages. An input iterator: `*it` is valid until `++it`. */
+    class iterator {
+      public:
+        /** For std::iterator_traits. */
+        using iterator_category = std::input_iterator_tag;
+        /** For std::iterator_traits. */
+        using value_type = Result<AttachmentList>;
+        /** For std::iterator_traits. */
+        using difference_type = std::ptrdiff_t;
+        /** For std::iterator_traits. */
+        using pointer = value_type *;
+        /** For std::iterator_traits. */
+        using reference = value_type &;
+
+        /** The end. */
+        iterator() noexcept = default;
+        /** At a page of `pages`, or at the end when there is none. */
+        explicit iterator(AttachmentPages *pages) noexcept : pages_(pages) {}
+        /** The page. */
+        reference operator*() const noexcept { return *pages_->page_; }
+        /** A member of the page's Result. */
+        pointer operator->() const noexcept { return &*pages_->page_; }
+        /** Fetches the next page. */
+        iterator &operator++() {
+            if (!pages_->next()) pages_ = nullptr;
+            return *this;
+        }
+        /** Fetches the next page. */
+        void operator++(int) { ++*this; }
+        /** Whether both are at the end, or both at a page. */
+        friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.pages_ == b.pages_; }
+        /** The opposite. */
+        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return !(a == b); }
+
+      private:
+        AttachmentPages *pages_ = nullptr;
+    };
+
+    /** Fetches the first page. Call it once. */
+    iterator begin() {
+        fetch();
+        return iterator(this);
+    }
+    /** Behind the last page. */
+    iterator end() noexcept { return {}; }
+
+  private:
+    friend class Client;
+    AttachmentPages(const Client &client, Record record, ListArgs args, Call call)
+        : client_(&client), record_(std::move(record)), args_(std::move(args)), call_(std::move(call)) {
+        if (args_.page == 0 && args_.page_token.empty()) args_.page = 1;
+    }
+
+    void fetch() { page_.emplace(client_->attachment_list(record_, args_, call_)); }
+
+    bool next() {
+        if (!*page_ || !(*page_)->more_records) return false;
+        std::string &token = (*page_)->next_page_token;
+        if (token.empty() && args_.page == 0) return false;
+        if (token.empty()) {
+            ++args_.page;
+        } else {
+            args_.page = 0;
+            args_.page_token = std::move(token);
+        }
+        const std::string first = front();
+        fetch();
+        // Each page is a call of its own, so the library can't see that a server serves the same one for ever.
+        if (!first.empty() && front() == first) page_.emplace(Error(ZCRM_E_PAGE, nullptr, "the list serves the same page again: stopped"));
+        return true;
+    }
+
+    std::string front() const { return *page_ && !(*page_)->attachments.empty() ? (*page_)->attachments.front().id : std::string(); }
+
+    const Client *client_;
+    Record record_;
+    ListArgs args_;
+    Call call_;
+    std::optional<Result<AttachmentList>> page_;
+};
+
+inline AttachmentPages Client::attachment_pages(Record record, ListArgs args, Call call) const {
+    return AttachmentPages(*this, std::move(record), std::move(args), std::move(call));
+}
+
+/**
+ * Exchanges the setting `grant_code` for a refresh token, once, when a connection is set up: zcrm_auth_exchange().
+ *
+ * Outcome::json() has `refresh_token`, `access_token`, `api_domain`, `scope` and `expires_in`: keep it out of logs.
+ */
+inline Result<Outcome> auth_exchange(const Config &config, const Call &call = {}) {
+    detail::Frame frame(call);
+    return detail::perform<Outcome>(frame, [&](auto *c, auto **result, auto **error) { return zcrm_auth_exchange(config.get(), c, result, error); });
+}
+
+/** What steps there are, with the JSON Schema of each input and output, and the settings, as one JSON document. Static. */
+inline std::string_view step_describe() noexcept {
+    return zcrm_step_describe();
+}
+
+}  // namespace zcrm
+
+#endif  // ZCRM_HPP

@@ -1,0 +1,196 @@
+//! Batches: many steps with one call.
+
+use std::ffi::{c_char, c_void};
+use std::path::PathBuf;
+
+use super::call::zcrm_call;
+use super::client::{operate, zcrm_client};
+use super::error::zcrm_error;
+use super::handle::{self, Noun};
+use super::result::{Readable, zcrm_result};
+use super::status::{OK, zcrm_status};
+use super::text::{self, zcrm_str};
+use super::{guard, sized};
+use crate::batch::{self, Ended, Item, Options, Pause, Summary};
+use crate::error::{Error, Result};
+
+/// Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free().
+#[derive(Default)]
+pub struct zcrm_batch {
+    items: Vec<Item>,
+    pause: Pause,
+}
+
+impl Noun for zcrm_batch {
+    const MAGIC: u32 = 0x7a63_6507;
+}
+
+/// Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
+///
+/// @param user          zcrm_batch_args.user
+/// @param key           the step's key, NUL-terminated; during the callback
+/// @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
+/// @param json          what zcrm_result_json() or zcrm_error_json() would have given, NUL-terminated; during the callback
+/// @param from_journal  1 when it was done in an earlier run, 0 otherwise
+/// @return 0 to go on; anything else cancels the batch
+pub type zcrm_batch_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, key: *const c_char, status: zcrm_status, json: *const c_char, from_journal: i32) -> i32>;
+
+/// How a batch is run. NULL instead of it, or zeros, mean the defaults. Borrowed for the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_batch_args {
+    /// `sizeof(zcrm_batch_args)`.
+    pub struct_size: usize,
+    /// Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
+    /// Run again with the same journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was
+    /// begun and has no end is looked for on its record first.
+    pub journal: zcrm_str,
+    /// API calls after which no further step is begun; 0 = no bound.
+    pub credits: u64,
+    /// NULL, or told of each end.
+    pub ended: zcrm_batch_fn,
+    /// Passed to `ended`.
+    pub user: *mut c_void,
+    /// Steps at once; 0 = 4. The setting `max_in_flight` holds beside it.
+    pub parallel: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with a usize; all zero is empty text, no callback and zeros.
+unsafe impl sized::Struct for zcrm_batch_args {}
+
+/// Makes an empty batch.
+///
+/// @param out  receives the batch, which the caller frees
+/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_status {
+    let body = || {
+        let out = handle::out(out, "out")?;
+        // SAFETY: not NULL, and writable by the header's contract.
+        unsafe { out.write(handle::give(zcrm_batch::default())) };
+        Ok(())
+    };
+    // SAFETY: NULL is allowed.
+    unsafe { guard::status(std::ptr::null_mut(), body) }
+}
+
+/// Adds a step.
+///
+/// @param batch  the batch; not while it runs
+/// @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
+/// @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, and files are named below `allow_paths` alone
+/// @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
+/// @param err    NULL, or receives the error
+/// @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_add(
+    batch: *mut zcrm_batch,
+    key: *const c_char,
+    json: *const c_char,
+    len: usize,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let batch = handle::borrow_mut(batch, "batch")?;
+            if key.is_null() {
+                return Err(Error::argument("key", "is NULL"));
+            }
+            let (key, step) = (text::read(key, usize::MAX, "key")?.to_owned(), text::read(json, len, "json")?.to_owned());
+            batch.items.push(Item { key, step });
+            Ok(())
+        })
+    }
+}
+
+/// Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
+///
+/// @param batch  the batch
+/// @param on     anything but 0 to hold it, 0 to let it go on
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
+    // SAFETY: the header's contract: NULL or a batch that isn't freed yet.
+    guard::value((), || unsafe {
+        if let Ok(batch) = handle::borrow(batch, "batch") {
+            batch.pause.set(on != 0);
+        }
+    });
+}
+
+/// Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
+/// counted; the batch goes on. The result is `{"operation":"batch","result":{"done":…,"from_journal":…,"failed":…,"unknown":…,"left":…,
+/// "stopped":…,"attempts":…},…}`: read it with zcrm_result_json(). `left` steps were not begun, or not ended, because the batch was stopped:
+/// by a cancel, the call's timeout, `credits`, or because the organisation has no API credits left. Run it again with its journal.
+///
+/// Each step costs what it costs alone; one that a killed process had begun costs one list more.
+/// https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+///
+/// @param client  the client
+/// @param batch   the steps; they stay, so that it can be run again
+/// @param args    NULL, or how to run it
+/// @param call    NULL, or timeout, cancel token and trace id of the whole; its progress isn't used
+/// @param result  NULL, or receives the summary
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
+///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_run(
+    client: *const zcrm_client,
+    batch: *const zcrm_batch,
+    args: *const zcrm_batch_args,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        operate(client, call, result, err, |client, call| {
+            let batch = handle::borrow(batch, "batch")?;
+            let args = sized::read_if_given(args, "args")?;
+            let options = args.map_or_else(|| Ok(Options::default()), |args| args.options())?;
+            let options = Options { pause: batch.pause.clone(), ..options };
+            let tell = args.and_then(|args| args.ended.map(|ended| (ended, args.user)));
+            batch::run(client, batch.items.iter().cloned(), &options, call.call()?, &mut |end| told(tell, &end))
+        })
+    }
+}
+
+type Tell = (unsafe extern "C" fn(*mut c_void, *const c_char, zcrm_status, *const c_char, i32) -> i32, *mut c_void);
+
+fn told(tell: Option<Tell>, end: &Ended<'_>) -> bool {
+    let Some((ended, user)) = tell else { return true };
+    let (status, json) = match end.outcome {
+        Ok(json) => (OK, text::to_c(json)),
+        Err(error) => (error.status() as zcrm_status, text::to_c(&error.to_json())),
+    };
+    let key = text::to_c(end.key);
+    // SAFETY: both texts live during the callback; the header binds the host to give one that may be called with its own `user`.
+    unsafe { ended(user, key.as_ptr(), status, json.as_ptr(), i32::from(end.from_journal)) == 0 }
+}
+
+impl zcrm_batch_args {
+    /// # Safety
+    /// The pointers are what the header says they must be.
+    unsafe fn options(&self) -> Result<Options> {
+        if self.reserved != 0 {
+            return Err(Error::argument("args.reserved", "is not 0"));
+        }
+        // SAFETY: the caller's contract.
+        let journal = unsafe { self.journal.read("args.journal")? };
+        let journal = (!journal.is_empty()).then(|| PathBuf::from(journal));
+        Ok(Options { parallel: self.parallel as usize, credits: self.credits, journal, pause: Pause::default() })
+    }
+}
+
+/// Frees a batch. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_free(batch: *mut zcrm_batch) {
+    // SAFETY: the header's contract: NULL, or a batch that nobody uses any more.
+    guard::value((), || unsafe { handle::free(batch) });
+}
+
+impl Readable for Summary {}

@@ -1,0 +1,210 @@
+//! The two ends of a transfer as a step names them: where the bytes come from, and where they go.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::{self, Deserialize, Deserializer};
+
+use super::MAX_BASE64_BYTES;
+use super::parse::{Object, at_least_1, filled};
+
+/// Where the bytes of an attachment come from: exactly one of path, url and base64.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Object<SourceFields>")]
+pub(super) enum Source {
+    File { path: String, name: String, content_type: String },
+    Bytes { content: Vec<u8>, name: String, content_type: String },
+    Link(Link),
+}
+
+/// A picture: exactly one of path and base64.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Object<PictureFields>")]
+pub(super) struct Picture(pub(super) Source);
+
+/// A link to attach.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    /// The URL: http or https, without a user name or password.
+    #[serde(deserialize_with = "filled")]
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
+    pub(super) url: String,
+    /// Title under which the link stands in the record; the page's own when not given.
+    #[cfg_attr(test, schemars(length(max = 255)))]
+    pub(super) title: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[
+    ("a file by its path", &["path"], &["url", "base64", "title"]),
+    ("a link", &["url"], &["path", "base64", "name", "content_type"]),
+    ("a small file inside the JSON", &["base64", "name"], &["path", "url", "title"]),
+]))))]
+struct SourceFields {
+    /// Path of a file below one of the directories of the setting allow_paths.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    path: Option<String>,
+    /// URL of a link: http or https, without a user name or password.
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
+    url: Option<String>,
+    base64: Option<Content>,
+    /// File name under which it is stored; needed with base64, with path its last part when not given.
+    name: Option<String>,
+    /// MIME type of the file; application/octet-stream when not given.
+    content_type: Option<String>,
+    /// Title of a link; the page's own when not given.
+    #[cfg_attr(test, schemars(length(max = 255)))]
+    title: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a picture by its path", &["path"], &["base64"]), ("a picture inside the JSON", &["base64", "name"], &["path"])]))))]
+struct PictureFields {
+    /// Path of a file below one of the directories of the setting allow_paths.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    path: Option<String>,
+    base64: Option<Content>,
+    /// File name under which it is sent; needed with base64, with path its last part when not given.
+    name: Option<String>,
+    /// MIME type of the picture; application/octet-stream when not given.
+    content_type: Option<String>,
+}
+
+/// What a `TryFrom` finds: the text begins with the field's name, and [`parse`] makes a path of it.
+type Problem = String;
+
+impl TryFrom<Object<SourceFields>> for Source {
+    type Error = Problem;
+
+    fn try_from(Object(from): Object<SourceFields>) -> std::result::Result<Source, Problem> {
+        let SourceFields { path, url, base64, name, content_type, title } = from;
+        if url.is_none() {
+            absent("title", &title, "belongs to a link; a file has a name")?;
+            return file(path, base64, name, content_type, "path, url and base64");
+        }
+        absent("path", &path, "stands beside url; give one of path, url and base64")?;
+        absent("base64", &base64, "stands beside url; give one of path, url and base64")?;
+        absent("name", &name, "belongs to a file; a link has a title")?;
+        absent("content_type", &content_type, "belongs to a file, not to a link")?;
+        let url = url.filter(|url| !url.is_empty()).ok_or("url: is empty")?;
+        Ok(Source::Link(Link { url, title }))
+    }
+}
+
+impl TryFrom<Object<PictureFields>> for Picture {
+    type Error = Problem;
+
+    fn try_from(Object(from): Object<PictureFields>) -> std::result::Result<Picture, Problem> {
+        file(from.path, from.base64, from.name, from.content_type, "path and base64").map(Picture)
+    }
+}
+
+fn file(
+    path: Option<String>,
+    content: Option<Content>,
+    name: Option<String>,
+    content_type: Option<String>,
+    kinds: &str,
+) -> std::result::Result<Source, Problem> {
+    let content_type = content_type.unwrap_or_default();
+    match (path, content) {
+        (Some(_), Some(_)) => Err(format!("base64: stands beside path; give one of {kinds}")),
+        (None, None) => Err(format!("give one of {kinds}")),
+        (Some(path), None) if path.is_empty() => Err("path: is empty".into()),
+        (Some(path), None) => Ok(Source::File { path, name: name.unwrap_or_default(), content_type }),
+        (None, Some(Content(content))) => {
+            let name = name.ok_or("name: is missing; a file inside the JSON needs one")?;
+            Ok(Source::Bytes { content, name, content_type })
+        }
+    }
+}
+
+/// Where the bytes of a download go: a file, or the result itself.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(try_from = "Object<SinkFields>")]
+pub(super) enum Sink {
+    File { path: String, overwrite: bool, max_bytes: Option<u64> },
+    Base64 { max_bytes: u64 },
+}
+
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a file", &["path"], &["base64"]), ("the result itself", &["base64"], &["path", "overwrite"])]))))]
+struct SinkFields {
+    /// Path of the file, in a directory that exists and lies at or below one of the setting allow_paths. The file appears only when complete.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    path: Option<String>,
+    /// Whether a file of that name is replaced.
+    overwrite: Option<bool>,
+    /// Puts the bytes into the result as base64.
+    #[cfg_attr(test, schemars(extend("enum" = [true, null])))]
+    base64: Option<bool>,
+    /// Most bytes to take; a larger file is an error.
+    #[serde(default, deserialize_with = "at_least_1")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    max_bytes: Option<u64>,
+}
+
+impl TryFrom<Object<SinkFields>> for Sink {
+    type Error = Problem;
+
+    fn try_from(Object(from): Object<SinkFields>) -> std::result::Result<Sink, Problem> {
+        let SinkFields { path, overwrite, base64, max_bytes } = from;
+        match (path, base64) {
+            (_, Some(false)) => Err("base64: is false; it is true or not given".into()),
+            (Some(_), Some(true)) => Err("base64: stands beside path; give one of path and base64".into()),
+            (None, None) => Err("give one of path and base64".into()),
+            (Some(path), None) if path.is_empty() => Err("path: is empty".into()),
+            (Some(path), None) => Ok(Sink::File { path, overwrite: overwrite.unwrap_or_default(), max_bytes }),
+            (None, Some(true)) => {
+                absent("overwrite", &overwrite, "belongs to path")?;
+                Ok(Sink::Base64 { max_bytes: max_bytes.unwrap_or(MAX_BASE64_BYTES).min(MAX_BASE64_BYTES) })
+            }
+        }
+    }
+}
+
+fn absent<T>(field: &str, value: &Option<T>, problem: &str) -> std::result::Result<(), Problem> {
+    if value.is_some() { Err(format!("{field}: {problem}")) } else { Ok(()) }
+}
+
+/// A small file inside the JSON: standard base64, with or without padding.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = "^[A-Za-z0-9+/]*={0,2}$", "maxLength" = MAX_BASE64_BYTES.div_ceil(3) * 4)))]
+pub(super) struct Content(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Content, D::Error> {
+        const LENIENT: GeneralPurpose =
+            GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+        let text = String::deserialize(from)?;
+        if text.len() as u64 > MAX_BASE64_BYTES.div_ceil(3) * 4 {
+            return Err(de::Error::custom(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path")));
+        }
+        // The crate's own message quotes what it stumbled over, which is a part of a file.
+        LENIENT.decode(text).map(Content).map_err(|_| de::Error::custom("is not base64 of the standard alphabet, in one piece without line ends"))
+    }
+}
+
+/// JSON Schema of alternatives: in each some fields are given and others are not. `null` is not given.
+#[cfg(test)]
+pub(super) fn one_of(alternatives: &[(&str, &[&str], &[&str])]) -> serde_json::Value {
+    let branch = |(title, given, absent): &(&str, &[&str], &[&str])| {
+        let mut properties = serde_json::Map::new();
+        properties.extend(given.iter().map(|field| ((*field).to_owned(), serde_json::json!({"not": {"type": "null"}}))));
+        properties.extend(absent.iter().map(|field| ((*field).to_owned(), serde_json::json!({"type": "null"}))));
+        serde_json::json!({"title": title, "required": given, "properties": properties})
+    };
+    alternatives.iter().map(branch).collect()
+}

@@ -1,0 +1,98 @@
+/* Results, errors and handles. */
+#include <type_traits>
+
+#include "harness.hpp"
+
+namespace {
+
+template <class T>
+constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_move_assignable_v<T> && !std::is_copy_constructible_v<T>;
+
+static_assert(move_only<zcrm::Client> && move_only<zcrm::Config> && move_only<zcrm::Cancel> && move_only<zcrm::Error>);
+static_assert(move_only<zcrm::Outcome> && move_only<zcrm::Download> && move_only<zcrm::AttachmentList> && move_only<zcrm::AttachmentUpload>);
+static_assert(std::is_copy_constructible_v<zcrm::Call> && std::is_copy_constructible_v<zcrm::Attachment>);
+
+}  // namespace
+
+CASE_WITH(an_error_says_everything_that_is_known, R"({"attachment.list": [{"kind": "status", "status": 403}]})") {
+    const auto list = client().attachment_list(contact());
+    CHECK(fails(list, ZCRM_E_FORBIDDEN));
+    const zcrm::Error &error = list.error();
+    CHECK(error.name() == "ZCRM_E_FORBIDDEN" && error.http_status() == 403 && error.api_code() == "NO_PERMISSION");
+    CHECK(!error.message().empty() && !error.reason().empty());
+    CHECK(!error.retryable() && !error.retry_after() && error.request_sent() == 3 && error.callback_status() == 0);
+    CHECK(error.json().find("\"http_status\":403") != std::string_view::npos);
+}
+
+CASE_WITH(a_wait_that_the_server_asks_for_is_told, R"({"attachment.list": [{"kind": "status", "status": 429, "headers": {"Retry-After": "3600"}}]})") {
+    const auto list = client().attachment_list(contact());
+    CHECK(fails(list, ZCRM_E_RATE_LIMITED));
+    CHECK(!list && list.error().retryable() && list.error().retry_after() == std::chrono::hours(1));
+}
+
+CASE(an_unknown_setting_is_named_with_the_nearest_one) {
+    const auto made = zcrm::Client::make({{"client_idd", "x"}});
+    CHECK(fails(made, ZCRM_E_CONFIG));
+    CHECK(!made && made.error().message().find("client_id") != std::string_view::npos);
+}
+
+CASE(a_setting_may_be_any_view_and_empty) {
+    auto settings = config();
+    const std::string_view pair = "data_center=eu";
+    CHECK(settings.set(pair.substr(0, 11), pair.substr(12)));
+    CHECK(settings.set("spool_dir", {}));
+}
+
+CASE(settings_that_are_missing_are_told_when_the_client_is_made) {
+    CHECK(fails(zcrm::Client::make({{"client_id", "x"}}), ZCRM_E_CONFIG));
+}
+
+CASE(a_client_is_made_from_pairs) {
+    const std::string url = env("ZCRM_TEST_URL"), token = env("ZCRM_TEST_TOKEN");
+    auto c = zcrm::Client::make({{"api_domain", url}, {"accounts_url", url}, {"access_token", token}});
+    CHECK(c && c->attachment_list(contact()));
+}
+
+CASE(results_and_errors_outlive_their_client) {
+    auto c = std::make_unique<zcrm::Client>(client());
+    const std::string id = attach(*c, "a.txt", "bytes");
+    auto download = NEED(c->attachment_download(contact(), id, zcrm::to_memory()));
+    auto absent = c->photo_download(contact(), zcrm::to_memory());
+    c.reset();
+    const auto moved = std::move(download);
+    CHECK(NEED(moved.data()).size() == 5 && !moved.json().empty());
+    CHECK(fails(absent, ZCRM_E_NOT_FOUND));
+    const zcrm::Error error = std::move(absent).error();
+    CHECK(!error.message().empty());
+}
+
+CASE(handles_move) {
+    auto first = client();
+    auto second = std::move(first);
+    first = client();
+    CHECK(first.attachment_list(contact()) && second.attachment_list(contact()));
+}
+
+CASE(an_error_without_a_handle_still_speaks) {
+    const zcrm::Error error(ZCRM_E_MEMORY);
+    CHECK(error.code() == ZCRM_E_MEMORY && error.message() == "ZCRM_E_MEMORY" && error.json().empty() && !error.retry_after());
+}
+
+#ifdef __cpp_exceptions
+CASE(value_throws_the_error) {
+    const auto c = client();
+    CHECK(c.attachment_list(contact()).value().attachments.empty());
+    try {
+        static_cast<void>(c.photo_download(contact(), zcrm::to_memory()).value());
+        CHECK(!"thrown");
+    } catch (const zcrm::Exception &e) {
+        CHECK(e.error().code() == ZCRM_E_NOT_FOUND && e.what() == e.error().message());
+    }
+    try {
+        config().set("nonsense", "x").value();
+        CHECK(!"thrown");
+    } catch (const std::exception &e) {
+        CHECK(std::string_view(e.what()).find("nonsense") != std::string_view::npos);
+    }
+}
+#endif

@@ -1,0 +1,200 @@
+//! `include/zcrm.hpp`: the cases of `tests/cpp` under AddressSanitizer, LeakSanitizer and UBSan, each against an emulator of its own; and
+//! that the header compiles wherever it says it does. Needs g++ and clang++.
+#![cfg(all(feature = "capi", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use support::{library, root, scratch, succeed, text};
+use zcrm_emulator::{Emulator, Fault, Options};
+
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"];
+const SANITIZED: &[&str] = &["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-pthread"];
+
+/// A compiler with its language: one program of all cases is made with it.
+struct Build {
+    compiler: &'static str,
+    flags: Vec<&'static str>,
+}
+
+#[test]
+fn the_cases_hold_with_gcc() {
+    Build { compiler: "g++", flags: vec!["-std=c++17"] }.run_all();
+}
+
+#[test]
+fn the_cases_hold_with_clang() {
+    Build { compiler: "clang++", flags: vec!["-std=c++17"] }.run_all();
+}
+
+#[test]
+fn the_cases_hold_in_cpp20_without_exceptions() {
+    Build { compiler: "g++", flags: vec!["-std=c++20", "-fno-exceptions"] }.run_all();
+}
+
+impl Build {
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.compiler);
+        command.args(&self.flags).args(STRICT).arg("-I").arg(root().join("include"));
+        command
+    }
+
+    fn run_all(&self) {
+        let dir = scratch(&format!("cpp-{}{}", self.compiler, self.flags.concat()));
+        let program = self.link(&dir);
+        let waiting: Mutex<Vec<(String, String)>> = Mutex::new(cases(&program));
+        assert!(waiting.lock().unwrap().len() > 50, "cases are missing");
+        let failed = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    loop {
+                        let Some((name, faults)) = waiting.lock().unwrap().pop() else { break };
+                        if let Err(report) = run(&program, &dir, &name, &faults) {
+                            failed.lock().unwrap().push(format!("{name}:\n{report}"));
+                        }
+                    }
+                });
+            }
+        });
+        let failed = failed.into_inner().unwrap();
+        assert!(failed.is_empty(), "{} {:?}\n{}", self.compiler, self.flags, failed.join("\n"));
+    }
+
+    /// Compiles every file of `tests/cpp` side by side, and links them to the library that cargo built with this test.
+    fn link(&self, dir: &Path) -> PathBuf {
+        let sources: Vec<PathBuf> = files("tests/cpp", "cpp");
+        let objects: Vec<PathBuf> = std::thread::scope(|scope| {
+            let compiling: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.object(source, dir))).collect();
+            compiling.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        self.program(&objects, &dir.join("cases"))
+    }
+
+    /// Makes a program of sources or objects.
+    fn program(&self, parts: &[PathBuf], program: &Path) -> PathBuf {
+        let dir = program.parent().unwrap();
+        let link = dir.join("libzcrm.so.0");
+        let _ = std::fs::remove_file(&link); // it may not be there
+        std::os::unix::fs::symlink(library(), &link).unwrap();
+        let mut command = self.command();
+        command.args(SANITIZED).args(parts).arg(&link).arg(format!("-Wl,-rpath,{}", dir.display())).arg("-o").arg(program);
+        succeed(&mut command);
+        program.to_owned()
+    }
+
+    fn object(&self, source: &Path, dir: &Path) -> PathBuf {
+        let object = dir.join(source.file_stem().unwrap()).with_extension("o");
+        succeed(self.command().args(SANITIZED).arg("-c").arg(source).arg("-o").arg(&object));
+        object
+    }
+}
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|e| e == extension)).collect()
+}
+
+/// The program's cases with the faults that each wants of its emulator.
+fn cases(program: &Path) -> Vec<(String, String)> {
+    let listed = text(&succeed(&mut Command::new(program)).stdout).replace("\n ", " ");
+    listed.lines().filter_map(|line| line.split_once('\t')).map(|(name, faults)| (name.to_owned(), faults.to_owned())).collect()
+}
+
+fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<(), String> {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let faults: BTreeMap<String, Vec<Fault>> = serde_json::from_str(faults).map_err(|e| format!("faults: {e}"))?;
+    for (operation, faults) in faults {
+        emulator.script(&operation, faults);
+    }
+    let files = tempfile::tempdir_in(dir).unwrap();
+    let credentials = emulator.credentials();
+    let output = Command::new(program)
+        .arg(name)
+        .env_clear()
+        .env("ASAN_OPTIONS", "detect_leaks=1")
+        .env("UBSAN_OPTIONS", "print_stacktrace=1")
+        .env("ZCRM_TEST_URL", emulator.url())
+        .env("ZCRM_TEST_TOKEN", emulator.access_token())
+        .env("ZCRM_TEST_RECORD", emulator.add_record("Contacts"))
+        .env("ZCRM_TEST_DIR", files.path())
+        .env("ZCRM_TEST_PNG", root().join("tests/emulator/fixtures/portrait.png"))
+        .env("ZCRM_TEST_CLIENT_ID", credentials.client_id)
+        .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
+        .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code())
+        .output()
+        .unwrap();
+    if output.status.success() { Ok(()) } else { Err(format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))) }
+}
+
+/// Compiles a text without making anything of it.
+fn compiles(build: &Build, name: &str, program: &str) -> Result<(), String> {
+    let source = scratch("cpp-syntax").join(name).with_extension("cpp");
+    std::fs::write(&source, program).unwrap();
+    let output = build.command().arg("-fsyntax-only").arg(source).output().unwrap();
+    if output.status.success() { Ok(()) } else { Err(text(&output.stderr)) }
+}
+
+#[test]
+fn the_example_attaches_lists_and_fetches() {
+    let dir = scratch("cpp-example");
+    let build = Build { compiler: "g++", flags: vec!["-std=c++17"] };
+    let program = build.program(&[root().join("examples/cpp/attachments.cpp")], &dir.join("attachments"));
+    let files = tempfile::tempdir_in(&dir).unwrap();
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let (record, credentials) = (emulator.add_record("Contacts"), emulator.credentials());
+    std::fs::write(files.path().join("offer.txt"), "an offer").unwrap();
+    let mut command = Command::new(program);
+    command.current_dir(&files).args(["Contacts", &record, "offer.txt", "downloads"]).env("ZOHO_URL", emulator.url());
+    command.env("ZOHO_CLIENT_ID", credentials.client_id).env("ZOHO_CLIENT_SECRET", credentials.client_secret);
+    succeed(command.env("ZOHO_REFRESH_TOKEN", credentials.refresh_token));
+    let stored = emulator.attachments("Contacts", &record);
+    assert_eq!(stored.len(), 1);
+    assert_eq!(std::fs::read(files.path().join("downloads").join(&stored[0].id)).unwrap(), b"an offer");
+}
+
+#[test]
+fn the_header_is_clean_in_cpp17_and_cpp20_with_and_without_exceptions() {
+    let alone = "#include \"zcrm.hpp\"\n#include \"zcrm.hpp\"\nint main() { return zcrm::Client::make({}) ? 0 : 1; }\n";
+    for compiler in ["g++", "clang++"] {
+        for flags in
+            [["-std=c++17", "-fexceptions"], ["-std=c++17", "-fno-exceptions"], ["-std=c++20", "-fexceptions"], ["-std=c++20", "-fno-exceptions"]]
+        {
+            let build = Build { compiler, flags: flags.to_vec() };
+            compiles(&build, "alone", alone).unwrap_or_else(|e| panic!("{compiler} {flags:?}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn a_result_cannot_be_ignored() {
+    let ignored = "#include \"zcrm.hpp\"\nvoid f(const zcrm::Client &c) { c.photo_delete({\"Contacts\", \"1\"}); }\n";
+    for compiler in ["g++", "clang++"] {
+        let error = compiles(&Build { compiler, flags: vec!["-std=c++17"] }, "ignored", ignored).expect_err("an ignored Result compiles");
+        assert!(error.contains("nodiscard"), "{compiler}: {error}");
+    }
+}
+
+#[test]
+fn cpp20_spans_go_in_and_come_out() {
+    let spans = "#include <span>\n#include \"zcrm.hpp\"\n\
+        zcrm::Source in(std::span<const std::byte> bytes) { return zcrm::from_memory(\"a\", bytes); }\n\
+        std::span<const std::uint8_t> out(const zcrm::BytesView &bytes) { return bytes; }\n";
+    for compiler in ["g++", "clang++"] {
+        compiles(&Build { compiler, flags: vec!["-std=c++20"] }, "spans", spans).unwrap_or_else(|e| panic!("{compiler}: {e}"));
+    }
+}
+
+#[test]
+fn every_public_item_is_documented() {
+    let doxygen = "QUIET=YES\nGENERATE_LATEX=NO\nGENERATE_HTML=NO\nGENERATE_XML=YES\nEXTRACT_ALL=NO\nWARN_IF_UNDOCUMENTED=YES\n\
+        WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions\nEXCLUDE_SYMBOLS=zcrm::detail\n";
+    let dir = scratch("doxygen");
+    let settings = format!("{doxygen}INPUT={}\nOUTPUT_DIRECTORY={}\n", root().join("include/zcrm.hpp").display(), dir.display());
+    std::fs::write(dir.join("Doxyfile"), settings).unwrap();
+    succeed(Command::new("doxygen").arg(dir.join("Doxyfile")));
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Builds the Debian packages, checks them with lintian, installs them into the running system, builds against them, and removes them.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+held=0
+ok() { echo "ok   $1"; held=$((held + 1)); }
+fail() { echo "FAIL $1"; echo "$held passed, 1 failed"; exit 1; }
+quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }; }
+installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+clean() {
+    for package in libzcrm-dev libzcrm0; do installed $package && dpkg --purge $package >/dev/null; done
+    rm -rf "$work"
+}
+
+[ "$(id -u)" = 0 ] || { echo "this installs packages: run it as root"; exit 2; }
+! installed libzcrm0 || { echo "libzcrm0 is installed: this would replace and remove it"; exit 2; }
+trap clean EXIT
+
+rm -f "$root"/build/*.deb
+quietly make -f "$root/install.mk" deb
+packages=("$root"/build/libzcrm0_*.deb "$root"/build/libzcrm-dev_*.deb)
+ok "the packages are built"
+
+# The maintainer's address is the publisher's to set: ZCRM_MAINTAINER.
+quietly lintian --allow-root --fail-on error,warning --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog "${packages[@]}"
+ok "lintian has neither errors nor warnings"
+
+quietly dpkg --install "${packages[@]}"
+ldconfig -p | grep -q 'libzcrm.so.0 ' || fail "the loader doesn't find libzcrm.so.0"
+cp -r "$root/tests/install/c" "$root/tests/install/cpp" "$work"
+quietly make -C "$work/c" shared static
+quietly cmake -S "$work/cpp" -B "$work/cpp/build"
+quietly cmake --build "$work/cpp/build"
+for program in "$work"/c/shared "$work"/c/static "$work"/cpp/build/shared "$work"/cpp/build/static; do
+    status=0
+    "$program" >/dev/null 2>&1 || status=$?
+    [ $status = 2 ] || fail "$program without arguments gives $status"  # it was loaded and ran
+done
+ok "programs are built against the installed packages, and load the library"
+
+files=$(dpkg -L libzcrm0 libzcrm-dev | grep zcrm)
+quietly dpkg --purge libzcrm-dev libzcrm0
+for file in $files; do [ ! -e "$file" ] || fail "removal leaves $file"; done
+! ldconfig -p | grep -q 'libzcrm.so.0 ' || fail "the loader still knows libzcrm.so.0"
+ok "removal leaves nothing"
+echo "$held passed, 0 failed"

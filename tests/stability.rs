@@ -1,0 +1,159 @@
+//! What users of the library rely on from one release to the next: `tests/abi/symbols-in-versions.md`, abidiff, and the link flags of the
+//! installed files. Needs abidiff (abigail-tools).
+//!
+//! abidiff compares `zcrm.h` with that of the last release, each compiled into a library of empty functions: that is the ABI as a C compiler
+//! sees it, without the insides of the handles, and needs neither a build of the old release nor a committed dump. That the real library
+//! agrees with its header is the matter of `header.rs` and `abi.rs`.
+#![cfg(all(feature = "capi", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{library, root, scratch, succeed, text};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The ledger's lines: symbol, version it came with, version it was deprecated in or "".
+fn ledger() -> Vec<(String, String, String)> {
+    let rows = read("tests/abi/symbols-in-versions.md");
+    let cells = rows.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    cells.map(|c| (c[1].trim_matches('`').to_owned(), c[2].to_owned(), c[3].to_owned())).collect()
+}
+
+/// The prototypes of a header, without comments.
+fn prototypes(header: &str) -> Vec<String> {
+    let parts = header.split("\nZCRM_API").skip(1);
+    parts.filter_map(|part| part.split_once(';')).map(|(prototype, _)| prototype.trim().to_owned()).collect()
+}
+
+fn name(prototype: &str) -> &str {
+    prototype.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap()
+}
+
+#[test]
+fn library_header_and_ledger_have_the_same_functions() {
+    let listed: BTreeSet<String> = ledger().into_iter().map(|(symbol, ..)| symbol).collect();
+    let exported = succeed(Command::new("nm").args(["-D", "--defined-only", "--format=just-symbols"]).arg(library()));
+    let exported: BTreeSet<String> = text(&exported.stdout).lines().map(str::to_owned).collect();
+    let declared: BTreeSet<String> = prototypes(&read("include/zcrm.h")).iter().map(|p| name(p).to_owned()).collect();
+    assert_eq!(exported, listed, "exported by the library (left) and listed in tests/abi/symbols-in-versions.md (right)");
+    assert_eq!(declared, listed, "declared in include/zcrm.h (left) and listed in tests/abi/symbols-in-versions.md (right)");
+}
+
+#[test]
+fn no_function_is_from_a_version_that_is_yet_to_come() {
+    let number = |version: &str| version.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
+    let now = number(env!("CARGO_PKG_VERSION"));
+    for (symbol, since, deprecated) in ledger() {
+        assert!(number(&since) <= now, "{symbol}: since {since}");
+        assert!(deprecated.is_empty() || (number(&since) < number(&deprecated) && number(&deprecated) <= now), "{symbol}: deprecated {deprecated}");
+    }
+}
+
+/// A library of empty functions with the prototypes of a header.
+fn skeleton(header: &str, dir: &Path) -> PathBuf {
+    std::fs::create_dir_all(dir).unwrap();
+    std::fs::write(dir.join("zcrm.h"), header).unwrap();
+    let bodies: String = prototypes(header).iter().map(|prototype| format!("{prototype} {{ __builtin_trap(); }}\n")).collect();
+    std::fs::write(dir.join("skeleton.c"), format!("#include \"zcrm.h\"\n{bodies}")).unwrap();
+    let library = dir.join("libzcrm.so");
+    succeed(Command::new("gcc").args(["-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libzcrm.so.0", "-o"]).arg(&library).arg(dir.join("skeleton.c")));
+    library
+}
+
+fn without_comments(header: &str) -> String {
+    let mut parts = header.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.filter_map(|part| part.split_once("*/")).fold(first, |text, (_, code)| text + code)
+}
+
+/// The body of a struct, as its fields.
+fn fields<'a>(header: &'a str, name: &str) -> Option<Vec<&'a str>> {
+    let body = header.split_once(&format!("typedef struct {name} {{"))?.1;
+    let body = body.split_once(&format!("}} {name};"))?.0;
+    Some(body.split_inclusive(';').filter(|field| field.ends_with(';')).collect())
+}
+
+/// `new` without the fields that its structs have more than those of `old`: growth at the end is what `struct_size` is for. (A suppression
+/// of abidiff's for that lets changed fields through too.)
+fn without_growth(old: &str, new: &str) -> String {
+    let names = old.lines().filter_map(|line| line.strip_prefix("typedef struct ")?.strip_suffix(" {"));
+    names.fold(new.to_owned(), |text, name| {
+        let known = fields(old, name).unwrap().len();
+        let Some(all) = fields(&text, name) else { return text };
+        let kept = all[..known.min(all.len())].concat();
+        text.replace(&all.concat(), &kept)
+    })
+}
+
+/// What of `new` would break a program built with `old`; "" = nothing.
+fn breaks(case: &str, old: &str, new: &str) -> String {
+    let dir = scratch("abidiff").join(case);
+    let (old, new) = (without_comments(old), without_comments(new));
+    let new = without_growth(&old, &new);
+    let (old, new) = (skeleton(&old, &dir.join("old")), skeleton(&new, &dir.join("new")));
+    let output = Command::new("abidiff").arg("--no-added-syms").arg(old).arg(new).output().unwrap();
+    let code = output.status.code().unwrap();
+    assert!(code & 3 == 0, "abidiff: {code}: {}", text(&output.stderr));
+    if code == 0 { String::new() } else { text(&output.stdout) }
+}
+
+fn abi_version(header: &str) -> u32 {
+    header.split("#define ZCRM_ABI_VERSION ").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").current_dir(root()).args(arguments).output().ok()?;
+    output.status.success().then(|| text(&output.stdout))
+}
+
+#[test]
+fn programs_built_with_the_last_release_go_on_working() {
+    let Some(tag) = git(&["describe", "--tags", "--abbrev=0", "--match", "v*"]) else {
+        println!("there is no release yet");
+        return;
+    };
+    let (old, new) = (git(&["show", &format!("{}:include/zcrm.h", tag.trim())]).unwrap(), read("include/zcrm.h"));
+    let broken = breaks("release", &old, &new);
+    let raised = abi_version(&new) > abi_version(&old);
+    assert!(broken.is_empty() || raised, "ABI_VERSION must be raised, or this undone:\n{broken}");
+}
+
+/// The comparison above is worth something only if it sees what it is for.
+#[test]
+fn a_break_of_the_abi_is_seen_and_growth_is_not_one() {
+    let header = read("include/zcrm.h");
+    let changed = |from: &str, to: &str| {
+        assert!(header.contains(from), "{from}");
+        header.replacen(from, to, 1)
+    };
+    let field = "    int64_t timeout_ms;\n";
+    let function = "ZCRM_API const char *zcrm_version(void);\n";
+    let end = "} zcrm_call;\n";
+    assert_eq!(breaks("same", &header, &header), "");
+    assert_eq!(breaks("added", &header, &changed(function, &format!("{function}ZCRM_API int zcrm_added(void);\n"))), "");
+    assert_eq!(breaks("grown", &header, &changed(end, &format!("    int64_t added;\n{end}"))), "");
+    assert_ne!(breaks("inserted", &header, &changed(field, &format!("    int64_t inserted;\n{field}"))), "");
+    assert_ne!(breaks("narrowed", &header, &changed(field, "    int32_t timeout_ms;\n")), "");
+    let both = changed(field, "    int32_t timeout_ms;\n").replace(end, &format!("    int64_t added;\n{end}"));
+    assert_ne!(breaks("narrowed and grown", &header, &both), "");
+    assert_ne!(breaks("dropped", &header, &changed("    uint32_t reserved;\n} zcrm_call;", "} zcrm_call;")), "");
+    assert_ne!(breaks("removed", &header, &changed(function, "\n")), "");
+    assert_ne!(breaks("returns", &header, &changed("ZCRM_API uint32_t zcrm_abi_version", "ZCRM_API uint64_t zcrm_abi_version")), "");
+}
+
+#[test]
+fn the_installed_link_flags_are_those_that_rustc_names() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(root()).args(["rustc", "--offline", "--lib", "--crate-type", "staticlib", "--", "--print", "native-static-libs"]);
+    let printed = text(&succeed(&mut cargo).stderr);
+    let named = printed.split("native-static-libs: ").nth(1).expect("rustc names no libraries").lines().next().unwrap();
+    let makefile = read("install.mk");
+    let installed = makefile.split("ZCRM_NATIVE_LIBS := ").nth(1).unwrap().lines().next().unwrap();
+    assert_eq!(installed, named.trim());
+}
