@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::auth::{FileStore, TokenStore};
+use crate::auth::{FileStore, TokenStore, bare};
 use crate::error::{Error, Result, Status};
 
 /// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.
@@ -573,10 +573,10 @@ fn base_url(value: &str) -> std::result::Result<String, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL holds a user name or password".into());
     }
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || url.path() != "/" || url.query().is_some() {
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare(&url) {
         return Err(format!("{value:?} is not of the form https://host"));
     }
-    Ok(value.trim_end_matches('/').to_owned())
+    Ok(url.origin().ascii_serialization())
 }
 
 fn header_text(value: &str) -> std::result::Result<Secret, String> {

@@ -11,7 +11,7 @@ use crate::call::{Call, Outcome};
 use crate::config::{Config, Secret};
 use crate::error::Result;
 use crate::http::{self, Lanes, Limits, Meter};
-pub(crate) use hosts::Hosts;
+pub(crate) use hosts::{Hosts, bare};
 pub use store::{FileStore, TokenStore};
 pub(crate) use tokens::{Access, Tokens};
 
