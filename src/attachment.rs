@@ -1,6 +1,6 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
-mod list;
+pub(crate) mod list;
 mod settle;
 
 use reqwest::Method;
