@@ -113,7 +113,8 @@ fn nobody_listening_is_a_network_error_after_the_retries() {
 #[test]
 fn a_cancelled_call_ends_wherever_it_is() {
     let w = world_with(&[("retry_base_ms", "60000")]);
-    let id = w.attach("a", &bytes(10_000_000));
+    let content = bytes(10_000_000); // made before the clock runs
+    let id = w.attach("a", &content);
     let stalls: [(&str, Fault); 5] = [
         ("attachment.list", Fault::stall(StallAt::BeforeReply)),
         ("attachment.upload", Fault::stall(StallAt::Request)),
@@ -133,7 +134,7 @@ fn a_cancelled_call_ends_wherever_it_is() {
         let call = Call { cancel: Some(cancel), ..Call::default() };
         let failed = match operation {
             "attachment.list" => attachment::list(&w.client, &w.contact, &ListArgs::default(), call).map(drop),
-            "attachment.upload" => attachment::upload(&w.client, &w.contact, Source::memory("a", &bytes(10_000_000)), call).map(drop),
+            "attachment.upload" => attachment::upload(&w.client, &w.contact, Source::memory("a", &content), call).map(drop),
             _ => attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, call).map(drop),
         };
         let ended = Instant::now();
