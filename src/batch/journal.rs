@@ -70,22 +70,33 @@ impl Journal {
             }
             Err(TryLockError::Error(e)) => return Err(broken("locking", &e)),
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|e| broken("reading", &e))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(|e| broken("repairing", &e))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|e| broken("reading", &e))?;
+        // Bytes, not text: a line may be torn inside of a character.
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
         let mut journal = Journal { file, known: HashMap::new(), shown };
+        journal.read(&bytes[..whole])?;
+        let first = format!("{}\n", serde_json::json!(Line::Journal { version: VERSION }));
+        if whole == 0 && !first.as_bytes().starts_with(&bytes) {
+            return Err(journal.corrupt(0, "it is no journal"));
+        }
+        // Only now: a file that isn't a journal is left as it is.
+        journal.repair(whole as u64).map_err(|e| Error::io("journal", format_args!("journal {}: repairing", journal.shown), &e))?;
         if whole == 0 {
             journal.write(&Line::Journal { version: VERSION })?;
-        } else {
-            journal.read(&text[..whole])?;
         }
         Ok(journal)
     }
 
-    fn read(&mut self, text: &str) -> Result<()> {
-        for (number, line) in text.lines().enumerate() {
-            let line = serde_json::from_str::<Line>(line).map_err(|e| self.corrupt(number, &e.to_string()))?;
+    fn repair(&mut self, whole: u64) -> io::Result<()> {
+        self.file.set_len(whole)?;
+        self.file.seek(SeekFrom::End(0)).map(drop)
+    }
+
+    fn read(&mut self, lines: &[u8]) -> Result<()> {
+        let Some(lines) = lines.strip_suffix(b"\n") else { return Ok(()) }; // none at all
+        for (number, line) in lines.split(|b| *b == b'\n').enumerate() {
+            let line = serde_json::from_slice::<Line>(line).map_err(|e| self.corrupt(number, &e.to_string()))?;
             match (number, line) {
                 (0, Line::Journal { version: VERSION }) => {}
                 (0, Line::Journal { version }) => {
@@ -218,6 +229,27 @@ mod tests {
         }
         std::fs::write(&path, "{\"journal\":{\"version\":2}}\n").unwrap();
         assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt");
+    }
+
+    #[test]
+    fn a_line_torn_inside_of_a_character_is_taken_off_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        open(dir.path()).unwrap().begin("Grüße", "step").unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let inside = whole.iter().position(|b| *b >= 0x80).unwrap() + 1;
+        std::fs::write(&path, &whole[..inside]).unwrap();
+        assert!(matches!(open(dir.path()).unwrap().before("Grüße", "step").unwrap(), Before::New));
+    }
+
+    #[test]
+    fn a_file_that_is_no_journal_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in ["a letter without an end", "a letter\nof two lines"] {
+            std::fs::write(dir.path().join("journal"), content).unwrap();
+            assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt");
+            assert_eq!(std::fs::read_to_string(dir.path().join("journal")).unwrap(), content);
+        }
     }
 
     #[test]
