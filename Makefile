@@ -17,7 +17,8 @@ test: ## every test; STAGE=name runs one stage alone
 
 build: ## libzcrm.so, libzcrm.a and the emulator, optimised
 	@scripts/setup build
-	cargo build --release --workspace
+	@$(MAKE) --no-print-directory -f install.mk zcrm-release
+	cargo build --release --package zcrm-emulator
 
 licences: ## licences and sources of all dependencies; installs cargo-deny, which takes minutes
 	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny

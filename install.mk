@@ -41,12 +41,17 @@ sed -e 's|@VERSION@|$(ZCRM_VERSION)|g' -e 's|@SOVERSION@|$(ZCRM_SOVERSION)|g' -e
 chmod 644 $(2)
 endef
 
-.PHONY: zcrm-release install uninstall dist deb
+.PHONY: zcrm-release zcrm-files install uninstall dist deb
 
+# The C libraries alone: with the Rust library beside them there is no link-time optimisation, and they are a third larger.
 zcrm-release:
-	cd $(ZCRM_ROOT) && $(CARGO) build --release --locked --package zcrm --lib
+	cd $(ZCRM_ROOT) && $(CARGO) rustc --quiet --release --locked --lib --crate-type cdylib,staticlib
 
-install: zcrm-release
+install: zcrm-release ## the library with its headers, pkg-config and CMake files, below PREFIX
+	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files
+
+# Installs what was built, and builds nothing.
+zcrm-files:
 	$(INSTALL) -d $(ZCRM_LIB)/pkgconfig $(ZCRM_CMAKE) $(ZCRM_LIB)/zcrm $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/doc/zcrm
 	$(INSTALL) -m 755 $(ZCRM_RELEASE)/libzcrm.so $(ZCRM_LIB)/libzcrm.so.$(ZCRM_VERSION)
 	ln -sf libzcrm.so.$(ZCRM_VERSION) $(ZCRM_LIB)/libzcrm.so.$(ZCRM_SOVERSION)
@@ -59,7 +64,7 @@ install: zcrm-release
 	$(call zcrm_fill,zcrm.manifest.toml.in,$(ZCRM_LIB)/zcrm/zcrm.manifest.toml)
 	$(if $(ZCRM_DOCS),$(INSTALL) -m 644 $(ZCRM_DOCS) $(DESTDIR)$(DATADIR)/doc/zcrm)
 
-uninstall:
+uninstall: ## what install put below PREFIX
 	rm -rf $(ZCRM_INSTALLED)
 	-rmdir $(ZCRM_LIB)/cmake $(ZCRM_LIB)/pkgconfig 2>/dev/null
 
@@ -70,9 +75,9 @@ ZCRM_CYCLONEDX_VERSION := 0.5.9
 # The time of the last commit, so that the same commit gives the same archive.
 ZCRM_EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git -C $(ZCRM_ROOT) log -1 --format=%ct))
 
-dist: zcrm-release
+dist: zcrm-release ## that prefix as a tar.gz with checksums and an SBOM, in build
 	rm -rf $(ZCRM_BUILD)/$(ZCRM_DIST) && mkdir -p $(ZCRM_BUILD)
-	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk install DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
+	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
 		INCLUDEDIR=/$(ZCRM_DIST)/include DATADIR=/$(ZCRM_DIST)/share
 	cargo cyclonedx --version 2>/dev/null | grep -q ' $(ZCRM_CYCLONEDX_VERSION)$$' || \
 		$(CARGO) install --locked --quiet cargo-cyclonedx@$(ZCRM_CYCLONEDX_VERSION)
@@ -89,7 +94,7 @@ dist: zcrm-release
 ZCRM_MAINTAINER ?= zcrm maintainers <zcrm@localhost>
 
 ZCRM_DEB := $(ZCRM_BUILD)/deb/zcrm
-deb: zcrm-release
+deb: zcrm-release ## Debian packages, in build
 	rm -rf $(ZCRM_BUILD)/deb && mkdir -p $(ZCRM_DEB)
 	cp -r $(ZCRM_ROOT)/bindings/c/debian $(ZCRM_DEB)/debian
 	sed -i 's/@MAINTAINER@/$(ZCRM_MAINTAINER)/' $(ZCRM_DEB)/debian/control

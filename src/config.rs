@@ -330,7 +330,7 @@ pub const KEYS: &[Key] = &[
     key(
         "settle",
         "cheap",
-        "how an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then), strict (one list before each          upload: exact) or off",
+        "how an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then), strict (one list before each upload: exact) or off",
         |c, v| {
             c.settle = word(v, &[("cheap", Settle::Cheap), ("strict", Settle::Strict), ("off", Settle::Off)])?;
             Ok(())

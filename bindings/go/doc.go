@@ -23,7 +23,7 @@
 // A call ends when its context does, within 200 ms whatever the network does, and has then fully returned: no Reader, Writer or progress
 // function runs afterwards. They run on the goroutine that made the call, and a call waits for them: a Reader that blocks should itself
 // watch the context. A panic in one of them goes on as the same panic once the library has returned. They must not start another
-// operation; that gives [ErrState].
+// operation, which gives [ErrState], nor call [runtime.Goexit], as t.FailNow of a test does, which panics for good.
 //
 // Each call in flight holds one thread of the operating system.
 //

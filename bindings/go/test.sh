@@ -5,9 +5,9 @@
 #   test.sh PART...      some of: check test race cgocheck link bench
 #   eval "$(test.sh env)"    lets go build, go test and an editor find the library from this shell on
 #
-#   ZCRM_LIB_DIR      directory of libzcrm.so and libzcrm.a    default: what cargo build --release makes, made if need be
+#   ZCRM_LIB_DIR      directory of libzcrm.so and libzcrm.a    default: what make build makes, made if need be
 #   ZCRM_INCLUDE_DIR  directory of zcrm.h                      default: include/ of this repository
-#   ZCRM_EMULATOR     the program zcrm-emulator                default: what cargo build --release makes, made if need be
+#   ZCRM_EMULATOR     the program zcrm-emulator                default: what make build makes, made if need be
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,16 +15,12 @@ root=$(cd "$here/../.." && pwd)
 release=${CARGO_TARGET_DIR:-$root/target}/release
 work=$root/build/go
 
-build() {
-    (cd "$root" && cargo build --release --quiet "$@" >&2)
-}
-
 if [ -z "${ZCRM_LIB_DIR:-}" ]; then
-    build --package zcrm --lib
+    make --no-print-directory -f "$root/install.mk" zcrm-release >&2
     ZCRM_LIB_DIR=$release
 fi
 if [ -z "${ZCRM_EMULATOR:-}" ]; then
-    build --package zcrm-emulator
+    (cd "$root" && cargo build --release --quiet --package zcrm-emulator >&2)
     ZCRM_EMULATOR=$release/zcrm-emulator
 fi
 ZCRM_INCLUDE_DIR=${ZCRM_INCLUDE_DIR:-$root/include}

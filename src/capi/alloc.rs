@@ -10,14 +10,15 @@ static ALLOCATOR: Aligned = Aligned;
 
 struct Aligned;
 
-/// From this size on a block is aligned.
-const LARGE: usize = 4096;
+/// Blocks of these sizes are aligned: records and buffers. A larger one is the bytes of a file in memory, which grows; without an
+/// alignment of its own the system moves its pages then, with one it would be copied, and both copies would be there at once.
+const ALIGNED: std::ops::Range<usize> = 4096..1 << 20;
 /// A cache line.
 const LINE: usize = 64;
 
 /// What the system is asked for: the same function of the layout each time, so that a block is freed as it was had.
 fn asked(layout: Layout) -> Layout {
-    if layout.size() < LARGE { layout } else { layout.align_to(LINE).unwrap_or(layout) }
+    if !ALIGNED.contains(&layout.size()) { layout } else { layout.align_to(LINE).unwrap_or(layout) }
 }
 
 // SAFETY: each function passes on to the system's allocator with a layout that is at least as strict, and the same for the same block.

@@ -84,7 +84,10 @@ impl Texts {
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Texts {
         let mut all = Texts { bytes: Vec::new(), starts: vec![0] };
         for text in texts {
-            all.bytes.extend(text.bytes().filter(|b| *b != 0));
+            match text.contains('\0') {
+                true => all.bytes.extend(text.bytes().filter(|b| *b != 0)),
+                false => all.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
+            }
             all.bytes.push(0);
             all.starts.push(all.bytes.len());
         }

@@ -2,32 +2,56 @@
 //!
 //! The source stays on the caller's stack and is read there; only owned pieces cross to the connection's task, which may outlive the call.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::transfer::CHUNK;
 
-/// Pieces under way at most: hyper gathers up to 16 into one write, and 512 KiB is all the memory that an upload takes.
-const DEPTH: usize = 8;
+/// Buffers of one upload: all the memory that its body takes, in the pipe and in the connection's own queue together.
+///
+/// Measured on 5 × 100 MB, CPU against libcurl and peak memory of the process: 4 buffers .94 and 5.4 MiB, 6 .89 and 5.9, 8 .88 and 6.4,
+/// 12 .96 and 6.7 (http); over TLS the number makes no difference. Pieces of 16 or 32 KiB cost up to a tenth more, of 128 KiB the same.
+/// A bound on the pieces in the pipe alone let the connection hold 400 KB beside it.
+const BUFFERS: usize = 6;
 
 /// One piece, or the word that the body is complete. A pipe that is dropped without that word breaks the request off.
 type Piece = Option<Bytes>;
 
 pub(super) struct Pipe {
-    to: mpsc::Sender<Piece>,
-    /// Clones of sent pieces: taken back and filled again once the connection has let go of them. A new buffer a piece costs half as much again.
-    sent: VecDeque<Bytes>,
+    to: UnboundedSender<Piece>,
+    /// Buffers that the connection has let go of, to be filled again.
+    free: UnboundedReceiver<Vec<u8>>,
+    home: UnboundedSender<Vec<u8>>,
+    /// Made so far: a short body needs fewer.
+    made: usize,
 }
 
 pub(super) struct PipeBody {
-    from: mpsc::Receiver<Piece>,
+    from: UnboundedReceiver<Piece>,
     length: Option<u64>,
     complete: bool,
+}
+
+/// A buffer with the connection: it comes home when the last of its bytes is written.
+struct Lent {
+    buffer: Vec<u8>,
+    home: UnboundedSender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let _ = self.home.send(std::mem::take(&mut self.buffer)); // fails when the call is over
+    }
 }
 
 /// The caller broke the body off; the connection is closed and the server sees an incomplete request.
@@ -36,34 +60,39 @@ pub(super) struct PipeBody {
 pub(super) struct BrokenOff;
 
 pub(super) fn pipe(length: Option<u64>) -> (Pipe, PipeBody) {
-    let (to, from) = mpsc::channel(DEPTH);
-    (Pipe { to, sent: VecDeque::with_capacity(DEPTH + 2) }, PipeBody { from, length, complete: length == Some(0) })
+    let (to, from) = mpsc::unbounded_channel();
+    let (home, free) = mpsc::unbounded_channel();
+    (Pipe { to, free, home, made: 0 }, PipeBody { from, length, complete: length == Some(0) })
 }
 
 impl Pipe {
-    /// An empty buffer of [`CHUNK`] bytes.
-    pub(super) fn buffer(&mut self) -> BytesMut {
-        let free = if self.sent.len() > DEPTH { self.sent.pop_front().and_then(|piece| piece.try_into_mut().ok()) } else { None };
-        let mut buffer = free.unwrap_or_else(|| BytesMut::with_capacity(CHUNK));
-        buffer.resize(CHUNK, 0);
-        buffer
+    /// A buffer to fill, once one is free; `None` when the connection no longer takes any.
+    pub(super) async fn buffer(&mut self) -> Option<Vec<u8>> {
+        if self.to.is_closed() {
+            return None;
+        }
+        if let Ok(buffer) = self.free.try_recv() {
+            return Some(buffer); // filled again: a new one for each piece costs half as much again, in page faults
+        }
+        if self.made < BUFFERS {
+            self.made += 1;
+            return Some(vec![0; CHUNK]);
+        }
+        tokio::select! {
+            buffer = self.free.recv() => buffer,
+            () = self.to.closed() => None,
+        }
     }
 
-    /// Returns once there is room for a piece; `false` when the connection no longer takes any.
-    pub(super) async fn has_room(&self) -> bool {
-        self.to.reserve().await.is_ok()
-    }
-
-    /// Sends what was filled. Only after [`Pipe::has_room`].
-    pub(super) fn send(&mut self, piece: BytesMut) {
-        let piece = piece.freeze();
-        self.sent.push_back(piece.clone());
-        let _ = self.to.try_send(Some(piece)); // a closed pipe shows in the next `has_room`
+    /// Sends the first `filled` bytes of the buffer.
+    pub(super) fn send(&self, buffer: Vec<u8>, filled: usize) {
+        let lent = Bytes::from_owner(Lent { buffer, home: self.home.clone() });
+        let _ = self.to.send(Some(lent.slice(..filled))); // a closed pipe shows in the next `buffer`
     }
 
     /// Says that the body is complete.
-    pub(super) async fn finish(&self) {
-        let _ = self.to.send(None).await;
+    pub(super) fn finish(&self) {
+        let _ = self.to.send(None);
     }
 }
 

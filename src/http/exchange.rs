@@ -127,21 +127,19 @@ impl Session<'_> {
 
     async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe) -> Result<()> {
         loop {
-            match timeout(self.config.stall_timeout, pipe.has_room()).await {
+            let mut buffer = match timeout(self.config.stall_timeout, pipe.buffer()).await {
                 Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
                 // The reply, or the failure, is about to come from the other side of the select.
-                Ok(false) => return std::future::pending().await,
-                Ok(true) => {}
-            }
-            let mut piece = pipe.buffer();
-            let filled = body.read(&mut piece)?;
+                Ok(None) => return std::future::pending().await,
+                Ok(Some(buffer)) => buffer,
+            };
+            let filled = body.read(&mut buffer)?;
             if filled == 0 {
-                pipe.finish().await;
+                pipe.finish();
                 self.meter.sent.set(Sent::Fully);
                 return Ok(());
             }
-            piece.truncate(filled);
-            pipe.send(piece);
+            pipe.send(buffer, filled);
             self.meter.sent.set(Sent::Partly);
         }
     }

@@ -4,6 +4,7 @@
 //! One lane for each concurrent call measured better than one shared runtime, a runtime thread or a multi-thread runtime.
 
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
@@ -20,13 +21,15 @@ pub(crate) struct Lane {
     runtime: Option<Runtime>,
     pub(super) http: reqwest::Client,
     idle_since: Instant,
+    /// The thread that used it last.
+    thread: ThreadId,
 }
 
 impl Lane {
     fn new(http: reqwest::Client) -> Result<Lane> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
-        Ok(Lane { runtime: Some(runtime), http, idle_since: Instant::now() })
+        Ok(Lane { runtime: Some(runtime), http, idle_since: Instant::now(), thread: thread::current().id() })
     }
 
     /// Runs `work` on the calling thread.
@@ -44,7 +47,10 @@ impl Drop for Lane {
     }
 }
 
-/// The idle lanes of one client, the last used on top: its connection is the most likely to be alive.
+/// The idle lanes of one client, in the order of their last use.
+///
+/// A thread gets the lane back that it used last, if that is idle: its memory is in that thread's cache and allocator arena. Otherwise the lane
+/// that was used last by anybody, whose connection is the most likely to be alive.
 pub(crate) struct Lanes {
     idle: Mutex<Vec<Lane>>,
     tls: OnceCell<rustls::ClientConfig>,
@@ -64,21 +70,24 @@ impl Lanes {
             // After a fork the child shares the parent's sockets and event queues: neither may touch them. The child makes its own lanes, one a call.
             return Lane::new(self.http(config)?);
         }
+        let (now, thread) = (Instant::now(), thread::current().id());
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        match idle.pop() {
-            Some(lane) if lane.idle_since.elapsed() < IDLE => return Ok(lane),
-            Some(_) => idle.clear(), // those below are older still
-            None => {}
-        }
+        let stale = idle.partition_point(|lane| now.duration_since(lane.idle_since) >= IDLE);
+        let stale: Vec<Lane> = idle.drain(..stale).collect();
+        let at = idle.iter().rposition(|lane| lane.thread == thread).or(idle.len().checked_sub(1));
+        let lane = at.map(|at| idle.remove(at));
         drop(idle);
-        Lane::new(self.http(config)?)
+        drop(stale); // closes connections: not under the lock
+        lane.map_or_else(|| Lane::new(self.http(config)?), Ok)
     }
 
     /// Keeps a lane whose connection is in order.
     pub(super) fn give_back(&self, mut lane: Lane) {
         if self.process == std::process::id() {
-            lane.idle_since = Instant::now();
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+            lane.thread = thread::current().id();
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            lane.idle_since = Instant::now(); // under the lock, so that the order is that of the times
+            idle.push(lane);
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod retry;
 mod tls;
 mod uploads;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::cancel::Cancel;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
 pub(crate) use exchange::{Meter, Request, Response, Session};
 pub(crate) use gate::Gate;
+use lane::Lane;
 pub(crate) use lane::Lanes;
 pub(crate) use uploads::{Mark, UnderWay, Uploads};
 
@@ -28,6 +30,18 @@ pub(crate) struct Limits {
 
 /// Runs one call's work on a lane, on the calling thread, until it is done, cancelled or out of time.
 pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Meter, work: impl AsyncFnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
+    let lane = begin(lanes, config, &limits)?;
+    let session = Session { config, meter, http: &lane.http };
+    let mut done = None;
+    let ended = drive(&lane, &limits, meter, std::pin::pin!(async { done = Some(work(&session).await) }));
+    let outcome = ended.and_then(|()| done.expect("the work has ended"));
+    if !meter.broken.get() {
+        lanes.give_back(lane);
+    }
+    outcome.map_err(|error| measured(error, meter))
+}
+
+fn begin(lanes: &Lanes, config: &Config, limits: &Limits) -> Result<Lane> {
     if tokio::runtime::Handle::try_current().is_ok() {
         return Err(Error::new(
             Status::State,
@@ -38,31 +52,33 @@ pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Met
     if limits.cancel.as_ref().is_some_and(Cancel::is_fired) {
         return Err(cancelled());
     }
-    let lane = lanes.take(config)?;
-    let session = Session { config, meter, http: &lane.http };
-    let outcome = lane.block_on(async {
+    lanes.take(config)
+}
+
+/// Not generic: the event loop and what ends a call from outside are compiled once, and not for each operation.
+fn drive(lane: &Lane, limits: &Limits, meter: &Meter, work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
+    let ended = lane.block_on(async {
         tokio::select! {
             biased;
             () = fired(limits.cancel.as_ref()) => Err(cancelled()),
             () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout, meter)),
-            done = work(&session) => return done,
+            () = work => Ok(()),
         }
-        .inspect_err(|_| meter.broken.set(true))
     });
-    if !meter.broken.get() {
-        lanes.give_back(lane);
-    }
-    outcome.map_err(|e| {
-        e.with(|d| {
-            d.attempts = meter.attempts.get();
-            d.waited_ms = meter.waited.get().as_millis() as u64;
-            // Of an upload the last sending counts, and not the looks for it that followed.
-            d.request_sent = match d.request_sent {
-                Sent::No if meter.unknown.get() && meter.lost.get() => Sent::Fully,
-                Sent::No => meter.sent.get(),
-                known => known,
-            };
-        })
+    ended.inspect_err(|_| meter.broken.set(true))
+}
+
+/// The error with what the call has done.
+fn measured(error: Error, meter: &Meter) -> Error {
+    error.with(|d| {
+        d.attempts = meter.attempts.get();
+        d.waited_ms = meter.waited.get().as_millis() as u64;
+        // Of an upload the last sending counts, and not the looks for it that followed.
+        d.request_sent = match d.request_sent {
+            Sent::No if meter.unknown.get() && meter.lost.get() => Sent::Fully,
+            Sent::No => meter.sent.get(),
+            known => known,
+        };
     })
 }
 

@@ -42,6 +42,7 @@ impl<'a> Incoming<'a> {
         self.announced = announced;
         announced.map_or(Ok(()), |length| self.check_max(length))?;
         self.check_expected(announced)?;
+        self.output.expect(announced.unwrap_or_default())?;
         self.progress.start(announced.or(self.expected_bytes))
     }
 

@@ -81,6 +81,15 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Makes room for so many bytes in all, which the sink's bound has allowed: growing piece by piece takes up to twice the memory.
+    /// What is reserved costs nothing until it is written, so a server that announces too much gains nothing.
+    pub(crate) fn expect(&mut self, length: u64) -> Result<()> {
+        match (self, usize::try_from(length)) {
+            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| no_memory(length)),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Output::File { temp, path, written, .. } => {
@@ -88,8 +97,7 @@ impl<'a> Output<'a> {
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
-                data.try_reserve(bytes.len())
-                    .map_err(|_| Error::new(Status::Memory, "memory", format!("no memory for {} bytes", data.len() + bytes.len())))?;
+                data.try_reserve(bytes.len()).map_err(|_| no_memory(data.len() + bytes.len()))?;
                 data.extend_from_slice(bytes);
             }
             Output::Writer { writer, written } => {
@@ -129,6 +137,10 @@ impl<'a> Output<'a> {
             }
         }
     }
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::new(Status::Memory, "memory", format!("no memory for {bytes} bytes"))
 }
 
 fn name_file(temp: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {

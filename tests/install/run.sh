@@ -54,6 +54,8 @@ ok "CMake refuses another major version"
 
 cd "$work/go"
 quietly go mod edit -replace "github.com/zcrm/zcrm/bindings/go=$root/bindings/go"
+# Go's build cache remembers what pkg-config said of an earlier prefix, unless something else is new too.
+export CGO_CFLAGS="-O2 -g -DPREFIX_$(basename "$work" | tr -c 'A-Za-z0-9\n' _)"
 quietly go build -mod=mod -o "$work/go-shared" .
 quietly go build -mod=mod -tags zcrm_static -o "$work/go-static" .
 for kind in shared static; do try "Go" $kind "$work/go-$kind"; done

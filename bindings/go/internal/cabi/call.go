@@ -61,8 +61,6 @@ func (st *state) repanic() {
 
 // run makes one C call that ends when ctx does, and always waits for it to return: no callback runs afterwards. A panic of a callback
 // goes on here. The result belongs to the caller.
-//
-// The clean-up is deferred because a callback may end the goroutine with runtime.Goexit, as t.FailNow does.
 func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
 	if ctx.Err() != nil {
 		return nil, cancelledBefore(ctx)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
 	"runtime/cgo"
 	"sync"
 	"unsafe"
@@ -28,9 +27,8 @@ func guard(st *state, body func()) (ok bool) {
 			st.panicked, st.panic = true, value
 			return
 		}
-		// runtime.Goexit, which can't be held up: the frames of C on this thread are lost, and what they hold leaks. The thread must
-		// not be used again, as it is in the middle of a call for the library; a goroutine that ends locked to its thread ends it too.
-		runtime.LockOSThread()
+		// runtime.Goexit can't be stopped, and would drop the frames of the library in the middle of a call.
+		panic("zcrm: a callback ended its goroutine by runtime.Goexit, as t.FailNow does; let it return an error, or panic")
 	}()
 	body()
 	return true

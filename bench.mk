@@ -1,0 +1,31 @@
+# The bench. Included by the Makefile; what it measures and how: bench/README.md.
+
+BENCH := build/bench
+BENCH_TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+BENCH_PREFIX := $(abspath $(BENCH)/prefix)
+BENCH_CC := $(CC) -std=gnu17 -O2 -Wall -Wextra -Werror
+BENCH_PKG := PKG_CONFIG_PATH=$(BENCH_PREFIX)/lib/pkgconfig
+
+.PHONY: bench bench-build bench-instructions
+
+bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go and Zoho's Python SDK: one table; QUICK=1 is shorter
+	python3 bench/run.py
+
+bench-instructions: bench-build ## instructions for each small call, zcrm and libcurl, by callgrind
+	python3 bench/instructions.py
+
+# The library is installed into a prefix of the bench's own, and every peer uses it from there as any program would.
+bench-build:
+	bench/tools.sh
+	mkdir -p $(BENCH)
+	$(MAKE) --no-print-directory -f install.mk install PREFIX=$(BENCH_PREFIX)
+	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench
+	install $(BENCH_TARGET)/bench/release/zcrm-bench-server $(BENCH)/server
+	install $(BENCH_TARGET)/bench/release/bench-reqwest-blocking $(BENCH)/reqwest-blocking
+	$(BENCH_CC) -static bench/launch.c -o $(BENCH)/launch
+	$(BENCH_CC) bench/peers/curl.c bench/peers/bench.c -o $(BENCH)/curl -lcurl -lcjson -lpthread
+	$(BENCH_CC) bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
+	$(BENCH_CC) -DCOLD bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm-cold $$($(BENCH_PKG) pkg-config --cflags zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
+	cd bench/peers/go-nethttp && go build -o $(abspath $(BENCH))/go-nethttp .
+	cd bench/peers/go-zcrm && $(BENCH_PKG) CGO_LDFLAGS=-Wl,-rpath,$(BENCH_PREFIX)/lib go build -o $(abspath $(BENCH))/go-zcrm .
+	for v in 2 8; do test -d $(BENCH)/sdk$$v || { python3 -m venv $(BENCH)/sdk$$v && $(BENCH)/sdk$$v/bin/pip install --quiet zohocrmsdk$${v}_0; } || exit; done

@@ -1,0 +1,3 @@
+module zcrm/bench/nethttp
+
+go 1.23

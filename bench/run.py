@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Runs every workload through every client and prints one table. Measures; asserts nothing about speed.
+
+A figure is a ratio of medians over runs made in turn (A B A B ...), where B is libcurl with its default settings. Before a run counts, the
+server's own counts must show that the client did the work it was asked for: a run that did other work ends the bench.
+
+    PAIRS=9    pairs of runs behind each figure       QUICK=1   a profile of about three minutes
+    ONLY=text  only the rows whose name holds text    CLIENTS=a,b  only these clients
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+OUT = pathlib.Path(os.environ.get("BENCH_OUT", "build/bench"))
+# Files of transfers lie in a memory file system: a disk would be measured otherwise.
+DATA = pathlib.Path(os.environ.get("BENCH_DATA", "/dev/shm" if os.path.isdir("/dev/shm") else OUT)) / f"zcrm-bench-{os.getpid()}"
+QUICK = os.environ.get("QUICK") == "1"
+PAIRS = int(os.environ.get("PAIRS", "3" if QUICK else "9"))
+ONLY = os.environ.get("ONLY", "")
+CLIENTS = [c for c in os.environ.get("CLIENTS", "").split(",") if c]
+
+KB10, MB100 = 10 * 1024, 100_000_000
+PEERS = pathlib.Path(__file__).parent / "peers"
+
+COMMANDS = {
+    "zcrm": [OUT / "zcrm"],
+    "libcurl": [OUT / "curl"],
+    "libcurl tuned": [OUT / "curl", "--tuned", "1"],
+    "reqwest::blocking": [OUT / "reqwest-blocking"],
+    "Go net/http": [OUT / "go-nethttp"],
+    "Go zcrm": [OUT / "go-zcrm"],
+    "Python SDK v8": [OUT / "sdk8/bin/python", PEERS / "python_sdk.py"],
+    "Python SDK v2": [OUT / "sdk2/bin/python", PEERS / "python_sdk.py"],
+}
+BASE = "libcurl"
+EVERYBODY = ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8", "Python SDK v2"]
+
+
+class Workload:
+    """One row: what to do, how often, and which clients besides zcrm and libcurl can do it."""
+
+    def __init__(self, name, work, calls, others=(), size=0, threads=1, entries=20, delay="", pairs=None, schemes=("https", "http"), cold=False, os_roots=False):
+        self.name, self.work, self.calls, self.others, self.size, self.threads = name, work, calls, others, size, threads
+        self.entries, self.delay, self.schemes, self.cold, self.os_roots = entries, delay, schemes, cold, os_roots
+        self.pairs = pairs or PAIRS
+
+    def calls_of(self, client):
+        """The SDK is so slow that it does a share of the calls; its figures are those of its loop alone, by the call."""
+        return max(1, self.calls // 20) if client.startswith("Python") else self.calls
+
+
+WORKLOADS = [
+    Workload("upload 2,000 × 10 KiB, 1 thread", "upload-file", 2000, EVERYBODY, KB10),
+    Workload("upload 2,000 × 10 KiB, 8 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=8),
+    Workload("upload 2,000 × 10 KiB, 32 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=32),
+    Workload("upload 5 × 100 MB from a file", "upload-file", 5, ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8"], MB100),
+    Workload("upload 5 × 100 MB from memory", "upload-memory", 5, [], MB100),
+    Workload("upload 5 × 100 MB from a reader", "upload-reader", 5, ["Go zcrm"], MB100),
+    Workload("download 5 × 100 MB to a writer", "download-writer", 5, ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm"], MB100),
+    Workload("download 5 × 100 MB to a file", "download-file", 5, ["reqwest::blocking", "Go net/http", "Python SDK v8"], MB100),
+    Workload("2,000 lists of 20, parsed", "list", 2000, EVERYBODY),
+    Workload("20 lists of 2,000, parsed", "list", 20, ["reqwest::blocking", "Go net/http"], entries=2000),
+    Workload("attach 2,000 links", "link", 2000),
+    Workload("40 uploads of 10 KiB, 4 in flight, 50 ms away", "upload-file", 40, [], KB10, threads=4, delay="+50", pairs=3),
+    Workload("40 uploads of 10 KiB, 4 in flight, 200 ms away", "upload-file", 40, [], KB10, threads=4, delay="+200", pairs=1 if QUICK else 3),
+    Workload("cold start to the first list, ca_file alone", "list", 1, [], schemes=("https",), cold=True),
+    Workload("cold start to the first list, the system's roots", "list", 1, ["Python SDK v8"], schemes=("https",), cold=True, os_roots=True),
+]
+COLD_STARTS = 20
+
+
+class Server:
+    def __init__(self):
+        self.ca = OUT / "ca.pem"
+        self.process = subprocess.Popen([OUT / "server", self.ca], stdout=subprocess.PIPE)
+        self.at = json.loads(self.process.stdout.readline())
+        # What a client of libcurl has on a real system: the system's bundle, and the CA of this server.
+        self.bundle = OUT / "bundle.pem"
+        system = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+        self.bundle.write_text((system.read_text() if system.exists() else "") + self.ca.read_text())
+
+    def counts(self):
+        with urllib.request.urlopen(self.at["http"] + "/_bench/count") as reply:
+            return json.load(reply)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def expected(w, calls):
+    """What the server must have counted; the body of an upload may have up to 1,000 bytes of framing."""
+    counts = dict.fromkeys(["uploads", "lists", "entries", "downloads", "download_bytes", "unauthorized"], 0)
+    if w.work == "list":
+        counts.update(lists=calls * -(-w.entries // 200), entries=calls * w.entries)
+    elif w.work.startswith("download"):
+        counts.update(downloads=calls, download_bytes=calls * w.size)
+    else:
+        counts.update(uploads=calls)
+    return counts
+
+
+def run(server, w, client, scheme, data):
+    calls = w.calls_of(client)
+    command, starts, ca = list(COMMANDS[client]), 1, server.ca
+    if w.cold:
+        starts = 2 if client.startswith("Python") else COLD_STARTS
+        command[0] = OUT / "zcrm-cold" if client == "zcrm" else command[0]
+        ca = server.bundle if w.os_roots and client != "zcrm" else ca
+    command += ["--work", w.work, "--base", server.at[scheme + w.delay], "--calls", calls, "--threads", w.threads]
+    command += ["--size", w.size, "--entries", w.entries, "--file", data.get(w.size, ""), "--dir", DATA]
+    command += ["--ca", ca] if scheme == "https" else []
+    command += ["--os-roots", "1"] if w.os_roots and client == "zcrm" else []
+    before = server.counts()
+    done = subprocess.run([OUT / "launch", str(starts), *map(str, command)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{client} failed at {w.name} ({scheme}):\n{done.stderr}{done.stdout}\n{' '.join(map(str, command))}")
+    after = server.counts()
+    counts = {name: after[name] - before[name] for name in after}
+    want = expected(w, calls * starts)
+    other = {name: (counts[name], n) for name, n in want.items() if counts[name] != n}
+    bodies = 0 if w.work == "link" else want["uploads"] * w.size
+    if other or not bodies <= counts["upload_bytes"] <= bodies + want["uploads"] * 1000:
+        sys.exit(f"{client} did other work than asked at {w.name} ({scheme}), counted and wanted: {other or counts}")
+    reply, took = json.loads(done.stdout.splitlines()[0]), json.loads(done.stderr.splitlines()[-1])
+    whole = {"cpu": took["user"] + took["system"], "wall": took["wall"]}
+    # Of the whole process, but for the SDK's start, and the 100 MB that the caller fills first.
+    if client.startswith("Python") and not w.cold or w.work in ("upload-memory", "upload-reader"):
+        whole = {"cpu": reply["loop_cpu"], "wall": reply["loop_wall"]}
+    share = calls * starts
+    figures = {name: value / share for name, value in whole.items()}
+    return {**figures, "peak_kib": took["peak_kib"], "connections": counts["connections"] / starts}
+
+
+def medians(runs):
+    return {name: statistics.median(r[name] for r in runs) for name in runs[0]}
+
+
+def compare(server, w, client, scheme, data, base=BASE):
+    """Runs of the client and of the base in turn, after one of each that doesn't count."""
+    mine, theirs = [], []
+    pairs = min(w.pairs, 3) if client.startswith("Python") else w.pairs
+    for i in range(pairs + 1):
+        a, b = run(server, w, client, scheme, data), run(server, w, base, scheme, data)
+        if i:
+            mine.append(a)
+            theirs.append(b)
+    a, b = medians(mine), medians(theirs)
+    quotients = sorted(x["cpu"] / y["cpu"] for x, y in zip(mine, theirs))
+    return {
+        "workload": w.name, "scheme": scheme, "client": client, "base": base, "pairs": pairs,
+        "cpu": a["cpu"] / b["cpu"], "wall": a["wall"] / b["wall"],
+        "cpu_spread": [quotients[len(quotients) // 4], quotients[-1 - len(quotients) // 4]],
+        "cpu_us_per_call": a["cpu"] * 1e6, "wall_us_per_call": a["wall"] * 1e6,
+        "base_cpu_us_per_call": b["cpu"] * 1e6, "base_wall_us_per_call": b["wall"] * 1e6,
+        "peak_mib": a["peak_kib"] / 1024, "base_peak_mib": b["peak_kib"] / 1024, "connections": a["connections"],
+    }
+
+
+def wanted(w):
+    return ONLY in w.name
+
+
+def built(client):
+    return pathlib.Path(COMMANDS[client][0]).exists() and (not CLIENTS or client in CLIENTS)
+
+
+def ratios(server, data):
+    rows = []
+    for w in filter(wanted, WORKLOADS):
+        for scheme in w.schemes:
+            for client in ["zcrm", *w.others]:
+                if not built(client):
+                    continue
+                row = compare(server, w, client, scheme, data)
+                rows.append(row)
+                print(f"  {w.name:52} {scheme:5} {client:18} cpu {row['cpu']:6.2f}  wall {row['wall']:6.2f}  "
+                      f"{row['cpu_us_per_call']:10.0f} us/call  peak {row['peak_mib']:6.1f} MiB", file=sys.stderr, flush=True)
+    return rows
+
+
+def through_go(server, data):
+    """The binding against the C ABI that it calls."""
+    if not built("Go zcrm") or CLIENTS:
+        return []
+    return [compare(server, w, "Go zcrm", scheme, data, base="zcrm")
+            for w in WORKLOADS if "Go zcrm" in w.others and wanted(w) for scheme in w.schemes]
+
+
+def memory(server, data):
+    """Peak memory of one transfer of 1 KB and of one of 100 MB, and of 25 of 100 MB at once: median of three."""
+    rows = []
+    if ONLY and ONLY != "memory":
+        return rows
+    for scheme in ("https", "http"):
+        for work in ("upload-file", "upload-memory", "upload-reader", "download-file", "download-memory", "download-writer"):
+            for size, threads in ((1000, 1), (MB100, 1), (MB100, 25)):
+                if threads > 1 and work.endswith("memory"):
+                    continue
+                for client in ("zcrm", BASE):
+                    w = Workload("memory", work, threads, size=size, threads=threads)
+                    peak = statistics.median(run(server, w, client, scheme, data)["peak_kib"] for _ in range(1 if threads > 1 else 3))
+                    # What the caller holds is not the client's: the bytes of a source, or of a sink, in memory.
+                    held = size / 1024 if work in ("upload-memory", "upload-reader", "download-memory") else 0
+                    rows.append({"scheme": scheme, "work": work, "size": size, "threads": threads, "client": client,
+                                 "peak_mib": (peak - held) / 1024})
+    return rows
+
+
+def version(*command):
+    try:
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+        return (done.stdout or done.stderr).strip().splitlines()[0]
+    except (OSError, IndexError):
+        return "none"
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    return {
+        "date": datetime.date.today().isoformat(), "cpu": cpu, "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "kernel": platform.release(), "libc": " ".join(platform.libc_ver()), "data": str(DATA.parent),
+        "commit": version("git", "describe", "--always", "--dirty"),
+        "libcurl": version("curl-config", "--version"), "openssl": version("openssl", "version"), "rustc": version("rustc", "--version"),
+        "go": version("go", "version"), "python": version(OUT / "sdk8/bin/python", "--version"),
+        "python_sdk": version(OUT / "sdk8/bin/pip", "freeze", "--all", "-q") and [
+            line for v in ("sdk8", "sdk2") for line in subprocess.run([OUT / v / "bin/pip", "freeze"], capture_output=True, text=True).stdout.split()
+            if line.startswith("zoho")] if (OUT / "sdk8").exists() else [],
+    }
+
+
+def cell(row):
+    def short(x):
+        return f"{x:.2f}" if x < 10 else f"{x:.0f}"
+    return f"{short(row['cpu'])} / {short(row['wall'])}" if row else ""
+
+
+def markdown(result):
+    m = result["machine"]
+    lines = [f"Measured {m['date']} on {m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, Linux {m['kernel']}, {m['libc']}; loopback, files in {m['data']}. "
+             f"{m['libcurl']}, {m['openssl']}, {m['rustc']}, {m['go']}, {m['python']}, {', '.join(m['python_sdk'])}.", "",
+             "CPU / wall time relative to libcurl with default settings doing the same work (below 1 = less than libcurl): "
+             f"ratios of medians over {PAIRS} pairs of runs in turn. Python SDK: by the call, its start not counted.", ""]
+    rows = result["ratios"]
+    clients = [c for c in ["zcrm", *EVERYBODY] if any(r["client"] == c for r in rows)]
+    lines += ["| work | | " + " | ".join(clients) + " | zcrm, µs CPU a call | peak MiB: zcrm, libcurl |", "|---|---|" + "---|" * (len(clients) + 2)]
+    for w in WORKLOADS:
+        for scheme in w.schemes:
+            of = {r["client"]: r for r in rows if r["workload"] == w.name and r["scheme"] == scheme}
+            if "zcrm" in of:
+                z = of["zcrm"]
+                lines.append(f"| {w.name} | {scheme} | " + " | ".join(cell(of.get(c)) for c in clients)
+                             + f" | {z['cpu_us_per_call']:,.0f} | {z['peak_mib']:.1f}, {z['base_peak_mib']:.1f} |")
+    if result["go"]:
+        lines += ["", "Go through the binding, against the same calls from C (CPU / wall):", "", "| work | | Go zcrm |", "|---|---|---|"]
+        lines += [f"| {r['workload']} | {r['scheme']} | {cell(r)} |" for r in result["go"]]
+    if result["memory"]:
+        lines += ["", "Peak memory of the whole process in MiB, without the caller's own 100 MB where source or sink is memory:", "",
+                  "| transfer | | zcrm: 1 KB | 100 MB | 25 × 100 MB at once | libcurl: 1 KB | 100 MB | 25 × 100 MB at once |", "|---|---|" + "---|" * 6]
+        peak = {(r["scheme"], r["work"], r["client"], r["size"], r["threads"]): r["peak_mib"] for r in result["memory"]}
+        for scheme, work in dict.fromkeys((r["scheme"], r["work"]) for r in result["memory"]):
+            cells = [peak.get((scheme, work, client, size, threads)) for client in ("zcrm", BASE) for size, threads in ((1000, 1), (MB100, 1), (MB100, 25))]
+            lines.append(f"| {work} | {scheme} | " + " | ".join("" if c is None else f"{c:.1f}" for c in cells) + " |")
+    lines += ["", f"libzcrm.so, stripped: {result['size']:,} bytes."]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    began = time.monotonic()
+    DATA.mkdir(parents=True, exist_ok=True)
+    data = {}
+    for size in (1000, KB10, MB100):
+        data[size] = DATA / f"{size}.bin"
+        data[size].write_bytes(os.urandom(size))
+    server = Server()
+    try:
+        result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through_go(server, data),
+                  "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
+    finally:
+        server.stop()
+        for file in DATA.iterdir():
+            file.unlink()
+        DATA.rmdir()
+    result["seconds"] = round(time.monotonic() - began)
+    (OUT.parent / "bench.json").write_text(json.dumps(result, indent=1))
+    table = markdown(result)
+    (OUT.parent / "bench.md").write_text(table)
+    print(table)
+    print(f"{result['seconds']} s; {OUT.parent / 'bench.json'} and {OUT.parent / 'bench.md'} hold it.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
