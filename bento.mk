@@ -1,10 +1,7 @@
 # The Bento engine of examples/bento. Included by the Makefile.
 
-.PHONY: demo-bento test-bento
+.PHONY: demo-bento
 
 demo-bento: ## files flow from a folder to records, through a queue and two Bento workers
-	@scripts/setup test
+	@scripts/setup bento
 	@examples/bento/demo.sh $(FILES)
-
-test-bento: ## the tests of examples/bento, with a worker that is killed
-	@examples/bento/test.sh

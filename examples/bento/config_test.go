@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,10 +25,10 @@ func run(t *testing.T, env []string, arguments ...string) string {
 
 func TestEveryConfigIsCleanToTheLinter(t *testing.T) {
 	configs := must(filepath.Glob("*.yaml"))
-	for _, name := range []string{"zoho_crm_file", "zoho_crm_attachments", "zoho_crm_upload"} {
-		configs = append(configs, examples(t, name)...)
+	for _, page := range append(must(filepath.Glob("docs/*.md")), "README.md", "../README.md") {
+		configs = append(configs, examples(t, page)...)
 	}
-	if len(configs) < 8 {
+	if len(configs) < 12 {
 		t.Errorf("these are all: %v", configs)
 	}
 	env := environment(&emulator.Emulator{}, "ZCRM_ALLOW_PATHS=/srv")
@@ -39,16 +40,15 @@ func TestEveryConfigIsCleanToTheLinter(t *testing.T) {
 	}
 }
 
-// examples writes the YAML of a page of docs/ to files.
-func examples(t *testing.T, name string) (paths []string) {
+// examples writes the pipelines of a page to files.
+func examples(t *testing.T, page string) (paths []string) {
 	t.Helper()
-	page := string(must(os.ReadFile("docs/" + name + ".md")))
-	for i, block := range strings.Split(page, "```yaml\n")[1:] {
+	for i, block := range strings.Split(string(must(os.ReadFile(page))), "```yaml\n")[1:] {
 		text, _, _ := strings.Cut(block, "```")
 		if !strings.Contains(text, "zoho_crm_") {
 			continue // of one field
 		}
-		path := filepath.Join(t.TempDir(), name+string(rune('a'+i))+".yaml")
+		path := filepath.Join(t.TempDir(), fmt.Sprintf("%s.%d.yaml", filepath.Base(page), i))
 		check(t, os.WriteFile(path, []byte(text), 0o600))
 		paths = append(paths, path)
 	}

@@ -29,7 +29,8 @@ var check = emulator.Check
 // The whole thing once: jobs of all kinds in a queue, two workers of which one is killed while its upload is stored but not answered,
 // a third that is told to stop.
 func TestEveryJobIsDoneOnceThoughAWorkerIsKilled(t *testing.T) {
-	b := newBench(t)
+	t.Parallel()
+	b := newBench(t, "15s") // shorter than in earnest: a killed worker's jobs come back after it
 	jobs := b.jobs()
 	b.start("one")
 	b.start("two")
@@ -164,7 +165,8 @@ func TestEveryJobIsDoneOnceThoughAWorkerIsKilled(t *testing.T) {
 }
 
 func TestAJobThatMayPassLaterIsHandedOutAgain(t *testing.T) {
-	b := newBench(t)
+	t.Parallel()
+	b := newBench(t, "15s")
 	record := b.emulator.Record(t, "Contacts", "normal")
 	failures := slices.Repeat([]map[string]any{{"kind": "status", "status": 503}}, 5) // one more than the library tries
 	b.emulator.Fault(t, "attachment.list", failures...)
@@ -175,6 +177,29 @@ func TestAJobThatMayPassLaterIsHandedOutAgain(t *testing.T) {
 		t.Error(texts(got))
 	}
 	b.stop("one")
+}
+
+func TestAJobThatAShutdownCutsOffIsDoneByAnotherWorker(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "3s")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	b.emulator.Fault(t, "attachment.upload", map[string]any{"kind": "stall", "at": "before_reply"})
+	b.start("one", "ZCRM_TIMEOUT=1m", "ZCRM_SHUTDOWN=500ms")
+	b.enqueue(job{id: "cut off", body: []byte(`{"operation":"attachment.upload","module":"Contacts","record_id":"` + record + `","source":{"base64":"eA==","name":"a.txt"}}`)})
+	for len(b.emulator.Ledger(t).FaultsFired) == 0 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	check(t, b.workers["one"].Process.Signal(syscall.SIGTERM))
+	_ = b.workers["one"].Wait()
+	b.start("two")
+	b.waitForResults(1)
+	if got := b.outcomes()["cut off"]; len(got) != 1 || got[0].Subject() != "zcrm.done" {
+		t.Error(texts(got))
+	}
+	if names := b.emulator.Names(t, "Contacts", record); len(names) != 1 {
+		t.Errorf("the record has %v", names)
+	}
+	b.stop("two")
 }
 
 // limit is how many calls the organisation takes at once, and so how many jobs may be in work: fewer than two workers have threads.
@@ -204,14 +229,13 @@ type job struct {
 	verify func(t *testing.T)
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T, ackWait string) *bench {
 	b := &bench{T: t, dir: t.TempDir(), emulator: emulator.Start(t), workers: map[string]*worker{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	b.ctx = ctx
 	check(t, os.Mkdir(filepath.Join(b.dir, "files"), 0o700))
-	// Shorter than in earnest: a killed worker's jobs come back after it.
-	server := exec.Command(program(t, "jetstream"), "-dir", filepath.Join(b.dir, "streams"), "-ack-wait", "15s", "-max-ack-pending", strconv.Itoa(limit))
+	server := exec.Command(program(t, "jetstream"), "-dir", filepath.Join(b.dir, "streams"), "-ack-wait", ackWait, "-max-ack-pending", strconv.Itoa(limit))
 	server.Stderr = os.Stderr
 	stdout, err := server.StdoutPipe()
 	check(t, err)
@@ -246,11 +270,12 @@ func environment(e *emulator.Emulator, more ...string) []string {
 		"ZCRM_API_DOMAIN="+e.URL, "ZCRM_ACCOUNTS_URL="+e.URL, "ZCRM_DATA_CENTER=us"), more...)
 }
 
-func (b *bench) start(name string) {
+func (b *bench) start(name string, more ...string) {
 	b.Helper()
 	w := &worker{Cmd: exec.Command(program(b.T, "bento"), "-c", "worker.yaml")}
 	w.Env = environment(b.emulator, "NATS_URL="+b.url, "ZCRM_ALLOW_PATHS="+filepath.Join(b.dir, "files"), "ZCRM_TOKEN_FILE="+filepath.Join(b.dir, "token"),
-		"ZCRM_TIMEOUT=10s", "ZCRM_PAUSE=100ms", "ZCRM_WORKER="+name, "ZCRM_WORKER_ADDRESS=127.0.0.1:0", "ZCRM_LOG_LEVEL=TRACE")
+		"ZCRM_TIMEOUT=7s", "ZCRM_PAUSE=100ms", "ZCRM_WORKER="+name, "ZCRM_WORKER_ADDRESS=127.0.0.1:0", "ZCRM_LOG_LEVEL=TRACE")
+	w.Env = append(w.Env, more...)
 	w.Stdout, w.Stderr = &w.log, &w.log
 	check(b.T, w.Start())
 	b.workers[name] = w

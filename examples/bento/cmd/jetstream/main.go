@@ -22,7 +22,7 @@ func main() {
 	log.SetPrefix("jetstream: ")
 	dir := flag.String("dir", "", "directory to keep the streams in (needed)")
 	port := flag.Int("port", server.RANDOM_PORT, "port of 127.0.0.1; any free one by default")
-	ackWait := flag.Duration("ack-wait", 10*time.Minute, "when a job that nobody acknowledged is handed out again: longer than any call")
+	ackWait := flag.Duration("ack-wait", 15*time.Minute, "when a job that nobody acknowledged is handed out again: longer than any two calls")
 	pending := flag.Int("max-ack-pending", 16, "most jobs in work at once, over all workers")
 	flag.Parse()
 	if *dir == "" {
