@@ -277,3 +277,56 @@ fn no_secret_is_in_any_log_line_or_error() {
         assert!(!shown.contains(secret.as_str()), "{shown}");
     }
 }
+
+/// A server that speaks TLS 1.1 at most; ends when dropped.
+struct OldServer(std::process::Child);
+
+impl Drop for OldServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_of_tls_1_1_is_refused() {
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("cert.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.expect("openssl is there").success());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Command::new("openssl")
+        .args(["s_server", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www", "-accept", &format!("127.0.0.1:{port}")])
+        .arg("-key")
+        .arg(&key)
+        .arg("-cert")
+        .arg(&certificate)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _server = OldServer(server.unwrap());
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut config = Config::new();
+    for (key, value) in [
+        ("api_domain", format!("https://127.0.0.1:{port}").as_str()),
+        ("access_token", "x"),
+        ("ca_file", certificate.to_str().unwrap()),
+        ("os_roots", "off"),
+    ] {
+        config.set(key, value).unwrap();
+    }
+    let error = list(&Client::new(config).unwrap(), &Record::new("Contacts", "1")).unwrap_err();
+    assert_eq!(error.status(), Status::Tls, "{error}");
+    assert!(error.to_string().to_lowercase().contains("version"), "the version is what is refused: {error}");
+}
