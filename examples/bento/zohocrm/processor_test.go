@@ -86,7 +86,7 @@ func TestARedeliveredUploadIsSkippedWhenItIsThere(t *testing.T) {
 	e := emulator.Start(t)
 	record := e.Record(t, "Contacts", "normal")
 	p := build(t, e, "operation: step\nredelivered: ${! content().contains(\"again\") }\n")
-	job := `{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"trace_id":%q}`
+	job := `{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"if_exists":null,"trace_id":%q}`
 	_, first, err := one(t, p, fmt.Sprintf(job, record, "first"))
 	check(t, err)
 	got, second, err := one(t, p, fmt.Sprintf(job, record, "again"))
@@ -98,6 +98,17 @@ func TestARedeliveredUploadIsSkippedWhenItIsThere(t *testing.T) {
 	if names := e.Names(t, "Contacts", record); len(names) != 1 {
 		t.Errorf("the record has %v", names)
 	}
+}
+
+func TestARedeliveredJobThatSaysWhatIfItExistsKeepsThat(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	e.Attach(t, "Contacts", record, "a.txt", "y")
+	p := build(t, e, "operation: step\nredelivered: \"true\"\n")
+	got, _, err := one(t, p, fmt.Sprintf(`{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"if_exists":"skip_same_bytes"}`, record))
+	check(t, err)
+	contains(t, got, `"skipped":false`)
 }
 
 func TestARedeliveredDeletionOfWhatIsGoneIsASuccess(t *testing.T) {

@@ -211,7 +211,9 @@ func (s *step) read(msg *service.Message) error {
 	}
 	s.input = make(object, len(raw))
 	for key, value := range raw {
-		s.input[key] = value
+		if string(value) != "null" { // which counts as not given
+			s.input[key] = value
+		}
 	}
 	var operation string
 	if json.Unmarshal(raw["operation"], &operation) == nil && operations[operation] != "" && operation != anyStep {
