@@ -23,7 +23,7 @@ use journal::{Before, Journal};
 pub struct Item {
     /// What the caller calls it: unique in the batch, and the same when the batch is run again.
     pub key: String,
-    /// The step as JSON, as [`step::run`] takes it.
+    /// The step as JSON, as [`step::run`] takes it, but no batch.
     pub step: String,
 }
 
@@ -75,6 +75,7 @@ pub struct Ended<'a> {
 
 /// How a batch ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Steps that are done, those of earlier runs included.
     pub done: u64,
@@ -168,7 +169,7 @@ impl Shared<'_> {
             trace_id: self.trace_id.clone(),
             ..Call::default()
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| step::run(self.client, &job.item.step, call)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| step::run_alone(self.client, &job.item.step, call)));
         if let Ok(Ok(Outcome { result: StepResult::Attached(Attached::One(uploaded)), .. })) = &outcome {
             self.taken.insert(uploaded.id.clone());
         }
