@@ -982,7 +982,8 @@ zcrm_status zcrm_photo_download(const struct zcrm_client *client,
  * @param call    NULL, or what belongs to this call alone
  * @param result  NULL, or receives the result
  * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), or what every operation can return: see zcrm_attachment_upload()
+ * @return `ZCRM_OK`, also when there was none as far as is known (UNCONFIRMED), or what every operation can return: see
+ *         zcrm_attachment_upload()
  */
 ZCRM_API
 zcrm_status zcrm_photo_delete(const struct zcrm_client *client,

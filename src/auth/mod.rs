@@ -12,7 +12,6 @@ use crate::config::{Config, Secret};
 use crate::error::Result;
 use crate::http::{self, Lanes, Limits, Meter};
 pub(crate) use hosts::Hosts;
-pub use store::{FileStore, TokenStore};
 pub(crate) use tokens::{Access, Tokens};
 
 /// What a grant code gives. The refresh token is for the caller to keep, in a safe place: it can't be had a second time.

@@ -10,20 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::config::Secret;
+use crate::config::{Secret, TokenStore};
 use crate::error::{Error, Result, Status, one_line};
-
-/// Keeps one document, which is secret. May be called on any thread.
-pub trait TokenStore: Send + Sync {
-    /// The document as it was last put; `None` when there is none.
-    fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>>;
-    /// Puts the document in the place of the old one, whole or not at all.
-    fn put(&self, document: &[u8]) -> Result<()>;
-    /// Takes the lock that all who share the store respect; `false` when somebody has it. It must end with its holder's process.
-    fn try_lock(&self) -> Result<bool>;
-    /// Gives the lock back.
-    fn unlock(&self);
-}
 
 /// The store of the setting `token_file`: mode 0600, replaced by a rename, locked by the system, which ends the lock of a killed process.
 pub struct FileStore {
