@@ -43,8 +43,9 @@ endef
 
 .PHONY: zcrm-release zcrm-files install uninstall dist deb
 
+# Without the Rust library: made along with it, the shared one keeps what only Rust programs could call, a tenth of its size.
 zcrm-release:
-	cd $(ZCRM_ROOT) && $(CARGO) build --release --locked --package zcrm --lib
+	cd $(ZCRM_ROOT) && $(CARGO) rustc --release --locked --package zcrm --lib --crate-type cdylib,staticlib
 
 install: zcrm-release ## the library with its headers, pkg-config and CMake files, below PREFIX
 	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files
