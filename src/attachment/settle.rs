@@ -197,13 +197,17 @@ impl<'c, 's> Sending<'c, 's> {
         Ok(list::all(self.client, self.session, self.record, &args).await?.attachments)
     }
 
-    async fn look(&self, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+    async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         let listed = self.list().await?;
         let since = self.server_time_when_begun();
-        let mut mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
-        if self.link_url.is_none() && mine.iter().any(|entry| self.has_my_name(entry)) {
-            mine.retain(|entry| self.has_my_name(entry));
-        }
+        let mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
+        let (named, others): (Vec<_>, Vec<_>) = mine.into_iter().partition(|entry| self.link_url.is_some() || self.has_my_name(entry));
+        // The name says which to compare first; Zoho may have changed it, and another file may bear it.
+        let look = self.look_among(named, body.as_deref_mut()).await?;
+        if matches!(look, Look::Nothing) { self.look_among(others, body).await } else { Ok(look) }
+    }
+
+    async fn look_among(&self, mine: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         if mine.is_empty() {
             return Ok(Look::Nothing);
         }

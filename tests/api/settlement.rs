@@ -150,6 +150,16 @@ fn a_changed_name_is_told() {
 }
 
 #[test]
+fn a_renamed_upload_is_found_beside_another_file_that_bears_its_name() {
+    let w = settling(&[]);
+    w.attach("a.bin", &vec![7; 300_000]);
+    w.emulator.script("attachment.upload", [Fault::rename("renamed by the server.bin").and_lost()]);
+    let result = w.upload("a.bin", &bytes(300_000)).unwrap().result;
+    assert!(result.settled && result.name_changed);
+    assert_eq!((posts(&w), w.stored().len()), (1, 2));
+}
+
+#[test]
 fn a_name_that_differs_in_its_normal_form_alone_is_the_same_name() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::rename("Gru\u{308}ße.bin").and_lost()]);
