@@ -123,6 +123,9 @@ impl<'c, 's> Sending<'c, 's> {
             return Err(unknown(error, Vec::new()));
         }
         config.log(LogLevel::Warn, || format!("looking for an upload whose reply was lost: {error}"));
+        if let Some(body) = body.as_deref_mut().filter(|body| body.is_torn()) {
+            body.rewind()?; // which says that it can't be
+        }
         let waits = self.waits(&error);
         let mut undecided = Vec::new();
         for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {

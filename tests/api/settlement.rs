@@ -212,6 +212,28 @@ fn a_reader_that_cannot_rewind_is_found_by_size_and_never_sent_again() {
 }
 
 #[test]
+fn a_reader_that_cannot_rewind_is_never_taken_for_another_file_of_its_name_and_size() {
+    let content = bytes(300_000);
+    for (fault, expected) in [
+        (Fault::reset_before_store(), Status::OutcomeUnknown),
+        // What never left whole can't be stored.
+        (Fault::reset_before_store_after(0), Status::SourceConsumed),
+    ] {
+        let w = settling(&[]);
+        w.attach("a.bin", &vec![7; 20_000_000]);
+        w.attach("a.bin", &vec![7; 300_000]);
+        w.emulator.script("attachment.upload", [fault]);
+        let torn = expected == Status::SourceConsumed;
+        let large = bytes(20_000_000);
+        let content = if torn { large.as_slice() } else { content.as_slice() };
+        let mut reader = Streamed(content);
+        let source = Source::reader("a.bin", &mut reader, Some(content.len() as u64));
+        let error = attachment::upload(&w.client, &w.contact, source, Call::default()).unwrap_err();
+        assert_eq!((error.status(), w.stored().len()), (expected, 2), "{error}");
+    }
+}
+
+#[test]
 fn a_reader_that_can_rewind_is_sent_again_whole() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
