@@ -20,7 +20,7 @@ use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::{Mark, Session, UnderWay, retry};
 use crate::record::Record;
-use crate::transfer::{Digest, Incoming, Outgoing, Progress, Sink};
+use crate::transfer::{Incoming, Outgoing};
 
 /// Clocks of Zoho's machines may differ, and times in the list are whole seconds (UNCONFIRMED by how much).
 const SKEW: Duration = Duration::from_secs(10);
@@ -287,15 +287,7 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The hash of a stored attachment, which is downloaded for it; `None` when it is gone.
     async fn sha256_of(&self, entry: &Attachment) -> Result<Option<String>> {
-        struct Nowhere;
-        impl crate::transfer::Writer for Nowhere {
-            fn write(&mut self, _: &[u8]) -> Result<()> {
-                Ok(())
-            }
-        }
-        let mut nowhere = Nowhere;
-        let digest = Digest::new(true, None);
-        let mut incoming = Incoming::open(Sink::Writer(&mut nowhere), None, None, Progress::new(None), digest)?;
+        let mut incoming = Incoming::hashing();
         let mut ask = Ask::get(self.record, "Attachments");
         ask.path.push(entry.id.clone());
         ask.redirect = true;

@@ -40,9 +40,21 @@ pub enum Sink<'a> {
 
 /// A sink being written.
 pub(crate) enum Output<'a> {
-    File { temp: NamedTempFile, path: PathBuf, overwrite: bool, written: u64 },
+    File {
+        temp: NamedTempFile,
+        path: PathBuf,
+        overwrite: bool,
+        written: u64,
+    },
     Memory(Vec<u8>),
-    Writer { writer: &'a mut dyn Writer, written: u64 },
+    Writer {
+        writer: &'a mut dyn Writer,
+        written: u64,
+    },
+    /// Only the hash is wanted.
+    Nowhere {
+        written: u64,
+    },
 }
 
 /// What is left of a sink once the download is complete.
@@ -76,7 +88,7 @@ impl<'a> Output<'a> {
     /// Bytes taken so far.
     pub(crate) fn written(&self) -> u64 {
         match self {
-            Output::File { written, .. } | Output::Writer { written, .. } => *written,
+            Output::File { written, .. } | Output::Writer { written, .. } | Output::Nowhere { written } => *written,
             Output::Memory(data) => data.len() as u64,
         }
     }
@@ -96,6 +108,7 @@ impl<'a> Output<'a> {
                 writer.write(bytes)?;
                 *written += bytes.len() as u64;
             }
+            Output::Nowhere { written } => *written += bytes.len() as u64,
         }
         Ok(())
     }
@@ -110,6 +123,7 @@ impl<'a> Output<'a> {
                 *written = 0;
             }
             Output::Memory(data) => data.clear(),
+            Output::Nowhere { written } => *written = 0,
             Output::Writer { .. } => {}
         }
         Ok(())
@@ -118,7 +132,7 @@ impl<'a> Output<'a> {
     /// Makes a complete file durable and gives it its name.
     pub(crate) fn finish(self) -> Result<Stored> {
         match self {
-            Output::Writer { .. } => Ok(Stored::default()),
+            Output::Writer { .. } | Output::Nowhere { .. } => Ok(Stored::default()),
             Output::Memory(data) => Ok(Stored { data: Some(data), ..Stored::default() }),
             Output::File { temp, path, overwrite, .. } => {
                 temp.as_file().sync_all().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;

@@ -177,6 +177,14 @@ fn when_the_list_cannot_be_had_the_outcome_is_unknown() {
 }
 
 #[test]
+fn a_comparison_that_breaks_off_is_made_again() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.download", [Fault::truncate(1000)]);
+    assert!(uploaded(&w, [Fault::reset_after_store()]).unwrap().result.settled);
+    assert_eq!(posts(&w), 1);
+}
+
+#[test]
 fn several_that_could_be_it_are_named_and_none_is_taken() {
     let w = settling(&[("settle_hash", "off")]);
     let (a, b) = (w.attach("a.bin", &vec![1; 300_000]), w.attach("a.bin", &vec![2; 300_000]));
