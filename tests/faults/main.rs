@@ -4,6 +4,8 @@
 mod cause;
 mod matrix;
 mod operation;
+mod relay;
+mod replay;
 mod world;
 
 use std::process::{Command, Stdio};

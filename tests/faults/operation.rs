@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zcrm::attachment::{self, Downloaded, ListArgs, Uploaded};
-use zcrm::{Call, Cancel, Error, IfExists, Outcome, Result, Sink, Source, Status, Streamed, Written, photo};
+use zcrm::{Call, Cancel, Error, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
 use zcrm_emulator::PNG;
 
 use crate::world::{World, bytes};
@@ -119,8 +119,8 @@ impl Operation {
         let (without_fault, for_each) = match self {
             // A look costs a list and at most one download, three looks, one more for a twin, and the sending itself.
             UploadSmall | UploadFile | UploadReader | UploadStrict | Link => (2, 9),
-            Settling => (3, 1),
-            CheckFirst => (2, 1),
+            Settling => (4, 9),
+            CheckFirst => (3, 9),
             ListThreePages => (3, 1),
             DeleteSeveral => (4, 1),
             _ => (1, 1),
@@ -244,6 +244,8 @@ impl Operation {
                     found.push(format!("I1: {} copies, and the candidates don't name them", new.len()));
                 }
             }
+            // The caller is told that something had left.
+            (_, Some(error)) if error.status() == Status::Cancelled && error.detail().request_sent != Sent::No => {}
             (_, Some(error)) if !new.is_empty() && !lie => found.push(format!("I3: failure {}, and {} stored", error.reason(), new.len())),
             _ => {}
         }
@@ -340,5 +342,8 @@ fn deletions(w: &World, before: &Before, after: &After, lie: bool) -> Vec<String
 
 /// Whether the failure says that nothing has happened.
 fn is_definite(error: &Error) -> bool {
-    !matches!(error.status(), Status::Network | Status::Timeout | Status::Server | Status::Protocol | Status::TooLarge | Status::OutcomeUnknown)
+    !matches!(
+        error.status(),
+        Status::Network | Status::Timeout | Status::Server | Status::Protocol | Status::TooLarge | Status::OutcomeUnknown | Status::Cancelled
+    )
 }

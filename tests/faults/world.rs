@@ -21,7 +21,11 @@ const QUICK: &[(&str, &str)] = &[("retry_base_ms", "5"), ("settle_waits_ms", "20
 
 impl World {
     pub fn new(settings: &[(&str, &str)]) -> World {
-        let emulator = Emulator::start(Options { seed: false, ..Options::default() }).expect("an emulator starts");
+        World::of(emulator(), settings)
+    }
+
+    /// The same with an emulator that is there already.
+    pub fn of(emulator: Emulator, settings: &[(&str, &str)]) -> World {
         let contact = Record::new("Contacts", emulator.add_record("Contacts"));
         let said = Arc::new(Mutex::new(String::new()));
         let mut config = refreshing(&emulator);
@@ -64,6 +68,11 @@ fn say(said: &Mutex<String>, text: &str) {
     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
     said.push_str(text);
     said.push('\n');
+}
+
+/// An emulator without records.
+pub fn emulator() -> Emulator {
+    Emulator::start(Options { seed: false, ..Options::default() }).expect("an emulator starts")
 }
 
 /// The settings of the emulator's refresh token.
