@@ -27,4 +27,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
--include install.mk bench.mk
+-include install.mk bench.mk soak.mk

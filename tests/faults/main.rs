@@ -2,8 +2,11 @@
 #![cfg(target_os = "linux")]
 
 mod cause;
+mod chaos;
+mod kill;
 mod matrix;
 mod operation;
+mod random;
 mod relay;
 mod replay;
 mod world;
