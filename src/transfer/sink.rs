@@ -72,13 +72,11 @@ impl<'a> Output<'a> {
             Sink::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
             Sink::File { path, overwrite } => {
                 check_target(&path, overwrite)?;
-                let mut builder = tempfile::Builder::new();
-                builder.prefix(".zcrm-").suffix(".partial");
-                // A download is an ordinary file: the mode that the umask gives new files, not the 0600 of a temporary one.
-                #[cfg(unix)]
-                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-                let temp = builder
-                    .tempfile_in(directory(&path))
+                // Opened here, as a download is an ordinary file, with the mode that the umask gives new ones, and not 0600.
+                let temp = tempfile::Builder::new()
+                    .prefix(".zcrm-")
+                    .suffix(".partial")
+                    .make_in(directory(&path), |temp| File::options().write(true).create_new(true).open(temp))
                     .map_err(|e| Error::io("sink_create", format_args!("a temporary file beside {}", shown(&path)), &e))?;
                 Ok(Output::File { temp, path, overwrite, written: 0 })
             }
@@ -96,7 +94,7 @@ impl<'a> Output<'a> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Output::File { temp, path, written, .. } => {
-                temp.write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
+                temp.as_file_mut().write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
