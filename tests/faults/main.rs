@@ -3,6 +3,7 @@
 
 mod cause;
 mod chaos;
+mod disk;
 mod kill;
 mod matrix;
 mod operation;
