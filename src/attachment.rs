@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
-use crate::config::{Check, Config, LinkCarrier};
+use crate::config::{Check, Config, LinkCarrier, Settle};
 use crate::download;
 use crate::error::{Error, Result, Status};
 use crate::http::retry::Repeat;
@@ -78,7 +78,9 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(input) => {
                 let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
-                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256, call.expected_sha256)))
+                // What can't be read again has to be hashed now, to be known again if its reply is lost.
+                let hashed = call.sha256 || (!input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off);
+                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hashed, call.expected_sha256)))
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
@@ -88,7 +90,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
         };
-        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256()));
+        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256().filter(|_| call.sha256)));
         Ok((stored, bytes, sha256))
     })?;
     Ok(uploaded.map(|(stored, bytes, sha256)| Uploaded {

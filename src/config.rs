@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, Status};
+pub(crate) use keys::bare;
 pub use keys::{KEYS, Key};
 
 /// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Limits, Response, Session, reply};
 use crate::record::Record;
 
@@ -267,7 +267,7 @@ async fn parse(mut response: Response) -> Result<Page> {
             Err(error) if error.status() != Status::Protocol => error,
             _ => {
                 let error = reply::foreign(status, &headers, &body);
-                let message = format!("the list can't be read ({cause}): {error}");
+                let message = one_line(&format!("the list can't be read ({cause}): {error}")); // the cause quotes the list
                 error.with(|d| d.message = message)
             }
         }),

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::config::Config;
+use crate::config::{Config, bare};
 use crate::error::{Error, Result, Status, one_line};
 
 /// Short name, accounts host, and what follows `www.`, `sandbox.` or `developer.` in the API host.
@@ -59,12 +59,13 @@ impl Hosts {
         let Some(domain) = api_domain.filter(|_| !self.pinned) else {
             return Ok(self.api.clone());
         };
-        let url = Url::parse(domain).ok().filter(|url| self.trusts(url) && url.path() == "/" && url.query().is_none());
-        if url.is_none() {
-            let message = format!("the token reply's api_domain {} is neither Zoho's nor named in allow_hosts", one_line(domain));
-            return Err(Error::new(Status::Protocol, "api_domain_refused", message));
+        match Url::parse(domain).ok().filter(|url| self.trusts(url) && bare(url)) {
+            Some(url) => Ok(url.origin().ascii_serialization()), // not as it came: paths are put behind it
+            None => {
+                let message = format!("the token reply's api_domain {} is neither Zoho's nor named in allow_hosts", one_line(domain));
+                Err(Error::new(Status::Protocol, "api_domain_refused", message))
+            }
         }
-        Ok(domain.trim_end_matches('/').to_owned())
     }
 
     /// Zoho's API hosts by https; a host that the caller named by either.
@@ -101,6 +102,7 @@ mod tests {
     fn api_domain_is_followed_to_zoho_alone() {
         let hosts = hosts(&[]);
         assert_eq!(hosts.follow(Some("https://www.zohoapis.eu")).unwrap(), "https://www.zohoapis.eu");
+        assert_eq!(hosts.follow(Some("https:\\\\www.zohoapis.eu\\\n")).unwrap(), "https://www.zohoapis.eu");
         for evil in [
             "http://www.zohoapis.eu",
             "https://evilzohoapis.eu",
@@ -109,6 +111,7 @@ mod tests {
             "https://www.zohoapis.eu:8443",
             "https://u:p@www.zohoapis.eu",
             "https://www.zohoapis.eu/evil",
+            "https://www.zohoapis.eu#evil",
             "",
         ] {
             assert_eq!(hosts.follow(Some(evil)).unwrap_err().reason(), "api_domain_refused", "{evil}");

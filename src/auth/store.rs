@@ -45,8 +45,11 @@ impl TokenStore for FileStore {
 
     fn put(&self, document: &[u8]) -> Result<()> {
         let write = || -> io::Result<()> {
-            let mut temp = tempfile::Builder::new().prefix(".zcrm-token-").tempfile_in(self.directory())?; // 0600
-            temp.write_all(document)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            private(&mut options);
+            let mut temp = tempfile::Builder::new().prefix(".zcrm-token-").make_in(self.directory(), |temp| options.open(temp))?;
+            temp.as_file_mut().write_all(document)?;
             temp.as_file().sync_all()?;
             temp.persist(&self.path)?;
             Ok(())
@@ -60,8 +63,7 @@ impl TokenStore for FileStore {
         path.push(".lock");
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        private(&mut options);
         let file = options.open(path).map_err(|e| self.broken("opening its lock", &e))?;
         match file.try_lock() {
             Ok(()) => {
@@ -76,6 +78,12 @@ impl TokenStore for FileStore {
     fn unlock(&self) {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// For the owner's eyes alone.
+fn private(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
 }
 
 /// The lock, held; given back when dropped.

@@ -13,7 +13,7 @@ use super::hosts::Hosts;
 use super::oauth::{Grant, Granted, THROTTLED};
 use super::store::{self, Document, Entry, FileStore};
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Sent, Status};
 use crate::http::Session;
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
@@ -159,7 +159,12 @@ impl Tokens {
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
         state.allow_request()?;
         session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
-        grant.exchange(session, hosts).await.inspect_err(|error| state.note_throttle(error))
+        grant.exchange(session, hosts).await.inspect_err(|error| {
+            if session.meter.sent.get() == Sent::No {
+                state.asked_at.pop_back(); // what never left, Zoho can't count
+            }
+            state.note_throttle(error);
+        })
     }
 }
 

@@ -78,24 +78,27 @@ impl Journal {
         if !HEAD.starts_with(&head) {
             return Err(journal.corrupt(0, "it is no journal"));
         }
-        let mut text = String::from_utf8(head).expect("it is HEAD's");
-        journal.file.read_to_string(&mut text).map_err(|e| unusable(&journal.shown, "reading", &e))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        journal.read(&text[..whole])?;
-        journal
-            .file
-            .set_len(whole as u64)
-            .and_then(|()| journal.file.seek(SeekFrom::End(0)))
-            .map_err(|e| unusable(&journal.shown, "repairing", &e))?;
+        // Bytes, not text: a line may be torn inside of a character.
+        let mut bytes = head;
+        journal.file.read_to_end(&mut bytes).map_err(|e| unusable(&journal.shown, "reading", &e))?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        journal.read(&bytes[..whole])?;
+        journal.repair(whole as u64).map_err(|e| unusable(&journal.shown, "repairing", &e))?;
         if whole == 0 {
             journal.write(&Line::Journal { version: VERSION })?;
         }
         Ok(journal)
     }
 
-    fn read(&mut self, text: &str) -> Result<()> {
-        for (number, line) in text.lines().enumerate() {
-            let line = serde_json::from_str::<Line>(line).map_err(|e| self.corrupt(number, &e.to_string()))?;
+    fn repair(&mut self, whole: u64) -> io::Result<()> {
+        self.file.set_len(whole)?;
+        self.file.seek(SeekFrom::End(0)).map(drop)
+    }
+
+    fn read(&mut self, lines: &[u8]) -> Result<()> {
+        let Some(lines) = lines.strip_suffix(b"\n") else { return Ok(()) }; // none at all
+        for (number, line) in lines.split(|b| *b == b'\n').enumerate() {
+            let line = serde_json::from_slice::<Line>(line).map_err(|e| self.corrupt(number, &e.to_string()))?;
             match (number, line) {
                 (0, Line::Journal { version: VERSION }) => {}
                 (0, Line::Journal { version }) => {
@@ -232,6 +235,17 @@ mod tests {
         }
         std::fs::write(&path, "{\"journal\":{\"version\":2}}\n").unwrap();
         assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt");
+    }
+
+    #[test]
+    fn a_line_torn_inside_of_a_character_is_taken_off_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        open(dir.path()).unwrap().begin("Grüße", "step").unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let inside = whole.iter().position(|b| *b >= 0x80).unwrap() + 1;
+        std::fs::write(&path, &whole[..inside]).unwrap();
+        assert!(matches!(open(dir.path()).unwrap().before("Grüße", "step").unwrap(), Before::New));
     }
 
     #[test]

@@ -250,10 +250,15 @@ fn base_url(value: &str) -> std::result::Result<String, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL holds a user name or password".into());
     }
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || url.path() != "/" || url.query().is_some() {
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !bare(&url) {
         return Err(format!("{value:?} is not of the form https://host"));
     }
-    Ok(value.trim_end_matches('/').to_owned())
+    Ok(url.origin().ascii_serialization())
+}
+
+/// Whether a URL names a host and no more.
+pub(crate) fn bare(url: &reqwest::Url) -> bool {
+    url.path() == "/" && url.query().is_none() && url.fragment().is_none()
 }
 
 fn header_text(value: &str) -> std::result::Result<Secret, String> {

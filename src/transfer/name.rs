@@ -50,13 +50,14 @@ fn unquoted(rest: &str) -> String {
 fn sanitise(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe: String = last.chars().map(|c| if forbidden(c) { '_' } else { c }).collect();
-    let safe = safe.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']);
-    let safe = if is_device(safe) { format!("_{safe}") } else { safe.to_owned() };
-    cut(&safe)
+    // Cut before the end is looked at: what is cut off may leave a dot, a blank or a device there.
+    let safe = cut(safe.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']));
+    let safe = safe.trim_end_matches(['.', ' ']);
+    if is_device(safe) { cut(&format!("_{safe}")).trim_end_matches(['.', ' ']).to_owned() } else { safe.to_owned() }
 }
 
 fn forbidden(c: char) -> bool {
-    let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || bidi || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
@@ -117,10 +118,15 @@ mod tests {
             ("nul.txt", "_nul.txt"),
             ("COM1.log", "_COM1.log"),
             ("a\u{202e}fdp.exe", "a_fdp.exe"),
+            ("\u{61c}a", "_a"),
             ("a\0b\nc", "a_b_c"),
             ("trailing. ", "trailing"),
         ] {
             assert_eq!(sanitise(bad), good, "{bad:?}");
+        }
+        for (long, end) in [(format!("{}.{}", "a".repeat(254), "x".repeat(20)), "aa"), (format!("CON{}x.txt", " ".repeat(260)), ".txt")] {
+            let safe = sanitise(&long);
+            assert!(safe.len() <= 255 && safe.ends_with(end) && !is_device(&safe) && sanitise(&safe) == safe, "{safe:?}");
         }
         let long = sanitise(&format!("{}.pdf", "ü".repeat(300)));
         assert!(long.len() <= 255 && long.ends_with("ü.pdf"));
