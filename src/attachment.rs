@@ -1,11 +1,7 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
-<<<<<<< HEAD
 mod delete;
-mod list;
-=======
 pub(crate) mod list;
->>>>>>> refs/heads/fuzz
 mod settle;
 
 use reqwest::Method;

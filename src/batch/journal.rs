@@ -54,14 +54,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-<<<<<<< HEAD
     /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off, but nothing of a file that is no
     /// journal: its path may be a mistake, or come from a step.
-    pub(super) fn open(path: &Path) -> Result<Journal> {
-=======
-    /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off.
     pub(crate) fn open(path: &Path) -> Result<Journal> {
->>>>>>> refs/heads/fuzz
         let shown = one_line(&path.display().to_string());
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
