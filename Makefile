@@ -28,4 +28,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
--include install.mk bench.mk fuzz.mk
+-include install.mk bench.mk bento.mk soak.mk fuzz.mk

@@ -982,7 +982,8 @@ zcrm_status zcrm_photo_download(const struct zcrm_client *client,
  * @param call    NULL, or what belongs to this call alone
  * @param result  NULL, or receives the result
  * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), or what every operation can return: see zcrm_attachment_upload()
+ * @return `ZCRM_OK`, also when there was none as far as is known (UNCONFIRMED), or what every operation can return: see
+ *         zcrm_attachment_upload()
  */
 ZCRM_API
 zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
@@ -1166,7 +1167,8 @@ void zcrm_batch_pause(const struct zcrm_batch *batch,
  * @param client  the client
  * @param batch   the steps; they stay, so that it can be run again
  * @param args    NULL, or how to run it
- * @param call    NULL, or timeout, cancel token and trace id of the whole; its progress isn't used
+ * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256` and `ZCRM_CALL_SKIP_*` for each step;
+ *                nothing else of it is used
  * @param result  NULL, or receives the summary
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't

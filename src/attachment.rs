@@ -1,15 +1,15 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
+mod delete;
 pub(crate) mod list;
 mod settle;
 
 use reqwest::Method;
-use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
-use crate::config::{BulkDelete, Check, Config, LinkCarrier};
+use crate::config::{Check, Config, LinkCarrier, Settle};
 use crate::download;
 use crate::error::{Error, Result, Status};
 use crate::http::retry::Repeat;
@@ -18,6 +18,8 @@ use crate::record::Record;
 use crate::transfer::{Bytes, Digest, Framing, Input, Outgoing, Progress, Sink, Source};
 
 pub use crate::download::Downloaded;
+pub use delete::Deleted;
+use delete::Deletion;
 pub use list::{Attachment, ListArgs, Page, Pages};
 use settle::Sending;
 
@@ -50,17 +52,6 @@ pub struct Uploaded {
     pub twins: Vec<String>,
 }
 
-/// Attachments that are deleted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Deleted {
-    /// Their ids.
-    pub ids: Vec<String>,
-}
-
-/// Zoho deletes at most this many in one request (UNCONFIRMED: the limit of deleting records).
-const BULK: usize = 100;
-
 /// Stores a file or a link on the record. Success means that Zoho gave an id for it.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>
 pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Call<'a>) -> Result<Outcome<Uploaded>> {
@@ -87,7 +78,9 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(input) => {
                 let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
-                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256, call.expected_sha256)))
+                // What can't be read again has to be hashed now, to be known again if its reply is lost.
+                let hashed = call.sha256 || (!input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off);
+                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hashed, call.expected_sha256)))
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
@@ -97,7 +90,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
         };
-        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256()));
+        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256().filter(|_| call.sha256)));
         Ok((stored, bytes, sha256))
     })?;
     Ok(uploaded.map(|(stored, bytes, sha256)| Uploaded {
@@ -306,108 +299,6 @@ async fn stored(client: &Client, mut response: crate::http::Response) -> Result<
     let details = details.ok_or_else(|| reply::foreign(status, &headers, &body))?;
     details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
     Ok(Stored { id: details.id, created_time: details.created_time, ..Stored::default() })
-}
-
-/// One call's deletions.
-struct Deletion<'c, 's> {
-    client: &'c Client,
-    session: &'c Session<'s>,
-    record: &'c Record,
-    deleted: Vec<String>,
-    failed: Option<(String, Error)>,
-}
-
-impl<'c, 's> Deletion<'c, 's> {
-    fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record) -> Self {
-        Deletion { client, session, record, deleted: Vec::new(), failed: None }
-    }
-
-    async fn one(&mut self, id: &str) -> Result<()> {
-        let mut ask = Ask { method: Method::DELETE, ..Ask::get(self.record, "Attachments") };
-        ask.path.push(id.to_owned());
-        self.session.meter.lost.set(false);
-        let outcome = self.client.ask(self.session, &ask, None, async |response| objects(response).await).await;
-        let outcome = outcome.and_then(|(status, mut objects)| match objects.pop() {
-            Some(object) if object.code == "SUCCESS" => Ok(()),
-            Some(object) => Err(reply::of_object(status, object)),
-            None => Err(unknown()),
-        });
-        self.note(id, outcome)
-    }
-
-    /// One request for up to 100, or one for each where the server doesn't know that request.
-    async fn several(&mut self, ids: &[&str]) -> Result<()> {
-        for chunk in ids.chunks(BULK) {
-            let bulk = self.client.config().bulk_delete == BulkDelete::Auto && self.bulk(chunk).await?;
-            if !bulk {
-                for id in chunk {
-                    self.one(id).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// `false` when this version of the API has no such request: the newest specification doesn't list it (UNCONFIRMED).
-    async fn bulk(&mut self, ids: &[&str]) -> Result<bool> {
-        let ask = Ask { method: Method::DELETE, query: vec![("ids", ids.join(","))], ..Ask::get(self.record, "Attachments") };
-        self.session.meter.lost.set(false);
-        let (status, objects) = match self.client.ask(self.session, &ask, None, async |response| objects(response).await).await {
-            Ok(answer) => answer,
-            Err(error) if error.status() == Status::Unsupported => return Ok(false),
-            // What the lost attempt did is not known: each id is settled by itself.
-            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        if objects.len() != ids.len() {
-            return Err(Error::new(
-                Status::Protocol,
-                "unexpected_reply",
-                format!("{} answers to the deletion of {} attachments", objects.len(), ids.len()),
-            ));
-        }
-        for (id, object) in ids.iter().zip(objects) {
-            let outcome = if object.code == "SUCCESS" { Ok(()) } else { Err(reply::of_object(status, object)) };
-            self.note(id, outcome)?;
-        }
-        Ok(true)
-    }
-
-    /// Keeps the first refusal and goes on with the others; what isn't a refusal of this one id ends the call.
-    fn note(&mut self, id: &str, outcome: Result<()>) -> Result<()> {
-        match outcome {
-            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => self.deleted.push(id.to_owned()),
-            Err(error) if error.status() == Status::NotFound => {
-                self.failed.get_or_insert((id.to_owned(), error));
-            }
-            Err(error) => return Err(self.named(error)),
-            Ok(()) => self.deleted.push(id.to_owned()),
-        }
-        Ok(())
-    }
-
-    fn outcome(self, asked: usize) -> Result<Deleted> {
-        match &self.failed {
-            None => Ok(Deleted { ids: self.deleted }),
-            Some((_, error)) if asked == 1 => Err(error.clone()),
-            Some((id, error)) => Err(self.named(error.clone().with(|d| d.message = format!("{id}: {}", d.message)))),
-        }
-    }
-
-    /// The error with what was deleted before and beside it.
-    fn named(&self, error: Error) -> Error {
-        let deleted = match self.deleted.as_slice() {
-            [] => return error,
-            ids => ids.join(","),
-        };
-        error.with(|d| d.message = format!("{}; deleted all the same: {deleted}", d.message))
-    }
-}
-
-async fn objects(mut response: crate::http::Response) -> Result<(StatusCode, Vec<reply::ApiObject>)> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await?;
-    Ok((status, reply::objects(status, &headers, &body)?))
 }
 
 impl Source<'_> {

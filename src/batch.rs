@@ -3,6 +3,7 @@
 pub(crate) mod journal;
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -22,7 +23,7 @@ use journal::{Before, Journal};
 pub struct Item {
     /// What the caller calls it: unique in the batch, and the same when the batch is run again.
     pub key: String,
-    /// The step as JSON, as [`step::run`] takes it.
+    /// The step as JSON, as [`step::run`] takes it, but no batch.
     pub step: String,
 }
 
@@ -68,10 +69,13 @@ pub struct Ended<'a> {
     pub outcome: std::result::Result<&'a str, &'a Error>,
     /// It was done in an earlier run, and the journal knows its outcome.
     pub from_journal: bool,
+    /// It was not ended, as the batch was stopped: the next run takes it up.
+    pub left: bool,
 }
 
 /// How a batch ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Steps that are done, those of earlier runs included.
     pub done: u64,
@@ -91,6 +95,7 @@ pub struct Summary {
 }
 
 /// Runs the items. `ended` is told of each on the calling thread, in the order in which they end; `false` cancels the batch.
+/// Of `call`, cancel and timeout hold for the whole; `if_exists`, `sha256` and `trace_id` for each step.
 /// An error only when the batch can't be run as a whole: a refused step is told to `ended` and counted.
 pub fn run(
     client: &Client,
@@ -105,7 +110,8 @@ pub fn run(
     journal.iter().flat_map(Journal::stored_ids).for_each(|id| taken.insert(id));
     let parallel = options.parallel();
     let cancel = call.cancel.clone().unwrap_or_default();
-    let shared = Shared { client, taken, cancel: cancel.clone(), deadline: call.timeout.map(|t| began + t), trace_id: call.trace_id.clone() };
+    let deadline = call.timeout.and_then(|t| began.checked_add(t));
+    let shared = Shared { client, taken, cancel, deadline, if_exists: call.if_exists, sha256: call.sha256, trace_id: call.trace_id };
     std::thread::scope(|scope| {
         let workers = Workers::start(scope, &shared, parallel);
         let mut batch = Batch {
@@ -133,6 +139,8 @@ struct Shared<'c> {
     taken: Taken,
     cancel: Cancel,
     deadline: Option<Instant>,
+    if_exists: IfExists,
+    sha256: bool,
     trace_id: Option<String>,
 }
 
@@ -145,7 +153,8 @@ struct Job {
 
 struct Report {
     item: Item,
-    outcome: Result<Outcome<StepResult>>,
+    /// The outer error is a panic's payload: it goes on where the batch was called, and no report is waited for in vain.
+    outcome: std::thread::Result<Result<Outcome<StepResult>>>,
 }
 
 impl Shared<'_> {
@@ -154,13 +163,14 @@ impl Shared<'_> {
         let call = Call {
             cancel: Some(self.cancel.clone()),
             timeout: left.map(|left| left.max(Duration::from_millis(1))),
-            if_exists: if job.begun_before { IfExists::SkipSameBytes } else { IfExists::Upload },
+            if_exists: if job.begun_before { IfExists::SkipSameBytes } else { self.if_exists },
+            sha256: self.sha256,
             taken: Some(self.taken.clone()),
             trace_id: self.trace_id.clone(),
             ..Call::default()
         };
-        let outcome = step::run(self.client, &job.item.step, call);
-        if let Ok(Outcome { result: StepResult::Attached(Attached::One(uploaded)), .. }) = &outcome {
+        let outcome = catch_unwind(AssertUnwindSafe(|| step::run_alone(self.client, &job.item.step, call)));
+        if let Ok(Ok(Outcome { result: StepResult::Attached(Attached::One(uploaded)), .. })) = &outcome {
             self.taken.insert(uploaded.id.clone());
         }
         Report { item: job.item, outcome }
@@ -258,7 +268,7 @@ impl Batch<'_, '_> {
         };
         if let Before::Done(outcome) = before {
             (self.summary.done, self.summary.from_journal) = (self.summary.done + 1, self.summary.from_journal + 1);
-            self.tell(&item.key, Ok(outcome.get()), true);
+            self.tell(Ended { key: &item.key, outcome: Ok(outcome.get()), from_journal: true, left: false });
             return Ok(());
         }
         if let Some(journal) = self.journal.as_mut() {
@@ -272,7 +282,7 @@ impl Batch<'_, '_> {
     fn wait(&mut self) -> Result<()> {
         let Report { item, outcome } = self.workers.reports.recv().expect("this side holds a sender too");
         self.in_flight -= 1;
-        match outcome {
+        match outcome.unwrap_or_else(|payload| resume_unwind(payload)) {
             Ok(outcome) => {
                 self.summary.attempts += u64::from(outcome.attempts);
                 self.waited_ms += outcome.waited_ms;
@@ -281,7 +291,7 @@ impl Batch<'_, '_> {
                 if let Some(journal) = self.journal.as_mut() {
                     journal.done(&item.key, &json)?;
                 }
-                self.tell(&item.key, Ok(&json), false);
+                self.tell(Ended { key: &item.key, outcome: Ok(&json), from_journal: false, left: false });
                 Ok(())
             }
             Err(error) => {
@@ -312,18 +322,18 @@ impl Batch<'_, '_> {
         };
         self.summary.stopped.get_or_insert(reason);
         self.summary.left += 1;
-        self.tell(key, Err(error), false);
+        self.tell(Ended { key, outcome: Err(error), from_journal: false, left: true });
         Ok(())
     }
 
     fn fail(&mut self, key: &str, error: &Error) -> Result<()> {
         self.summary.failed += 1;
-        self.tell(key, Err(error), false);
+        self.tell(Ended { key, outcome: Err(error), from_journal: false, left: false });
         Ok(())
     }
 
-    fn tell(&mut self, key: &str, outcome: std::result::Result<&str, &Error>, from_journal: bool) {
-        if !(self.ended)(Ended { key, outcome, from_journal }) {
+    fn tell(&mut self, end: Ended<'_>) {
+        if !(self.ended)(end) {
             self.shared.cancel.fire();
         }
     }

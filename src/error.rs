@@ -216,6 +216,11 @@ impl Error {
         Error::new(Status::Argument, "argument", format!("{field}: {message}")).with(|d| d.field = Some(field))
     }
 
+    /// The caller doesn't want the call any more.
+    pub(crate) fn cancelled() -> Error {
+        Error::new(Status::Cancelled, "cancelled", "the caller cancelled the call")
+    }
+
     /// A local file failed: names what was done and the path.
     pub fn io(reason: &'static str, what: impl fmt::Display, cause: &std::io::Error) -> Error {
         Error::new(Status::Io, reason, format!("{what}: {cause}")).with(|d| d.os_error = cause.raw_os_error().unwrap_or(0))

@@ -112,6 +112,7 @@ programs! {
     rule9_versions: |_| {};
     rule9_unload: |_| {};
     fork: |_| {};
+    sigpipe: |_| {};
     step: |_| {};
     plugin: |_| {};
     threads: super::any_number_of_calls;

@@ -329,6 +329,121 @@ fn the_shorter_of_two_timeouts_ends_a_step() {
     assert_eq!(error.reason(), "call_timeout");
 }
 
+// Batches
+
+fn batch(steps: &[(&str, Value)]) -> Value {
+    let steps: Vec<Value> = steps.iter().map(|(key, step)| json!({"key": key, "step": step})).collect();
+    json!({"operation": "batch", "steps": steps})
+}
+
+#[test]
+fn a_batch_gives_each_step_its_outcome_in_the_order_of_the_input() {
+    let bench = Bench::new();
+    let record = bench.contact();
+    let file = |name: &str| upload(&record, &json!({"path": bench.file(name, name.as_bytes())}));
+    let steps = [
+        ("one", file("1.txt")),
+        ("wrong", but(&file("2.txt"), &json!({"modul": "x"}))),
+        ("absent", upload(&record, &json!({"path": bench.path("none.txt")}))),
+        ("unknown", json!({"operation": "attachment.uplaod"})),
+        ("list", json!({"operation": "attachment.list", "module": "Contacts", "record_id": record})),
+    ];
+    let result = bench.run(&but(&batch(&steps), &json!({"parallel": 1}))).unwrap()["result"].take();
+    assert_eq!((&result["done"], &result["failed"], &result["left"], &result["attempts"]), (&json!(2), &json!(3), &json!(0), &json!(2)));
+    let items = result["items"].as_array().unwrap();
+    let told: Vec<(&str, &str)> = items.iter().map(|i| (i["key"].as_str().unwrap(), i["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [("one", "done"), ("wrong", "failed"), ("absent", "failed"), ("unknown", "failed"), ("list", "done")]);
+    assert_eq!(items[0]["result"]["id"], json!(bench.emulator.attachments("Contacts", &record)[0].id));
+    assert_eq!(items[1]["error"]["details"]["json_path"], "$.steps[1].step.modul");
+    assert_eq!((&items[2]["error"]["name"], &items[2]["error"]["reason"]), (&json!("ZCRM_E_IO"), &json!("source_open")));
+    assert_eq!(items[3]["error"]["details"]["json_path"], "$.steps[3].step.operation");
+    assert_eq!(items[4]["result"]["attachments"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_batch_with_its_journal_is_run_again_without_sending_anything() {
+    let bench = Bench::new();
+    let record = bench.contact();
+    let steps: Vec<(String, Value)> =
+        (0..5).map(|i| (format!("k{i}"), upload(&record, &json!({"path": bench.file(&format!("{i}.txt"), b"x")})))).collect();
+    let steps: Vec<(&str, Value)> = steps.iter().map(|(key, step)| (key.as_str(), step.clone())).collect();
+    let input = but(&batch(&steps), &json!({"journal": bench.path("journal"), "credits": 3, "parallel": 1}));
+    let first = bench.run(&input).unwrap()["result"].take();
+    assert_eq!((&first["done"], &first["left"], &first["stopped"]), (&json!(3), &json!(2), &json!("credits_budget")));
+    assert_eq!((&first["items"][4]["status"], &first["items"][4]["error"]), (&json!("left"), &Value::Null));
+    let second = bench.run(&but(&input, &json!({"credits": null}))).unwrap()["result"].take();
+    assert_eq!((&second["done"], &second["from_journal"], &second["left"]), (&json!(5), &json!(3), &json!(0)));
+    assert_eq!((&second["items"][0]["from_journal"], &second["items"][0]["result"]), (&json!(true), &first["items"][0]["result"]));
+    assert_eq!(bench.emulator.attachments("Contacts", &record).len(), 5);
+}
+
+#[test]
+fn an_upload_of_a_batch_that_nobody_can_tell_the_end_of_is_unknown() {
+    let (emulator, dir) = (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+    let mut config = Config::new();
+    let token = emulator.access_token();
+    for (key, value) in [("api_domain", emulator.url()), ("access_token", &token), ("on_unknown", "never_resend"), ("settle_waits_ms", "1")] {
+        config.set(key, value).unwrap();
+    }
+    let bench = Bench { client: Client::new(config).unwrap(), dir, emulator };
+    bench.emulator.script("attachment.upload", [Fault::reset_before_store()]);
+    let step = upload(&bench.contact(), &json!({"base64": "aGVsbG8=", "name": "hello.txt"}));
+    let result = bench.run(&batch(&[("a", step)])).unwrap()["result"].take();
+    assert_eq!((&result["failed"], &result["unknown"], &result["items"][0]["status"]), (&json!(1), &json!(1), &json!("unknown")));
+}
+
+#[test]
+fn a_cancelled_batch_says_which_steps_are_left() {
+    let bench = Bench::new();
+    let record = bench.contact();
+    bench.emulator.script("attachment.list", [Fault::Stall { at: zcrm_emulator::StallAt::BeforeReply, after_bytes: 0, ms: None }]);
+    let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": record});
+    let input = but(&batch(&[("a", list.clone()), ("b", list)]), &json!({"parallel": 1})).to_string();
+    let cancel = Cancel::new();
+    let outcome = std::thread::scope(|scope| {
+        let running = scope.spawn(|| step::run(&bench.client, &input, Call { cancel: Some(cancel.clone()), ..Call::default() }));
+        while bench.emulator.faults_left("attachment.list") > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        cancel.fire();
+        running.join().unwrap().unwrap()
+    });
+    let output = serde_json::to_value(&outcome).unwrap();
+    let result = &output["result"];
+    assert_eq!((&result["left"], &result["failed"], &result["stopped"]), (&json!(2), &json!(0), &json!("cancelled")));
+    assert_eq!((&result["items"][0]["status"], &result["items"][0]["error"]["name"]), (&json!("left"), &json!("ZCRM_E_CANCELLED")));
+    assert_eq!(result["items"][1], json!({"key": "b", "status": "left", "from_journal": false}));
+}
+
+#[test]
+fn two_steps_of_a_batch_with_one_key_are_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": bench.contact()});
+    let error = bench.refusal(&batch(&[("a", list.clone()), ("b", list.clone()), ("a", list)]));
+    assert_eq!((error.reason(), json_path(&error).as_str()), ("step_input", "$.steps[2].key"));
+    assert!(bench.emulator.ledger().requests.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_journal_lies_in_an_allowed_directory_and_no_other_file_becomes_one() {
+    let bench = Bench::new();
+    let outside = tempfile::tempdir().unwrap();
+    let victim = outside.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, bench.path("link")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("new"), bench.path("dangling")).unwrap();
+    let base = batch(&[("a", json!({"operation": "attachment.list", "module": "Contacts", "record_id": bench.contact()}))]);
+    for path in [victim.to_str().unwrap().to_owned(), bench.path("link"), bench.path("dangling")] {
+        let error = bench.refusal(&but(&base, &json!({"journal": path})));
+        assert_eq!((error.reason(), json_path(&error).as_str()), ("path_not_allowed", "$.journal"), "{path}: {error}");
+    }
+    let own = bench.file("letter.txt", b"precious");
+    assert_eq!(bench.refusal(&but(&base, &json!({"journal": own}))).reason(), "journal_corrupt");
+    assert_eq!((std::fs::read(own).unwrap(), std::fs::read(victim).unwrap()), (b"precious".to_vec(), b"precious".to_vec()));
+    assert!(!outside.path().join("new").exists() && bench.emulator.ledger().requests.is_empty());
+}
+
 // What is refused, and where it says so
 
 /// Inputs that are refused: what is changed of a good one, the JSON path, a word of the message.
@@ -340,6 +455,8 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
     let sink = |sink: Value| json!({"operation": "attachment.download", "module": "Contacts", "record_id": "1", "attachment_id": "2", "sink": sink});
     let photo = json!({"operation": "photo.upload", "module": "Contacts", "record_id": "1", "source": {"path": "/x"}});
     let delete = json!({"operation": "attachment.delete", "module": "Contacts", "record_id": "1", "attachment_ids": ["2"]});
+    let many = batch(&[("a", list.clone()), ("b", list.clone())]);
+    let second = |step: Value| json!({"operation": "batch", "steps": [{"key": "a", "step": list}, step]});
     vec![
         (json!({}), "$.operation", "missing"),
         (json!([]), "$", "object"),
@@ -401,6 +518,22 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (but(&delete, &json!({"attachment_ids": []})), "$.attachment_ids", "empty"),
         (but(&delete, &json!({"attachment_ids": "2"})), "$.attachment_ids", "sequence"),
         (but(&delete, &json!({"attachment_ids": ["2", 3]})), "$.attachment_ids[1]", "quotes"),
+        (but(&many, &json!({"steps": null})), "$.steps", "missing"),
+        (but(&many, &json!({"steps": []})), "$.steps", "empty"),
+        (but(&many, &json!({"steps": vec![json!({"key": "a", "step": list}); 10_001]})), "$.steps", "10000"),
+        (but(&many, &json!({"module": "Contacts"})), "$.module", "not a field"),
+        (but(&many, &json!({"journal": ""})), "$.journal", "empty"),
+        (but(&many, &json!({"parallel": 0})), "$.parallel", "256"),
+        (but(&many, &json!({"parallel": 257})), "$.parallel", "256"),
+        (but(&many, &json!({"credits": 0})), "$.credits", "at least 1"),
+        (second(json!(["b", {}])), "$.steps[1]", "object"),
+        (second(json!({"step": list})), "$.steps[1].key", "missing"),
+        (second(json!({"key": "", "step": list})), "$.steps[1].key", "empty"),
+        (second(json!({"key": 7, "step": list})), "$.steps[1].key", "string"),
+        (second(json!({"key": "b"})), "$.steps[1].step", "missing"),
+        (second(json!({"key": "b", "step": "x"})), "$.steps[1].step", "object"),
+        (second(json!({"key": "b", "step": many})), "$.steps[1].step.operation", "no other"),
+        (second(json!({"key": "b", "step": sink(json!({"base64": true}))})), "$.steps[1].step.sink.base64", "path"),
     ]
 }
 
@@ -676,7 +809,16 @@ fn bench_error(bench: &Bench, input: &Value) -> Error {
 fn the_description_has_every_operation_setting_and_status_in_its_place() {
     let description = description();
     let ids: Vec<&str> = description["operations"].as_array().unwrap().iter().map(|o| o["id"].as_str().unwrap()).collect();
-    let all = ["attachment.upload", "attachment.list", "attachment.download", "photo.upload", "photo.download", "photo.delete", "attachment.delete"];
+    let all = [
+        "attachment.upload",
+        "attachment.list",
+        "attachment.download",
+        "photo.upload",
+        "photo.download",
+        "photo.delete",
+        "attachment.delete",
+        "batch",
+    ];
     assert_eq!(ids, all);
     let settings = description["settings"].as_array().unwrap();
     let secrets: Vec<&str> = settings.iter().filter(|s| s["secret"] == true).map(|s| s["name"].as_str().unwrap()).collect();
@@ -693,7 +835,7 @@ fn a_form_drawn_from_the_description_has_the_fields_in_order_and_a_help_for_each
     for operation in description()["operations"].as_array().unwrap() {
         let fields = operation["input"]["properties"].as_object().unwrap();
         let first: Vec<&str> = fields.keys().map(String::as_str).take(3).collect();
-        assert_eq!(first, ["operation", "module", "record_id"]);
+        assert_eq!(first, if operation["id"] == "batch" { ["operation", "steps", "journal"] } else { ["operation", "module", "record_id"] });
         assert_eq!(fields.keys().next_back().map(String::as_str), Some("trace_id"));
         assert!(fields.values().all(|field| field["description"].is_string()), "{}", operation["id"]);
     }

@@ -20,7 +20,7 @@ use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::{Mark, Session, UnderWay, retry};
 use crate::record::Record;
-use crate::transfer::{Digest, Incoming, Outgoing, Progress, Sink};
+use crate::transfer::{Incoming, Outgoing};
 
 /// Clocks of Zoho's machines may differ, and times in the list are whole seconds (UNCONFIRMED by how much).
 const SKEW: Duration = Duration::from_secs(10);
@@ -123,6 +123,9 @@ impl<'c, 's> Sending<'c, 's> {
             return Err(unknown(error, Vec::new()));
         }
         config.log(LogLevel::Warn, || format!("looking for an upload whose reply was lost: {error}"));
+        if let Some(body) = body.as_deref_mut().filter(|body| body.is_torn()) {
+            body.rewind()?; // which says that it can't be
+        }
         let waits = self.waits(&error);
         let mut undecided = Vec::new();
         for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {
@@ -197,13 +200,17 @@ impl<'c, 's> Sending<'c, 's> {
         Ok(list::all(self.client, self.session, self.record, &args).await?.attachments)
     }
 
-    async fn look(&self, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+    async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         let listed = self.list().await?;
         let since = self.server_time_when_begun();
-        let mut mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
-        if self.link_url.is_none() && mine.iter().any(|entry| self.has_my_name(entry)) {
-            mine.retain(|entry| self.has_my_name(entry));
-        }
+        let mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
+        let (named, others): (Vec<_>, Vec<_>) = mine.into_iter().partition(|entry| self.link_url.is_some() || self.has_my_name(entry));
+        // The name says which to compare first; Zoho may have changed it, and another file may bear it.
+        let look = self.look_among(named, body.as_deref_mut()).await?;
+        if matches!(look, Look::Nothing) { self.look_among(others, body).await } else { Ok(look) }
+    }
+
+    async fn look_among(&self, mine: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         if mine.is_empty() {
             return Ok(Look::Nothing);
         }
@@ -280,15 +287,7 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The hash of a stored attachment, which is downloaded for it; `None` when it is gone.
     async fn sha256_of(&self, entry: &Attachment) -> Result<Option<String>> {
-        struct Nowhere;
-        impl crate::transfer::Writer for Nowhere {
-            fn write(&mut self, _: &[u8]) -> Result<()> {
-                Ok(())
-            }
-        }
-        let mut nowhere = Nowhere;
-        let digest = Digest::new(true, None);
-        let mut incoming = Incoming::open(Sink::Writer(&mut nowhere), None, None, Progress::new(None), digest)?;
+        let mut incoming = Incoming::hashing();
         let mut ask = Ask::get(self.record, "Attachments");
         ask.path.push(entry.id.clone());
         ask.redirect = true;

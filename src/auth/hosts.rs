@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::config::Config;
+use crate::config::{Config, bare};
 use crate::error::{Error, Result, Status, one_line};
 
 /// Short name, accounts host, and what follows `www.`, `sandbox.` or `developer.` in the API host.
@@ -80,11 +80,6 @@ impl Hosts {
         let zohos = DATA_CENTERS.iter().any(|(_, _, domain)| host.strip_suffix(domain).is_some_and(|front| front.ends_with('.')));
         zohos && url.scheme() == "https" && url.port().is_none()
     }
-}
-
-/// Whether a URL names a host and no more.
-pub(crate) fn bare(url: &Url) -> bool {
-    url.path() == "/" && url.query().is_none() && url.fragment().is_none()
 }
 
 #[cfg(test)]

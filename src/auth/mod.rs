@@ -11,8 +11,7 @@ use crate::call::{Call, Outcome};
 use crate::config::{Config, Secret};
 use crate::error::Result;
 use crate::http::{self, Lanes, Limits, Meter};
-pub(crate) use hosts::{Hosts, bare};
-pub use store::{FileStore, TokenStore};
+pub(crate) use hosts::Hosts;
 pub(crate) use tokens::{Access, Tokens};
 
 /// What a grant code gives. The refresh token is for the caller to keep, in a safe place: it can't be had a second time.

@@ -165,7 +165,8 @@ fn lives(expires_in: Option<&serde_json::Value>, expires_in_sec: Option<&serde_j
 /// Zoho's failures come as HTTP 200 with `error`; the throttle's texts are in the user's language, so its shape is what counts.
 fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
     let word = reply.error.as_deref().unwrap_or("no access_token");
-    let throttled = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
+    let named = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
+    let throttled = named || http == StatusCode::TOO_MANY_REQUESTS;
     let (status, reason, advice) = match word {
         _ if http.is_server_error() => (Status::Server, "token_server_error", "try again later"),
         _ if throttled => {

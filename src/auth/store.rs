@@ -10,20 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::config::Secret;
+use crate::config::{Secret, TokenStore};
 use crate::error::{Error, Result, Status, one_line};
-
-/// Keeps one document, which is secret. May be called on any thread.
-pub trait TokenStore: Send + Sync {
-    /// The document as it was last put; `None` when there is none.
-    fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>>;
-    /// Puts the document in the place of the old one, whole or not at all.
-    fn put(&self, document: &[u8]) -> Result<()>;
-    /// Takes the lock that all who share the store respect; `false` when somebody has it. It must end with its holder's process.
-    fn try_lock(&self) -> Result<bool>;
-    /// Gives the lock back.
-    fn unlock(&self);
-}
 
 /// The store of the setting `token_file`: mode 0600, replaced by a rename, locked by the system, which ends the lock of a killed process.
 pub struct FileStore {
@@ -57,8 +45,11 @@ impl TokenStore for FileStore {
 
     fn put(&self, document: &[u8]) -> Result<()> {
         let write = || -> io::Result<()> {
-            let mut temp = tempfile::Builder::new().prefix(".zcrm-token-").tempfile_in(self.directory())?; // 0600
-            temp.write_all(document)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            private(&mut options);
+            let mut temp = tempfile::Builder::new().prefix(".zcrm-token-").make_in(self.directory(), |temp| options.open(temp))?;
+            temp.as_file_mut().write_all(document)?;
             temp.as_file().sync_all()?;
             temp.persist(&self.path)?;
             Ok(())
@@ -72,8 +63,7 @@ impl TokenStore for FileStore {
         path.push(".lock");
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        private(&mut options);
         let file = options.open(path).map_err(|e| self.broken("opening its lock", &e))?;
         match file.try_lock() {
             Ok(()) => {
@@ -88,6 +78,12 @@ impl TokenStore for FileStore {
     fn unlock(&self) {
         self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// For the owner's eyes alone.
+fn private(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
 }
 
 /// The lock, held; given back when dropped.

@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 
 use super::hosts::Hosts;
 use super::oauth::{Grant, Granted, THROTTLED};
-use super::store::{self, Document, Entry, TokenStore};
-use crate::config::{Config, LogLevel, Secret, TokenFn};
-use crate::error::{Error, Result, Status};
+use super::store::{self, Document, Entry, FileStore};
+use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
+use crate::error::{Error, Result, Sent, Status};
 use crate::http::Session;
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
@@ -41,6 +41,7 @@ enum Origin {
 
 pub(crate) struct Tokens {
     origin: Origin,
+    store: Option<Arc<dyn TokenStore>>,
     state: Mutex<State>,
     /// Attempts to get a token; those who waited while one failed share its failure.
     tries: AtomicU64,
@@ -80,7 +81,8 @@ impl Tokens {
         if let Some(token) = &config.access_token {
             state.hold(token, hosts.api.clone(), Duration::from_secs(3600))?;
         }
-        Ok(Tokens { origin, state: Mutex::new(state), tries: AtomicU64::new(0) })
+        let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
+        Ok(Tokens { origin, store: config.token_store.clone().or_else(file), state: Mutex::new(state), tries: AtomicU64::new(0) })
     }
 
     /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
@@ -119,7 +121,7 @@ impl Tokens {
                 let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
                 state.hold(&token, hosts.api.clone(), Duration::ZERO)
             }
-            Origin::Oauth(grant) => match &session.config.token_store {
+            Origin::Oauth(grant) => match &self.store {
                 Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
                 None => {
                     let granted = self.ask(state, session, hosts, grant).await?;
@@ -157,7 +159,12 @@ impl Tokens {
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
         state.allow_request()?;
         session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
-        grant.exchange(session, hosts).await.inspect_err(|error| state.note_throttle(error))
+        grant.exchange(session, hosts).await.inspect_err(|error| {
+            if session.meter.sent.get() == Sent::No {
+                state.asked_at.pop_back(); // what never left, Zoho can't count
+            }
+            state.note_throttle(error);
+        })
     }
 }
 

@@ -14,6 +14,8 @@ use crate::error::{Error, Result, Status, one_line};
 use crate::transfer::sha256;
 
 const VERSION: u32 = 1;
+/// How every journal begins.
+const HEAD: &[u8] = br#"{"journal":{"version":"#;
 
 /// One line.
 #[derive(Serialize, Deserialize)]
@@ -52,36 +54,36 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off.
+    /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off, but nothing of a file that is no
+    /// journal: its path may be a mistake, or come from a step.
     pub(crate) fn open(path: &Path) -> Result<Journal> {
         let shown = one_line(&path.display().to_string());
-        let broken = |what: &str, e: &io::Error| Error::io("journal", format_args!("journal {shown}: {what}"), e);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         // A device or a fifo would be read for ever.
         if path.metadata().is_ok_and(|meta| !meta.is_file()) {
             return Err(Error::new(Status::Io, "journal", format!("journal {shown}: is not a regular file")));
         }
-        let mut file = options.open(path).map_err(|e| broken("opening", &e))?;
+        let mut file = options.open(path).map_err(|e| unusable(&shown, "opening", &e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(Status::State, "journal_in_use", format!("journal {shown}: another process works with it")));
             }
-            Err(TryLockError::Error(e)) => return Err(broken("locking", &e)),
+            Err(TryLockError::Error(e)) => return Err(unusable(&shown, "locking", &e)),
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| broken("reading", &e))?;
-        // Bytes, not text: a line may be torn inside of a character.
-        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        let mut head = Vec::new();
+        (&mut file).take(HEAD.len() as u64).read_to_end(&mut head).map_err(|e| unusable(&shown, "reading", &e))?;
         let mut journal = Journal { file, known: HashMap::new(), shown };
-        journal.read(&bytes[..whole])?;
-        let first = format!("{}\n", serde_json::json!(Line::Journal { version: VERSION }));
-        if whole == 0 && !first.as_bytes().starts_with(&bytes) {
+        if !HEAD.starts_with(&head) {
             return Err(journal.corrupt(0, "it is no journal"));
         }
-        // Only now: a file that isn't a journal is left as it is.
-        journal.repair(whole as u64).map_err(|e| Error::io("journal", format_args!("journal {}: repairing", journal.shown), &e))?;
+        // Bytes, not text: a line may be torn inside of a character.
+        let mut bytes = head;
+        journal.file.read_to_end(&mut bytes).map_err(|e| unusable(&journal.shown, "reading", &e))?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        journal.read(&bytes[..whole])?;
+        journal.repair(whole as u64).map_err(|e| unusable(&journal.shown, "repairing", &e))?;
         if whole == 0 {
             journal.write(&Line::Journal { version: VERSION })?;
         }
@@ -176,8 +178,12 @@ impl Journal {
     }
 
     fn unwritten(&self, cause: &io::Error) -> Error {
-        Error::io("journal", format_args!("journal {}: writing", self.shown), cause)
+        unusable(&self.shown, "writing", cause)
     }
+}
+
+fn unusable(shown: &str, what: &str, cause: &io::Error) -> Error {
+    Error::io("journal", format_args!("journal {shown}: {what}"), cause)
 }
 
 #[cfg(test)]
@@ -243,12 +249,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_journal_is_left_as_it_is() {
+    fn a_file_that_is_no_journal_stays_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
-        for content in ["a letter without an end", "a letter\nof two lines"] {
-            std::fs::write(dir.path().join("journal"), content).unwrap();
-            assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt");
-            assert_eq!(std::fs::read_to_string(dir.path().join("journal")).unwrap(), content);
+        let path = dir.path().join("journal");
+        for text in ["a", "no line end", "lines\nand a rest", "{\"journal\": ", "\u{0}"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt", "{text:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        for torn in ["", "{", "{\"journal\":{\"version\":1"] {
+            std::fs::write(&path, torn).unwrap();
+            drop(open(dir.path()).unwrap());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"journal\":{\"version\":1}}\n");
         }
     }
 

@@ -132,7 +132,8 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 /// @param client  the client
 /// @param batch   the steps; they stay, so that it can be run again
 /// @param args    NULL, or how to run it
-/// @param call    NULL, or timeout, cancel token and trace id of the whole; its progress isn't used
+/// @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256` and `ZCRM_CALL_SKIP_*` for each step;
+///                nothing else of it is used
 /// @param result  NULL, or receives the summary
 /// @param err     NULL, or receives the error
 /// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't

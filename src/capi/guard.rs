@@ -50,7 +50,10 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Marks the thread as inside of an operation as long as the value lives.
-pub(super) struct Inside(());
+pub(super) struct Inside {
+    #[cfg(unix)]
+    _sigpipe: super::sigpipe::Blocked,
+}
 
 impl Inside {
     /// Refused inside of an operation's callback: the thread is driving that operation.
@@ -58,7 +61,10 @@ impl Inside {
         if IN_OPERATION.replace(true) {
             return Err(Error::new(Status::State, "reentrant", "an operation can't be started from inside a callback of another one"));
         }
-        Ok(Inside(()))
+        Ok(Inside {
+            #[cfg(unix)]
+            _sigpipe: super::sigpipe::Blocked::new(),
+        })
     }
 }
 

@@ -34,6 +34,8 @@ mod handle;
 mod photo;
 mod plugin;
 mod result;
+#[cfg(unix)]
+mod sigpipe;
 mod sink;
 mod sized;
 mod source;

@@ -83,7 +83,8 @@ pub unsafe extern "C" fn zcrm_photo_download(
 /// @param call    NULL, or what belongs to this call alone
 /// @param result  NULL, or receives the result
 /// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), or what every operation can return: see zcrm_attachment_upload()
+/// @return `ZCRM_OK`, also when there was none as far as is known (UNCONFIRMED), or what every operation can return: see
+///         zcrm_attachment_upload()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_photo_delete(
     client: *const zcrm_client,

@@ -63,7 +63,7 @@ impl StepResult {
     fn inner(&self) -> Option<&dyn Readable> {
         Some(match self {
             StepResult::Attached(Attached::One(uploaded)) => uploaded,
-            StepResult::Attached(Attached::Links(_)) => return None,
+            StepResult::Attached(Attached::Links(_)) | StepResult::Batch(_) => return None,
             StepResult::Listed(page) => page,
             StepResult::Downloaded(download) => &download.file,
             StepResult::PhotoUploaded(photo) => photo,

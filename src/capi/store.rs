@@ -8,7 +8,7 @@ use super::config::{User, zcrm_config, zcrm_drop_fn};
 use super::error::zcrm_error;
 use super::status::{OK, zcrm_status};
 use super::{guard, handle, sized};
-use crate::auth::TokenStore;
+use crate::config::TokenStore;
 use crate::error::{Error, Result};
 
 /// Reads the stored document, which is secret. May run on any thread.

@@ -50,7 +50,7 @@ fn begin(lanes: &Lanes, config: &Config, limits: &Limits) -> Result<Lane> {
         ));
     }
     if limits.cancel.as_ref().is_some_and(Cancel::is_fired) {
-        return Err(cancelled());
+        return Err(Error::cancelled());
     }
     lanes.take(config)
 }
@@ -60,7 +60,7 @@ fn drive(lane: &Lane, limits: &Limits, meter: &Meter, work: Pin<&mut dyn Future<
     let ended = lane.block_on(async {
         tokio::select! {
             biased;
-            () = fired(limits.cancel.as_ref()) => Err(cancelled()),
+            () = fired(limits.cancel.as_ref()) => Err(Error::cancelled()),
             () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout, meter)),
             () = work => Ok(()),
         }
@@ -80,10 +80,6 @@ fn measured(error: Error, meter: &Meter) -> Error {
             known => known,
         };
     })
-}
-
-pub(crate) fn cancelled() -> Error {
-    Error::new(Status::Cancelled, "cancelled", "the caller cancelled the call")
 }
 
 fn out_of_time(bound: Option<Duration>, meter: &Meter) -> Error {

@@ -25,6 +25,12 @@ pub(super) fn target(config: &Config, path: &str) -> Result<PathBuf> {
     Ok(directory.join(name))
 }
 
+/// The journal to read and write, in a directory without symbolic links. It is no link itself, as it would be followed.
+pub(super) fn journal(config: &Config, path: &str) -> Result<PathBuf> {
+    let file = target(config, path)?;
+    if file.is_symlink() { Err(refusal(path, None, "journal", "")) } else { Ok(file) }
+}
+
 /// `None` = not allowed; else why it can't be found.
 type Cause = Option<std::io::Error>;
 

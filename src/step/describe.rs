@@ -17,7 +17,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::super::operation::Operation;
-    use super::super::{MAX_BASE64_BYTES, MAX_INPUT_BYTES, MAX_ITEMS, input};
+    use super::super::{MAX_BASE64_BYTES, MAX_INPUT_BYTES, MAX_ITEMS, MAX_STEPS, input};
     use crate::call::Outcome;
     use crate::config::{Config, KEYS};
     use crate::error::{Detail, Status};
@@ -49,6 +49,7 @@ mod tests {
                 operation::<input::PhotoDownload>("download-image.html", include_str!("examples/photo.download.json")),
                 operation::<input::PhotoDelete>("delete-image.html", include_str!("examples/photo.delete.json")),
                 operation::<input::AttachmentDelete>("delete-attachments.html", include_str!("examples/attachment.delete.json")),
+                operation::<input::Batch>("api-limits.html", include_str!("examples/batch.json")),
             ],
             "error": error(),
             "settings": KEYS.iter().map(|k| json!({"name": k.name, "default": k.default, "secret": k.secret, "help": k.help})).collect::<Value>(),
@@ -100,6 +101,7 @@ mod tests {
             "input_bytes": MAX_INPUT_BYTES,
             "base64_bytes": MAX_BASE64_BYTES,
             "items": MAX_ITEMS,
+            "steps": MAX_STEPS,
             "attachment_bytes": config.attachment_max_bytes,
             "photo_bytes": config.photo_max_bytes,
             "photo_pixels": config.photo_max_pixels,

@@ -5,13 +5,14 @@
 
 use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-#[cfg(test)]
-use super::MAX_ITEMS;
 #[cfg(test)]
 use super::ends::one_of;
 use super::ends::{Link, Picture, Sink, Source};
-use super::parse::{Object, at_least_1, per_page, refused, some, some_ids};
+use super::parse::{Object, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to};
+#[cfg(test)]
+use super::{MAX_ITEMS, MAX_STEPS};
 use crate::call;
 use crate::error::Result;
 
@@ -74,7 +75,7 @@ inputs! {
         #[cfg_attr(test, schemars(range(min = 1)))]
         pub(super) page: Option<u32>,
         /// Attachments a page.
-        #[serde(default, deserialize_with = "per_page")]
+        #[serde(default, deserialize_with = "up_to::<_, 200>")]
         #[cfg_attr(test, schemars(range(min = 1, max = 200)))]
         pub(super) per_page: Option<u32>,
         /// One page: next_page_token of the page before (API v7 and later).
@@ -139,6 +140,69 @@ inputs! {
         #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) attachment_ids: Vec<Id>,
     }
+}
+
+/// # Many steps at once
+///
+/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends nothing twice.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batch {
+    /// The operation.
+    #[serde(rename = "operation")]
+    #[cfg_attr(test, schemars(extend("const" = "batch")))]
+    _operation: String,
+    /// The steps. One that is refused or fails doesn't keep the others from being run.
+    #[serde(deserialize_with = "some_steps")]
+    #[cfg_attr(test, schemars(length(min = 1, max = MAX_STEPS)))]
+    pub(super) steps: Vec<Object<BatchStep>>,
+    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there.
+    #[serde(default, deserialize_with = "filled_if_given")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub(super) journal: Option<String>,
+    /// Steps at once; 4 when not given. The setting max_in_flight holds beside it.
+    #[serde(default, deserialize_with = "up_to::<_, 256>")]
+    #[cfg_attr(test, schemars(range(min = 1, max = 256)))]
+    pub(super) parallel: Option<u32>,
+    /// API calls after which no further step is begun.
+    #[serde(default, deserialize_with = "at_least_1")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    pub(super) credits: Option<u64>,
+    /// Bound on the whole batch, in milliseconds: steps that are not done by then are left. A bound of the host still holds.
+    #[serde(default, deserialize_with = "at_least_1")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    pub(super) timeout_ms: Option<u64>,
+    /// Stands in the log lines of every step that has none of its own.
+    pub(super) trace_id: Option<String>,
+}
+
+/// A step of a batch.
+#[derive(Debug, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchStep {
+    /// What the caller calls the step: another one for each, and the same when the batch is run again.
+    #[serde(deserialize_with = "filled")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    pub(super) key: String,
+    /// The step, as it would stand alone. A download in a batch goes to a file.
+    #[cfg_attr(test, schemars(schema_with = "alone"))]
+    pub(super) step: Box<RawValue>,
+}
+
+/// A step that may stand in a batch. Its other fields are those of its operation, which each has a schema of its own.
+#[cfg(test)]
+fn alone(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let ids: Vec<&str> = super::run::OPERATIONS.iter().map(|(id, _)| *id).collect();
+    schemars::json_schema!({
+        "type": "object",
+        "required": ["operation"],
+        "properties": {
+            "operation": {"type": "string", "enum": ids},
+            "sink": {"not": {"type": "object", "required": ["base64"], "properties": {"base64": {"const": true}}}},
+        },
+    })
 }
 
 /// Says in the schema what `AttachmentUpload::what` checks.

@@ -4,6 +4,7 @@
 //! `allow_paths`, and whatever is wrong with it is an error with its JSON path.
 
 mod allow;
+mod batch;
 mod describe;
 mod ends;
 mod input;
@@ -13,8 +14,9 @@ mod parse;
 mod run;
 
 pub use describe::describe;
-pub use output::{Attached, Base64, LinkAttached, LinksAttached, StepDownloaded, StepResult};
+pub use output::{Attached, Base64, BatchDone, BatchItem, ItemStatus, LinkAttached, LinksAttached, StepDownloaded, StepResult};
 pub use run::run;
+pub(crate) use run::run_alone;
 
 /// Most bytes of one step's JSON.
 pub const MAX_INPUT_BYTES: usize = 16 << 20;
@@ -22,3 +24,5 @@ pub const MAX_INPUT_BYTES: usize = 16 << 20;
 pub const MAX_BASE64_BYTES: u64 = 8 << 20;
 /// Most links, or attachment ids, of one step.
 pub const MAX_ITEMS: usize = 100;
+/// Most steps of one batch.
+pub const MAX_STEPS: usize = 10_000;

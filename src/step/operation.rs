@@ -162,7 +162,7 @@ fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownlo
 
 /// What a step says of its call, to be laid over what the host says.
 #[derive(Default)]
-struct Wishes {
+pub(super) struct Wishes {
     timeout_ms: Option<u64>,
     trace_id: Option<String>,
     sha256: Option<bool>,
@@ -173,12 +173,12 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn new(timeout_ms: Option<u64>, trace_id: Option<String>) -> Wishes {
+    pub(super) fn new(timeout_ms: Option<u64>, trace_id: Option<String>) -> Wishes {
         Wishes { timeout_ms, trace_id, ..Wishes::default() }
     }
 
     /// The host's call with the step's wishes. A step, which is untrusted, can't outlast the host's bound.
-    fn over<'b, 'a: 'b>(self, call: Call<'a>) -> Call<'b> {
+    pub(super) fn over<'b, 'a: 'b>(self, call: Call<'a>) -> Call<'b> {
         let timeout = self.timeout_ms.map(Duration::from_millis);
         let triggers = self.restrict_triggers.map(|input::Triggers::Workflow| "workflow".to_owned());
         Call {

@@ -2,8 +2,10 @@
 
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::attachment::{Deleted, Downloaded, Page, Uploaded};
+use crate::batch::Summary;
 use crate::error::Detail;
 use crate::photo::{PhotoDeleted, PhotoUploaded};
 
@@ -23,6 +25,8 @@ pub enum StepResult {
     PhotoDeleted(PhotoDeleted),
     /// Of `attachment.delete`.
     Deleted(Deleted),
+    /// Of `batch`.
+    Batch(BatchDone),
 }
 
 /// What was attached.
@@ -60,6 +64,51 @@ pub struct LinkAttached {
     /// Why it isn't attached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Detail>,
+}
+
+/// How a batch ended, and each of its steps.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BatchDone {
+    /// The counts.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Each step, in the order of the input.
+    pub items: Vec<BatchItem>,
+}
+
+/// What became of a step of a batch.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BatchItem {
+    /// Its key.
+    pub key: String,
+    /// What became of it.
+    pub status: ItemStatus,
+    /// It was done in an earlier run, and the journal knows its result.
+    pub from_journal: bool,
+    /// What it gave: the result of its operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
+    pub result: Option<Box<RawValue>>,
+    /// Why it isn't done. Absent from a step that was not begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Detail>,
+}
+
+/// How far a step of a batch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ItemStatus {
+    /// It is done.
+    Done,
+    /// It was refused or failed.
+    Failed,
+    /// It failed, and nobody knows whether what it uploaded is stored.
+    Unknown,
+    /// It was not begun, or not ended, as the batch was stopped: the next run takes it up.
+    Left,
 }
 
 /// A download that is complete.
@@ -110,4 +159,5 @@ results! {
     PhotoUploaded(PhotoUploaded);
     PhotoDeleted(PhotoDeleted);
     Deleted(Deleted);
+    Batch(BatchDone);
 }

@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::json;
 
-use super::MAX_ITEMS;
 use super::input::Id;
+use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::{Error, Result, Status};
 
 /// Reads a step's JSON, an object, as `T`; what is wrong with it is an error with its JSON path.
@@ -71,7 +71,7 @@ fn inside(path: &str, field: &str) -> String {
     if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
 
-/// A JSON object. serde alone would take an array of the fields' values as well.
+// A JSON object: serde alone would take an array of the fields' values as well. Not a doc comment, which would get into the description.
 #[derive(Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(transparent))]
@@ -104,9 +104,9 @@ pub(super) fn at_least_1<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     }
 }
 
-pub(super) fn per_page<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<u32>, D::Error> {
+pub(super) fn up_to<'de, D: Deserializer<'de>, const MOST: u32>(from: D) -> std::result::Result<Option<u32>, D::Error> {
     match Option::<u32>::deserialize(from)? {
-        Some(number) if !(1..=200).contains(&number) => Err(de::Error::custom(format!("is {number}; it is 1 to 200, or not given"))),
+        Some(number) if !(1..=MOST).contains(&number) => Err(de::Error::custom(format!("is {number}; it is 1 to {MOST}, or not given"))),
         number => Ok(number),
     }
 }
@@ -116,18 +116,29 @@ pub(super) fn filled<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<
     if text.is_empty() { Err(de::Error::custom("is empty")) } else { Ok(text) }
 }
 
+pub(super) fn filled_if_given<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(from)? {
+        Some(text) if text.is_empty() => Err(de::Error::custom("is empty")),
+        text => Ok(text),
+    }
+}
+
 pub(super) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Option<Vec<T>>, D::Error> {
-    Option::<Vec<T>>::deserialize(from)?.map(counted).transpose()
+    Option::<Vec<T>>::deserialize(from)?.map(|items| counted(items, MAX_ITEMS)).transpose()
 }
 
 pub(super) fn some_ids<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Id>, D::Error> {
-    counted(Vec::deserialize(from)?)
+    counted(Vec::deserialize(from)?, MAX_ITEMS)
 }
 
-fn counted<T, E: de::Error>(items: Vec<T>) -> std::result::Result<Vec<T>, E> {
+pub(super) fn some_steps<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Vec<T>, D::Error> {
+    counted(Vec::deserialize(from)?, MAX_STEPS)
+}
+
+fn counted<T, E: de::Error>(items: Vec<T>, most: usize) -> std::result::Result<Vec<T>, E> {
     match items.len() {
         0 => Err(de::Error::custom("is empty")),
-        n if n > MAX_ITEMS => Err(de::Error::custom(format!("has {n} entries; at most {MAX_ITEMS} are taken"))),
+        n if n > most => Err(de::Error::custom(format!("has {n} entries; at most {most} are taken"))),
         _ => Ok(items),
     }
 }

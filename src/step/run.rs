@@ -17,8 +17,8 @@ const fn known<O: Operation>() -> Known {
     (O::ID, run_as::<O>)
 }
 
-/// Every operation, in the order in which people look for them.
-const OPERATIONS: &[Known] = &[
+/// Every operation but the batch of them, in the order in which people look for them.
+pub(super) const OPERATIONS: &[Known] = &[
     known::<input::AttachmentUpload>(),
     known::<input::AttachmentList>(),
     known::<input::AttachmentDownload>(),
@@ -34,6 +34,26 @@ const OPERATIONS: &[Known] = &[
 /// `{"json_path":…}` in the details. A path outside of the setting `allow_paths` has the reason `path_not_allowed`. Where `call` and the
 /// input say different things, the input holds; of two timeouts the shorter one.
 pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
+    if operation(json)? == input::Batch::ID {
+        return run_as::<input::Batch>(client, json, call);
+    }
+    run_alone(client, json, call)
+}
+
+/// [`run`] for the steps of a batch: none of them is a batch.
+pub(crate) fn run_alone(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
+    let operation = operation(json)?;
+    match OPERATIONS.iter().find(|(id, _)| *id == operation) {
+        Some((_, run)) => run(client, json, call),
+        None if operation == input::Batch::ID => Err(refused("operation", "is a batch, and a batch holds no other")),
+        None => {
+            let known: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).chain([input::Batch::ID]).collect();
+            Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&operation), known.join(", "))))
+        }
+    }
+}
+
+fn operation(json: &str) -> Result<String> {
     #[derive(Deserialize)]
     struct Head {
         operation: String,
@@ -42,14 +62,7 @@ pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepRe
     if json.len() > MAX_INPUT_BYTES {
         return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
     }
-    let Head { operation } = parse(json)?;
-    match OPERATIONS.iter().find(|(id, _)| *id == operation) {
-        Some((_, run)) => run(client, json, call),
-        None => {
-            let known: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
-            Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&operation), known.join(", "))))
-        }
-    }
+    parse(json).map(|Head { operation }| operation)
 }
 
 /// [`run`] once the operation is known.

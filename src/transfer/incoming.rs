@@ -35,6 +35,12 @@ impl<'a> Incoming<'a> {
         Ok(Incoming { output: Output::open(sink)?, progress, digest, max_bytes, expected_bytes, announced: None })
     }
 
+    /// Takes the bytes in for their SHA-256 alone.
+    pub(crate) fn hashing() -> Incoming<'a> {
+        let (output, digest) = (Output::Nowhere { written: 0 }, Digest::new(true, None));
+        Incoming { output, progress: Progress::new(None), digest, max_bytes: None, expected_bytes: None, announced: None }
+    }
+
     /// A reply's head has come, with its length if it says one.
     pub(crate) fn start(&mut self, announced: Option<u64>) -> Result<()> {
         self.output.restart()?;

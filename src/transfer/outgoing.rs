@@ -71,9 +71,19 @@ impl<'a> Outgoing<'a> {
         self.file.as_ref().and_then(|file| file.digest.hex())
     }
 
-    /// SHA-256 of the file, read once more from its start; `None` when its bytes are gone. The body has to be rewound afterwards.
+    /// Whether the source's bytes are gone before all of them were read: no server can have the whole.
+    pub(crate) fn is_torn(&self) -> bool {
+        !matches!(self.at, At::Tail(_)) && self.file.as_ref().is_some_and(|file| !file.input.can_rewind())
+    }
+
+    /// SHA-256 of the file, read once more from its start, or as it was taken while it was sent; `None` when neither can be had.
+    /// The body has to be rewound afterwards.
     pub(crate) async fn source_sha256(&mut self) -> Result<Option<String>> {
-        let Some(file) = self.file.as_mut().filter(|file| file.input.can_rewind()) else { return Ok(None) };
+        let whole = !self.is_torn();
+        let Some(file) = self.file.as_mut() else { return Ok(None) };
+        if !file.input.can_rewind() {
+            return Ok(file.digest.hex().filter(|_| whole));
+        }
         file.input.rewind()?;
         let (mut digest, mut buf) = (Digest::new(true, None), vec![0; super::CHUNK]);
         loop {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::call::ProgressFn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The callback runs at most this often, so that it can be a network heartbeat or a redrawn line.
 const EVERY: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ impl<'a> Progress<'a> {
         if let Some(tell) = &mut self.tell {
             (self.told_at, self.told) = (Some(Instant::now()), self.done);
             if !tell(self.done, self.total) {
-                return Err(crate::http::cancelled());
+                return Err(Error::cancelled());
             }
         }
         Ok(())

@@ -40,9 +40,21 @@ pub enum Sink<'a> {
 
 /// A sink being written.
 pub(crate) enum Output<'a> {
-    File { temp: NamedTempFile, path: PathBuf, overwrite: bool, written: u64 },
+    File {
+        temp: NamedTempFile,
+        path: PathBuf,
+        overwrite: bool,
+        written: u64,
+    },
     Memory(Vec<u8>),
-    Writer { writer: &'a mut dyn Writer, written: u64 },
+    Writer {
+        writer: &'a mut dyn Writer,
+        written: u64,
+    },
+    /// Only the hash is wanted.
+    Nowhere {
+        written: u64,
+    },
 }
 
 /// What is left of a sink once the download is complete.
@@ -60,13 +72,11 @@ impl<'a> Output<'a> {
             Sink::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
             Sink::File { path, overwrite } => {
                 check_target(&path, overwrite)?;
-                let mut builder = tempfile::Builder::new();
-                builder.prefix(".zcrm-").suffix(".partial");
-                // A download is an ordinary file: the mode that the umask gives new files, not the 0600 of a temporary one.
-                #[cfg(unix)]
-                builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-                let temp = builder
-                    .tempfile_in(directory(&path))
+                // Opened here, as a download is an ordinary file, with the mode that the umask gives new ones, and not 0600.
+                let temp = tempfile::Builder::new()
+                    .prefix(".zcrm-")
+                    .suffix(".partial")
+                    .make_in(directory(&path), |temp| File::options().write(true).create_new(true).open(temp))
                     .map_err(|e| Error::io("sink_create", format_args!("a temporary file beside {}", shown(&path)), &e))?;
                 Ok(Output::File { temp, path, overwrite, written: 0 })
             }
@@ -76,7 +86,7 @@ impl<'a> Output<'a> {
     /// Bytes taken so far.
     pub(crate) fn written(&self) -> u64 {
         match self {
-            Output::File { written, .. } | Output::Writer { written, .. } => *written,
+            Output::File { written, .. } | Output::Writer { written, .. } | Output::Nowhere { written } => *written,
             Output::Memory(data) => data.len() as u64,
         }
     }
@@ -93,7 +103,7 @@ impl<'a> Output<'a> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
             Output::File { temp, path, written, .. } => {
-                temp.write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
+                temp.as_file_mut().write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
@@ -104,6 +114,7 @@ impl<'a> Output<'a> {
                 writer.write(bytes)?;
                 *written += bytes.len() as u64;
             }
+            Output::Nowhere { written } => *written += bytes.len() as u64,
         }
         Ok(())
     }
@@ -118,6 +129,7 @@ impl<'a> Output<'a> {
                 *written = 0;
             }
             Output::Memory(data) => data.clear(),
+            Output::Nowhere { written } => *written = 0,
             Output::Writer { .. } => {}
         }
         Ok(())
@@ -126,7 +138,7 @@ impl<'a> Output<'a> {
     /// Makes a complete file durable and gives it its name.
     pub(crate) fn finish(self) -> Result<Stored> {
         match self {
-            Output::Writer { .. } => Ok(Stored::default()),
+            Output::Writer { .. } | Output::Nowhere { .. } => Ok(Stored::default()),
             Output::Memory(data) => Ok(Stored { data: Some(data), ..Stored::default() }),
             Output::File { temp, path, overwrite, .. } => {
                 temp.as_file().sync_all().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;

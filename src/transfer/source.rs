@@ -136,11 +136,15 @@ impl<'a> Input<'a> {
 
     /// Whether it can be sent (again): nothing was given out yet, or it can be gone back.
     pub(crate) fn can_rewind(&self) -> bool {
-        self.given <= self.ahead.len() as u64
-            || match &self.kind {
-                Kind::File(_) | Kind::Memory(_) => true,
-                Kind::Reader(reader) => reader.can_rewind(),
-            }
+        self.given <= self.ahead.len() as u64 || self.is_repeatable()
+    }
+
+    /// Whether its bytes can be read a second time.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match &self.kind {
+            Kind::File(_) | Kind::Memory(_) => true,
+            Kind::Reader(reader) => reader.can_rewind(),
+        }
     }
 
     /// Back to the first byte.

@@ -214,6 +214,18 @@ fn the_throttle_is_known_by_its_shape_in_any_language_and_asked_no_more() {
 }
 
 #[test]
+fn token_requests_that_never_left_are_not_counted_as_asked() {
+    let e = emulator();
+    let mut settings = crate::support::refreshing(&e);
+    settings.push(("accounts_url", "http://127.0.0.1:1".to_owned())); // nobody listens there
+    settings.push(("max_retries", "0".to_owned()));
+    let client = client(&e, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+    for _ in 0..20 {
+        assert_eq!(why(list(&client, &e)), (Status::Network, "connect"));
+    }
+}
+
+#[test]
 fn tokens_are_never_asked_for_more_often_than_zoho_allows() {
     let e = emulator();
     let client = refreshing_client(&e);

@@ -254,3 +254,40 @@ fn lost_replies_within_a_batch_are_settled_and_nothing_is_twice() {
     let (summary, _) = f.run(f.uploads(40), &Options { parallel: 8, ..f.journal() });
     assert_eq!((summary.done, f.w.stored().len()), (40, 40));
 }
+
+#[test]
+fn a_batch_that_comes_a_second_time_attaches_nothing_twice_when_its_call_says_so() {
+    let f = files(3, &[]);
+    for _ in 0..2 {
+        let call = Call { if_exists: zcrm::IfExists::SkipSameBytes, ..Call::default() };
+        let (summary, _) = f.run_with(f.uploads(3), &Options::default(), call).unwrap();
+        assert_eq!((summary.done, f.posts()), (3, 3));
+    }
+}
+
+#[test]
+fn a_panic_in_a_step_goes_on_where_the_batch_was_called() {
+    struct Broken;
+    impl zcrm::config::TokenStore for Broken {
+        fn get(&self) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+            panic!("store")
+        }
+        fn put(&self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+        fn try_lock(&self) -> Result<bool> {
+            Ok(true)
+        }
+        fn unlock(&self) {}
+    }
+    let f = files(4, &[]);
+    let settings = crate::support::refreshing(&f.w.emulator);
+    let mut config = crate::support::config(&f.w.emulator, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+    config.set_token_store(Broken);
+    let client = zcrm::Client::new(config).unwrap();
+    let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": f.w.contact.id}).to_string();
+    let items = (0..4).map(|i| Item { key: i.to_string(), step: list.clone() });
+    let run = std::panic::AssertUnwindSafe(|| batch::run(&client, items, &Options::default(), Call::default(), &mut |_| true));
+    let panicked = std::panic::catch_unwind(run).expect_err("it goes on");
+    assert_eq!(panicked.downcast_ref::<&str>(), Some(&"store"));
+}

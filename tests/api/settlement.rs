@@ -150,6 +150,16 @@ fn a_changed_name_is_told() {
 }
 
 #[test]
+fn a_renamed_upload_is_found_beside_another_file_that_bears_its_name() {
+    let w = settling(&[]);
+    w.attach("a.bin", &vec![7; 300_000]);
+    w.emulator.script("attachment.upload", [Fault::rename("renamed by the server.bin").and_lost()]);
+    let result = w.upload("a.bin", &bytes(300_000)).unwrap().result;
+    assert!(result.settled && result.name_changed);
+    assert_eq!((posts(&w), w.stored().len()), (1, 2));
+}
+
+#[test]
 fn a_name_that_differs_in_its_normal_form_alone_is_the_same_name() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::rename("Gru\u{308}ße.bin").and_lost()]);
@@ -164,6 +174,14 @@ fn when_the_list_cannot_be_had_the_outcome_is_unknown() {
     let error = uploaded(&w, [Fault::reset_after_store()]).unwrap_err();
     assert_eq!((error.status(), error.detail().retryable), (Status::OutcomeUnknown, false), "{error}");
     assert_eq!((w.stored().len(), posts(&w)), (1, 1));
+}
+
+#[test]
+fn a_comparison_that_breaks_off_is_made_again() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.download", [Fault::truncate(1000)]);
+    assert!(uploaded(&w, [Fault::reset_after_store()]).unwrap().result.settled);
+    assert_eq!(posts(&w), 1);
 }
 
 #[test]
@@ -198,6 +216,28 @@ fn a_reader_that_cannot_rewind_is_found_by_size_and_never_sent_again() {
             Err(error) => assert!(!found && error.status() == Status::OutcomeUnknown, "{error}"),
         }
         assert_eq!(posts(&w), 1);
+    }
+}
+
+#[test]
+fn a_reader_that_cannot_rewind_is_never_taken_for_another_file_of_its_name_and_size() {
+    let content = bytes(300_000);
+    for (fault, expected) in [
+        (Fault::reset_before_store(), Status::OutcomeUnknown),
+        // What never left whole can't be stored.
+        (Fault::reset_before_store_after(0), Status::SourceConsumed),
+    ] {
+        let w = settling(&[]);
+        w.attach("a.bin", &vec![7; 20_000_000]);
+        w.attach("a.bin", &vec![7; 300_000]);
+        w.emulator.script("attachment.upload", [fault]);
+        let torn = expected == Status::SourceConsumed;
+        let large = bytes(20_000_000);
+        let content = if torn { large.as_slice() } else { content.as_slice() };
+        let mut reader = Streamed(content);
+        let source = Source::reader("a.bin", &mut reader, Some(content.len() as u64));
+        let error = attachment::upload(&w.client, &w.contact, source, Call::default()).unwrap_err();
+        assert_eq!((error.status(), w.stored().len()), (expected, 2), "{error}");
     }
 }
 

@@ -113,7 +113,8 @@ fn nobody_listening_is_a_network_error_after_the_retries() {
 #[test]
 fn a_cancelled_call_ends_wherever_it_is() {
     let w = world_with(&[("retry_base_ms", "60000")]);
-    let id = w.attach("a", &bytes(10_000_000));
+    let content = bytes(10_000_000); // made before the clock runs
+    let id = w.attach("a", &content);
     let stalls: [(&str, Fault); 5] = [
         ("attachment.list", Fault::stall(StallAt::BeforeReply)),
         ("attachment.upload", Fault::stall(StallAt::Request)),
@@ -133,7 +134,7 @@ fn a_cancelled_call_ends_wherever_it_is() {
         let call = Call { cancel: Some(cancel), ..Call::default() };
         let failed = match operation {
             "attachment.list" => attachment::list(&w.client, &w.contact, &ListArgs::default(), call).map(drop),
-            "attachment.upload" => attachment::upload(&w.client, &w.contact, Source::memory("a", &bytes(10_000_000)), call).map(drop),
+            "attachment.upload" => attachment::upload(&w.client, &w.contact, Source::memory("a", &content), call).map(drop),
             _ => attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, call).map(drop),
         };
         let ended = Instant::now();
@@ -276,4 +277,57 @@ fn no_secret_is_in_any_log_line_or_error() {
     for secret in [&c.client_secret, &c.refresh_token, &e.access_token()] {
         assert!(!shown.contains(secret.as_str()), "{shown}");
     }
+}
+
+/// A server that speaks TLS 1.1 at most; ends when dropped.
+struct OldServer(std::process::Child);
+
+impl Drop for OldServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_of_tls_1_1_is_refused() {
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("cert.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.expect("openssl is there").success());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Command::new("openssl")
+        .args(["s_server", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www", "-accept", &format!("127.0.0.1:{port}")])
+        .arg("-key")
+        .arg(&key)
+        .arg("-cert")
+        .arg(&certificate)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _server = OldServer(server.unwrap());
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut config = Config::new();
+    for (key, value) in [
+        ("api_domain", format!("https://127.0.0.1:{port}").as_str()),
+        ("access_token", "x"),
+        ("ca_file", certificate.to_str().unwrap()),
+        ("os_roots", "off"),
+    ] {
+        config.set(key, value).unwrap();
+    }
+    let error = list(&Client::new(config).unwrap(), &Record::new("Contacts", "1")).unwrap_err();
+    assert_eq!(error.status(), Status::Tls, "{error}");
+    assert!(error.to_string().to_lowercase().contains("version"), "the version is what is refused: {error}");
 }

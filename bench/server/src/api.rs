@@ -56,11 +56,14 @@ pub enum Answer {
 /// Number of entries, page and page size.
 type ListKey = (u64, u64, u64);
 
+/// The bytes of a list's page, and its entries.
+type Page = (Arc<Vec<u8>>, u64);
+
 /// The replies and the counts.
 #[derive(Default)]
 pub struct Api {
     pub count: Count,
-    lists: Mutex<HashMap<ListKey, (Arc<Vec<u8>>, u64)>>,
+    lists: Mutex<HashMap<ListKey, Page>>,
 }
 
 impl Api {
@@ -123,7 +126,7 @@ fn token() -> String {
 }
 
 /// One page of a list, with the keys that the API is documented to send.
-fn page((entries, page, per_page): ListKey) -> (Arc<Vec<u8>>, u64) {
+fn page((entries, page, per_page): ListKey) -> Page {
     let first = (page - 1) * per_page;
     let rows = entries.saturating_sub(first).min(per_page);
     let user = json!({"name": "John CRM", "id": "2876819000000511001", "email": "test@zohocorp.com"});

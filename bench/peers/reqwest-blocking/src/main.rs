@@ -69,8 +69,16 @@ struct Row {
     size: String,
     #[serde(rename = "Created_Time")]
     created_time: String,
+    #[serde(rename = "Modified_Time")]
+    modified_time: String,
     #[serde(rename = "Parent_Id")]
     parent: Details,
+    #[serde(rename = "Owner")]
+    owner: Owner,
+}
+#[derive(Deserialize)]
+struct Owner {
+    name: String,
 }
 
 impl Job {
@@ -107,8 +115,10 @@ impl Job {
             let url = format!("{}/crm/v8/Contacts/{}/Attachments", self.option("--base"), self.option("--entries"));
             let query = format!("?fields={FIELDS}&per_page=200&page={page}");
             let page: Page = self.client.get(url + &query).send()?.error_for_status()?.json()?;
-            let whole = |row: &&Row| !row.id.is_empty() && !row.file_name.is_empty() && !row.created_time.is_empty() && !row.parent.id.is_empty();
-            count.entries += page.data.iter().filter(whole).filter(|row| row.size == "1048576").count() as u64;
+            for row in page.data {
+                let texts = [row.id, row.file_name, row.created_time, row.modified_time, row.parent.id, row.owner.name];
+                count.entries += u64::from(texts.iter().all(|text| !text.is_empty()) && row.size == "1048576");
+            }
             if !page.info.more_records {
                 break;
             }
@@ -159,9 +169,6 @@ fn main() -> Result<()> {
         let count = count?;
         (all.calls, all.bytes, all.entries) = (all.calls + count.calls, all.bytes + count.bytes, all.entries + count.entries);
     }
-    println!(
-        "{}",
-        serde_json::json!({"calls": all.calls, "bytes": all.bytes, "entries": all.entries, "loop_wall": began.elapsed().as_secs_f64()})
-    );
+    println!("{}", serde_json::json!({"calls": all.calls, "bytes": all.bytes, "entries": all.entries, "loop_wall": began.elapsed().as_secs_f64()}));
     Ok(())
 }

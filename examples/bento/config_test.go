@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
+)
+
+// run runs the engine, and gives what it printed.
+func run(t *testing.T, env []string, arguments ...string) string {
+	t.Helper()
+	command := exec.Command(program(t, "bento"), arguments...)
+	command.Env = env
+	printed, err := command.CombinedOutput()
+	if err != nil {
+		t.Errorf("bento %s: %v\n%s", strings.Join(arguments, " "), err, printed)
+	}
+	return string(printed)
+}
+
+func TestEveryConfigIsCleanToTheLinter(t *testing.T) {
+	configs := must(filepath.Glob("*.yaml"))
+	for _, page := range append(must(filepath.Glob("docs/*.md")), "README.md", "../README.md") {
+		configs = append(configs, examples(t, page)...)
+	}
+	if len(configs) < 12 {
+		t.Errorf("these are all: %v", configs)
+	}
+	env := environment(&emulator.Emulator{}, "ZCRM_ALLOW_PATHS=/srv")
+	for _, name := range []string{"ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN", "RECORD_ID"} {
+		env = append(env, name+"=x")
+	}
+	if said := run(t, env, append([]string{"lint"}, configs...)...); said != "" {
+		t.Error(said)
+	}
+}
+
+// examples writes the pipelines of a page to files.
+func examples(t *testing.T, page string) (paths []string) {
+	t.Helper()
+	for i, block := range strings.Split(string(must(os.ReadFile(page))), "```yaml\n")[1:] {
+		text, _, _ := strings.Cut(block, "```")
+		if !strings.Contains(text, "zoho_crm_") {
+			continue // of one field
+		}
+		path := filepath.Join(t.TempDir(), fmt.Sprintf("%s.%d.yaml", filepath.Base(page), i))
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func TestTheEnginesOwnTestsOfTheConfigsPass(t *testing.T) {
+	said := run(t, environment(emulator.Start(t), "ZCRM_ALLOW_PATHS=/srv"), "test", "--log", "off", "worker.yaml", "enqueue.yaml")
+	for _, line := range []string{"Test 'worker.yaml' succeeded", "Test 'enqueue.yaml' succeeded"} {
+		if !strings.Contains(said, line) {
+			t.Errorf("%q is not in %s", line, said)
+		}
+	}
+}
+
+func TestEchoShowsTheConfigWithoutItsSecrets(t *testing.T) {
+	e := &emulator.Emulator{ClientID: "the-id", ClientSecret: "hush-secret", RefreshToken: "hush-token"}
+	said := run(t, environment(e, "ZCRM_ALLOW_PATHS=/srv"), "-c", "worker.yaml", "echo")
+	if !strings.Contains(said, "zoho_crm_file") || !strings.Contains(said, "the-id") || strings.Contains(said, "hush") {
+		t.Error(said)
+	}
+}

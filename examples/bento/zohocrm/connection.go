@@ -1,0 +1,153 @@
+package zohocrm
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/warpstreamlabs/bento/public/service"
+
+	zcrm "github.com/zcrm/zcrm/bindings/go"
+)
+
+// connectionFields are the fields that every component has; each is the library's setting of the same name.
+func connectionFields() []*service.ConfigField {
+	return []*service.ConfigField{
+		service.NewStringEnumField("data_center", "us", "eu", "in", "au", "jp", "cn", "ca", "sa", "ae", "uk").
+			Description("Zoho's data centre that the organisation is in.").Default("us"),
+		service.NewStringField("client_id").Description("OAuth client id.").Default(""),
+		service.NewStringField("client_secret").Description("OAuth client secret.").Secret().Default(""),
+		service.NewStringField("refresh_token").Description("OAuth refresh token. Its scopes bound what can be done.").Secret().Default(""),
+		service.NewStringField("access_token").Description("An access token in place of the three above, for a trial: it lasts an hour.").
+			Secret().Default("").Advanced(),
+		service.NewStringListField("allow_paths").
+			Description("Directories below which messages may name files. None is allowed until it is named here.").
+			Example([]string{"/srv/files"}).Default([]string{}),
+		service.NewStringField("api_version").Description("API version: v2, v2.1, v3 to v8.").Default("v8").Advanced(),
+		service.NewStringField("accounts_url").Description("Another accounts server than that of the data centre: an emulator's.").Default("").Advanced(),
+		service.NewStringField("api_domain").Description("Another API server than that of the data centre: an emulator's.").Default("").Advanced(),
+		service.NewStringMapField("settings").
+			Description("Further settings of the library by name, such as `token_file`, `max_in_flight`, `max_retries` and `ca_file`. No secret belongs here: `proxy: env` takes a proxy from `HTTPS_PROXY`.").
+			Example(map[string]string{"token_file": "/var/lib/zcrm/token", "max_in_flight": "8"}).Default(map[string]any{}).Advanced(),
+		service.NewDurationField("timeout").
+			Description("Bound on one call with all its retries. A queue's redelivery time (`ack_wait`) must be longer than this.").Default("5m"),
+	}
+}
+
+// connection is how a component reaches the organisation. Components of one process with the same settings share one client, so that
+// they share its access token and its open connections.
+type connection struct {
+	key     string
+	options []zcrm.Option
+
+	calls   sync.RWMutex // held for reading by calls in flight
+	release func()       // of what open took; once
+}
+
+var shared = struct {
+	sync.Mutex
+	clients map[string]*sharedClient
+}{clients: map[string]*sharedClient{}}
+
+type sharedClient struct {
+	*zcrm.Client
+	users int
+}
+
+// open reads the fields and makes the client, which finds wrong settings before any message comes.
+func open(conf *service.ParsedConfig, mgr *service.Resources) (*connection, error) {
+	settings, err := conf.FieldStringMap("settings")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{
+		"data_center", "client_id", "client_secret", "refresh_token", "access_token", "api_version", "accounts_url", "api_domain",
+	} {
+		value, err := conf.FieldString(name)
+		if err != nil {
+			return nil, err
+		}
+		if value == "" {
+			continue
+		}
+		if _, twice := settings[name]; twice {
+			return nil, fmt.Errorf("settings.%s: there is a field %s of its own; give it there", name, name)
+		}
+		settings[name] = value
+	}
+	paths, err := conf.FieldStringList("allow_paths")
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) > 0 {
+		settings["allow_paths"] = strings.Join(paths, ":")
+	}
+	c := newConnection(settings, mgr.Logger())
+	_, release, err := c.acquire()
+	if err != nil {
+		return nil, err
+	}
+	c.release = sync.OnceFunc(release)
+	return c, nil
+}
+
+func newConnection(settings map[string]string, logger *service.Logger) *connection {
+	names := make([]string, 0, len(settings))
+	for name := range settings {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	c := &connection{options: []zcrm.Option{zcrm.WithLogger(newLogger(logger))}}
+	for _, name := range names {
+		c.key += fmt.Sprintf("%q=%q ", name, settings[name])
+		c.options = append(c.options, zcrm.WithOption(name, settings[name]))
+	}
+	return c
+}
+
+// acquire gives the client until release is called.
+func (c *connection) acquire() (client *zcrm.Client, release func(), err error) {
+	shared.Lock()
+	defer shared.Unlock()
+	found := shared.clients[c.key]
+	if found == nil {
+		made, err := zcrm.New(c.options...)
+		if err != nil {
+			return nil, nil, err
+		}
+		found = &sharedClient{Client: made}
+		shared.clients[c.key] = found
+	}
+	found.users++
+	return found.Client, func() {
+		shared.Lock()
+		defer shared.Unlock()
+		if found.users--; found.users == 0 {
+			delete(shared.clients, c.key)
+			_ = found.Close()
+		}
+	}, nil
+}
+
+// use runs a call with the client. It works after Close as well: the engine closes a processor when its first thread ends, and another
+// thread may have a message for it still.
+func (c *connection) use(call func(*zcrm.Client) error) error {
+	c.calls.RLock()
+	defer c.calls.RUnlock()
+	client, release, err := c.acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	return call(client)
+}
+
+// Close waits for the calls in flight. The engine calls it once for each thread.
+func (c *connection) Close(context.Context) error {
+	c.calls.Lock()
+	defer c.calls.Unlock()
+	c.release()
+	return nil
+}

@@ -1,0 +1,89 @@
+package zohocrm
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/warpstreamlabs/bento/public/service"
+
+	zcrm "github.com/zcrm/zcrm/bindings/go"
+)
+
+// failure is why a call failed, in the form that pipelines route on. Its text keeps its shape:
+//
+//	zcrm INVALID_DATA http=400 retryable=false: the message
+type failure struct {
+	code       string // Zoho's code, or the library's class where Zoho gave none
+	reason     string // the library's word for the exact reason
+	httpStatus int    // 0: there was no reply
+	retryable  bool
+	cause      error
+}
+
+func (f *failure) Error() string {
+	message := f.cause.Error()
+	if e := (*zcrm.Error)(nil); errors.As(f.cause, &e) {
+		message = e.Message
+	}
+	return fmt.Sprintf("zcrm %s http=%d retryable=%t: %s", f.code, f.httpStatus, f.retryable, message)
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+func failureOf(err error) *failure {
+	f := &failure{code: "ARGUMENT", reason: "field", cause: err}
+	e := (*zcrm.Error)(nil)
+	if !errors.As(err, &e) {
+		return f // a field that couldn't be made from the message
+	}
+	f.code, f.reason, f.httpStatus, f.retryable = e.APICode, e.Reason, e.HTTPStatus, e.Retryable
+	if f.code == "" {
+		class := strings.TrimPrefix(e.Code.Error(), "zcrm: ")
+		f.code = strings.ToUpper(strings.ReplaceAll(class, " ", "_"))
+	}
+	return f
+}
+
+const (
+	metaAttachmentID = "zcrm_attachment_id"
+	metaFileName     = "zcrm_file_name"
+	metaCode         = "zcrm_code"
+	metaReason       = "zcrm_reason"
+	metaHTTPStatus   = "zcrm_http_status"
+	metaRetryable    = "zcrm_retryable"
+)
+
+func (f *failure) label(msg *service.Message) {
+	msg.MetaSetMut(metaCode, f.code)
+	msg.MetaSetMut(metaReason, f.reason)
+	msg.MetaSetMut(metaHTTPStatus, strconv.Itoa(f.httpStatus))
+	msg.MetaSetMut(metaRetryable, strconv.FormatBool(f.retryable))
+}
+
+const metadataDocs = `
+### Metadata
+
+A message that went well has:
+
+` + "```text" + `
+- zcrm_attachment_id  the attachment that was stored
+- zcrm_file_name      the name of a file that was stored or downloaded
+` + "```" + `
+
+A message that failed keeps its content, and has:
+
+` + "```text" + `
+- zcrm_code           Zoho's code, such as INVALID_DATA, or the library's class, such as NETWORK
+- zcrm_reason         a stable word for the exact reason, such as record_invalid
+- zcrm_http_status    status of the last reply; 0: there was none
+- zcrm_retryable      whether the same call may succeed later
+` + "```" + `
+
+The text of its error is ` + "`zcrm CODE http=STATUS retryable=BOOL: a message for a person`" + `; only the message's wording may change.
+
+### Metrics
+
+` + "`zcrm_calls`" + ` counts the calls and ` + "`zcrm_call_ns`" + ` times them, by ` + "`operation`" + ` and ` + "`status`" + ` (` + "`ok`" + ` or the code). With tracing on, each call is a span below its message's.
+`

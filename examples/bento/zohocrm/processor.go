@@ -1,0 +1,162 @@
+package zohocrm
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/warpstreamlabs/bento/public/service"
+)
+
+func processorSpec() *service.ConfigSpec {
+	return service.NewConfigSpec().
+		Beta().
+		Categories("Integration").
+		Version("0.1.0").
+		Summary("Moves files and pictures between messages, or files, and the records of Zoho CRM.").
+		Description(`
+Each message is one call. Calls of one thread follow each other; `+"`pipeline.threads`"+` says how many run at once, and the library's
+setting `+"`max_in_flight`"+` how many of them talk to Zoho.
+
+The library repeats what may be repeated. A message whose call failed in the end is marked as failed and keeps its content:
+see [error handling](/docs/configuration/error_handling). `+"`error_source_label()`"+` names this processor when its batch held no other message.
+
+A queue hands a job out again when its worker died. Let `+"`redelivered`"+` know, else a file is uploaded twice. Downloads to a file
+need `+"`overwrite`"+` for that.
+`+metadataDocs).
+		Field(operationField(operations).Description("What to do.")).
+		Fields(uploadFields()...).
+		Field(service.NewInterpolatedStringField("attachment_id").Description("The attachment, for `attachment.download` and `attachment.delete`.").
+			Example(`${! json("id") }`).Optional()).
+		Field(service.NewInterpolatedStringField("link_url").Description("Attach this link in place of a file.").Optional()).
+		Field(service.NewInterpolatedStringField("link_title").Description("Title of the link; the page's own by default.").Optional().Advanced()).
+		Field(service.NewBoolField("overwrite").Description("Whether a download replaces a file that exists.").Default(false)).
+		Field(service.NewIntField("max_bytes").Description("A download of more bytes fails; 0: as many as the library takes.").Default(0).Advanced()).
+		Fields(connectionFields()...).
+		LintRule(`root = match {
+  this.operation == "step" && (this.exists("module") || this.exists("record_id") || this.exists("file_path")) => [ "operation is step: the message itself says module, record_id and file; remove these fields" ],
+  this.operation == "step" => [],
+  !this.exists("module") || !this.exists("record_id") => [ "module and record_id are required" ],
+  (this.operation == "attachment.download" || this.operation == "attachment.delete") && !this.exists("attachment_id") => [ "attachment_id is required for this operation" ],
+  this.exists("link_url") && this.operation != "attachment.upload" => [ "link_url belongs to operation attachment.upload" ],
+  this.exists("link_url") && this.exists("file_path") => [ "link_url and file_path are both set; give one" ],
+}`).
+		Example("Attach files that messages name", "The message is `{\"module\": …, \"record_id\": …, \"path\": …}`; what fails goes to a file of its own.", `
+pipeline:
+  threads: 4
+  processors:
+    - label: attach
+      zoho_crm_file:
+        operation: attachment.upload
+        data_center: eu
+        client_id: "${ZOHO_CLIENT_ID}"
+        client_secret: "${ZOHO_CLIENT_SECRET}"
+        refresh_token: "${ZOHO_REFRESH_TOKEN}"
+        module: ${! json("module") }
+        record_id: ${! json("record_id") }
+        file_path: ${! json("path") }
+        allow_paths: [ /srv/files ]
+
+output:
+  switch:
+    cases:
+      - check: errored()
+        output: { file: { path: ./failed.ndjson } }
+      - output: { file: { path: ./done.ndjson } }
+`).
+		Example("Download the photo of each contact", "Its bytes become the message; `max_bytes` bounds what a message may grow to.", `
+pipeline:
+  processors:
+    - zoho_crm_file:
+        operation: photo.download
+        module: Contacts
+        record_id: ${! json("id") }
+        max_bytes: 1000000
+        refresh_token: "${ZOHO_REFRESH_TOKEN}"
+        client_id: "${ZOHO_CLIENT_ID}"
+        client_secret: "${ZOHO_CLIENT_SECRET}"
+`)
+}
+
+func init() {
+	must(0, service.RegisterBatchProcessor("zoho_crm_file", processorSpec(),
+		func(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchProcessor, error) {
+			return newProcessor(conf, mgr)
+		}))
+}
+
+type processor struct {
+	*runner
+	*template
+}
+
+func newProcessor(conf *service.ParsedConfig, mgr *service.Resources) (*processor, error) {
+	t, err := templateOf(conf)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRunner(conf, mgr)
+	if err != nil {
+		return nil, err
+	}
+	return &processor{r, t}, nil
+}
+
+// ProcessBatch runs each message's step. A message that fails is handed on as it came and not as a copy: only so the engine counts the
+// error and puts it on the span. Which component it came from the engine notes only of an error that is returned.
+func (p *processor) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+	done := make(service.MessageBatch, len(batch))
+	for i, msg := range batch {
+		done[i] = msg.Copy()
+		if failed := p.process(ctx, msg, done[i]); failed != nil {
+			failed.label(msg)
+			if len(batch) == 1 {
+				return nil, failed
+			}
+			msg.SetError(failed)
+			done[i] = msg
+		}
+	}
+	return []service.MessageBatch{done}, nil
+}
+
+// process runs the step of a message, and writes its result into to.
+func (p *processor) process(ctx context.Context, msg, to *service.Message) *failure {
+	s, err := p.step(msg)
+	if err != nil {
+		return failureOf(err)
+	}
+	output, failed := p.run(ctx, msg, s)
+	if failed != nil {
+		return failed
+	}
+	var decoded struct {
+		Result struct {
+			ID       string `json:"id"`
+			FileName string `json:"file_name"`
+			Base64   []byte `json:"base64"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(output, &decoded); err != nil {
+		return failureOf(err)
+	}
+	for name, value := range map[string]string{metaAttachmentID: decoded.Result.ID, metaFileName: decoded.Result.FileName} {
+		if value != "" {
+			to.MetaSetMut(name, value)
+		}
+	}
+	for _, name := range []string{metaCode, metaReason, metaHTTPStatus, metaRetryable} {
+		to.MetaDelete(name) // of an earlier attempt
+	}
+	if s.toContent {
+		output = decoded.Result.Base64
+	}
+	to.SetBytes(output)
+	return nil
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}

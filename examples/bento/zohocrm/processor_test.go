@@ -1,0 +1,220 @@
+package zohocrm
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warpstreamlabs/bento/public/service"
+
+	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
+)
+
+func TestContentIsAttachedAndDownloadedAgain(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	up := build(t, e, "operation: attachment.upload\nmodule: Contacts\nrecord_id: "+fmt.Sprintf("%q", record)+"\nfile_name: a.txt\n")
+	_, msg, err := one(t, up, "hello")
+	check(t, err)
+	if name := meta(msg, "zcrm_file_name"); name != "a.txt" {
+		t.Errorf("zcrm_file_name is %q", name)
+	}
+	down := build(t, e, "operation: attachment.download\nmodule: Contacts\nrecord_id: ${! json(\"record\") }\nattachment_id: ${! json(\"id\") }\n")
+	got, _, err := one(t, down, fmt.Sprintf(`{"record": %q, "id": %q}`, record, meta(msg, "zcrm_attachment_id")))
+	check(t, err)
+	if got != "hello" {
+		t.Errorf("downloaded %q", got)
+	}
+}
+
+func TestAStepIsTheMessage(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	id := e.Attach(t, "Contacts", record, "a.txt", "x")
+	got, _, err := one(t, build(t, e, "operation: step\n"), fmt.Sprintf(`{"operation":"attachment.list","module":"Contacts","record_id":%q}`, record))
+	check(t, err)
+	contains(t, got, fmt.Sprintf(`"id":%q`, id))
+}
+
+func TestAFailureHasTextAndMetadataToRouteOn(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	fields := "operation: attachment.upload\nmodule: Contacts\nrecord_id: \"999\"\nfile_name: a.txt\n"
+	_, msg, err := one(t, build(t, e, fields), "hello")
+	contains(t, fmt.Sprint(err), "zcrm INVALID_DATA http=400 retryable=false: ")
+	for name, want := range map[string]string{
+		"zcrm_code": "INVALID_DATA", "zcrm_reason": "record_invalid", "zcrm_http_status": "400", "zcrm_retryable": "false",
+	} {
+		if got := meta(msg, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestAFileOutsideOfAllowPathsIsRefused(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	fields := "operation: attachment.upload\nmodule: Contacts\nrecord_id: \"1\"\nfile_path: ${! content() }\nallow_paths: [ /srv ]\n"
+	_, msg, err := one(t, build(t, e, fields), "/etc/passwd")
+	contains(t, fmt.Sprint(err), "allow_paths")
+	if reason := meta(msg, "zcrm_reason"); reason != "path_not_allowed" {
+		t.Errorf("zcrm_reason is %q", reason)
+	}
+}
+
+func TestAFieldThatCannotBeMadeFromTheMessageFailsIt(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	fields := "operation: photo.delete\nmodule: Contacts\nrecord_id: ${! json(\"id\") }\n"
+	_, _, err := one(t, build(t, e, fields), "no JSON")
+	contains(t, fmt.Sprint(err), "zcrm ARGUMENT http=0 retryable=false: record_id: ")
+}
+
+func TestContentWithoutANameFails(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	_, _, err := one(t, build(t, e, "operation: photo.upload\nmodule: Contacts\nrecord_id: \"1\"\n"), "hello")
+	contains(t, fmt.Sprint(err), "file_name: is empty")
+}
+
+func TestARedeliveredUploadIsSkippedWhenItIsThere(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	p := build(t, e, "operation: step\nredelivered: ${! content().contains(\"again\") }\n")
+	job := `{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"if_exists":null,"trace_id":%q}`
+	_, first, err := one(t, p, fmt.Sprintf(job, record, "first"))
+	check(t, err)
+	got, second, err := one(t, p, fmt.Sprintf(job, record, "again"))
+	check(t, err)
+	contains(t, got, `"skipped":true`)
+	if a, b := meta(first, "zcrm_attachment_id"), meta(second, "zcrm_attachment_id"); a != b {
+		t.Errorf("the second is %s, the first %s", b, a)
+	}
+	if names := e.Names(t, "Contacts", record); len(names) != 1 {
+		t.Errorf("the record has %v", names)
+	}
+}
+
+func TestARedeliveredJobThatSaysWhatIfItExistsKeepsThat(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	e.Attach(t, "Contacts", record, "a.txt", "y")
+	p := build(t, e, "operation: step\nredelivered: \"true\"\n")
+	got, _, err := one(t, p, fmt.Sprintf(`{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"if_exists":"skip_same_bytes"}`, record))
+	check(t, err)
+	contains(t, got, `"skipped":false`)
+}
+
+func TestARedeliveredDeletionOfWhatIsGoneIsASuccess(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	id := e.Attach(t, "Contacts", record, "a.txt", "x")
+	job := fmt.Sprintf(`{"operation":"attachment.delete","module":"Contacts","record_id":%q,"attachment_ids":["404404",%q]}`, record, id)
+	_, _, err := one(t, build(t, e, "operation: step\n"), `{"operation":"attachment.delete","module":"Contacts","record_id":"`+record+`","attachment_ids":["404404"]}`)
+	contains(t, fmt.Sprint(err), "zcrm INVALID_DATA http=400")
+	got, _, err := one(t, build(t, e, "operation: step\nredelivered: \"true\"\n"), job)
+	check(t, err)
+	contains(t, got, fmt.Sprintf(`"ids":["404404",%q]`, id))
+	if names := e.Names(t, "Contacts", record); len(names) != 0 {
+		t.Errorf("the record still has %v", names)
+	}
+}
+
+func TestACallEndsAfterItsTimeout(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	e.Fault(t, "photo.delete", map[string]any{"kind": "stall", "at": "before_reply"})
+	fields := "operation: photo.delete\nmodule: Contacts\nrecord_id: \"1\"\ntimeout: 300ms\n"
+	_, msg, err := one(t, build(t, e, fields), "")
+	contains(t, fmt.Sprint(err), "zcrm TIMEOUT http=0 retryable=true: ")
+	if meta(msg, "zcrm_retryable") != "true" {
+		t.Error("zcrm_retryable is not true")
+	}
+}
+
+func TestACancelledPipelineEndsItsCalls(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	e.Fault(t, "photo.delete", map[string]any{"kind": "stall", "at": "before_reply"})
+	p := build(t, e, "operation: photo.delete\nmodule: Contacts\nrecord_id: \"1\"\n")
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	_, err := p.ProcessBatch(ctx, service.MessageBatch{service.NewMessage(nil)})
+	contains(t, fmt.Sprint(err), "zcrm CANCELLED")
+}
+
+func TestCloseWaitsForCallsAndMayComeForEachThread(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	p := build(t, e, fmt.Sprintf("operation: attachment.upload\nmodule: Contacts\nrecord_id: %q\nfile_name: a.txt\n", record))
+	e.Fault(t, "attachment.upload", map[string]any{"kind": "delay", "ms": 1000})
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.ProcessBatch(context.Background(), service.MessageBatch{service.NewMessage([]byte("x"))})
+		done <- err
+	}()
+	for len(e.Ledger(t).Requests) < 2 { // the token's, and the upload's
+		time.Sleep(5 * time.Millisecond)
+	}
+	var threads sync.WaitGroup
+	for range 4 {
+		threads.Go(func() { check(t, p.Close(context.Background())) })
+	}
+	threads.Wait()
+	select {
+	case err := <-done:
+		check(t, err)
+	case <-time.After(100 * time.Millisecond): // what ProcessBatch does once its call has returned
+		t.Error("Close returned while the call was in flight")
+		<-done
+	}
+	t.Run("and a thread that still has a message may use it", func(t *testing.T) {
+		_, _, err := one(t, p, "y")
+		check(t, err)
+		shared.Lock()
+		defer shared.Unlock()
+		if shared.clients[p.key] != nil {
+			t.Error("the client is kept")
+		}
+	})
+}
+
+func TestComponentsWithTheSameSettingsShareAToken(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	fields := fmt.Sprintf("operation: attachment.list\nmodule: Contacts\nrecord_id: %q\n", e.Record(t, "Contacts", "normal"))
+	for _, p := range []*processor{build(t, e, fields), build(t, e, fields), build(t, e, fields)} {
+		_, _, err := one(t, p, "")
+		check(t, err)
+	}
+	if n := len(e.Ledger(t).TokensIssued); n != 1 {
+		t.Errorf("%d tokens were asked for", n)
+	}
+}
+
+func TestWrongSettingsAreFoundBeforeAnyMessage(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]string{
+		"settings: { max_retrys: 3 }": "max_retries",
+		"settings: { client_id: x }":  "there is a field client_id",
+		"api_version: v9":             "api_version",
+		"refresh_token: x":            "client_id",
+	} {
+		conf, err := processorSpec().ParseYAML("operation: step\n"+fields, nil)
+		check(t, err)
+		if fields != "refresh_token: x" {
+			conf, err = processorSpec().ParseYAML("operation: step\nclient_id: a\nclient_secret: b\nrefresh_token: c\n"+fields, nil)
+			check(t, err)
+		}
+		_, err = newProcessor(conf, service.MockResources())
+		contains(t, fmt.Sprint(err), want)
+	}
+}

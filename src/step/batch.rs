@@ -1,0 +1,122 @@
+//! The batch as a step: many steps in one JSON document.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::operation::{Operation, Wishes};
+use super::output::{BatchDone, BatchItem, ItemStatus};
+use super::parse::{Object, details, refused};
+use super::{allow, input, run};
+use crate::batch::{self, Ended, Item, Options, Pause};
+use crate::call::{Call, Outcome};
+use crate::client::Client;
+use crate::error::{Error, Result, Status};
+
+impl Operation for input::Batch {
+    const ID: &'static str = "batch";
+    type Output = BatchDone;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<BatchDone>> {
+        let steps: Vec<input::BatchStep> = self.steps.into_iter().map(|Object(step)| step).collect();
+        let mut items = Items::of(&steps)?;
+        let journal = self.journal.map(|path| allow::journal(client.config(), &path)).transpose();
+        let options = Options {
+            parallel: self.parallel.unwrap_or_default() as usize,
+            journal: journal.map_err(|e| run::placed(e, &[("path", "journal")]))?,
+            credits: self.credits.unwrap_or_default(),
+            pause: Pause::default(),
+        };
+        let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
+        let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
+        let outcome = batch::run(client, steps, &options, call, &mut |end| items.ended(&end))?;
+        Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
+    }
+}
+
+/// What became of each step so far.
+struct Items {
+    all: Vec<BatchItem>,
+    places: HashMap<String, usize>,
+}
+
+impl Items {
+    /// Nothing yet. Refuses what can't be a batch; what is wrong with one step alone is that step's error.
+    fn of(steps: &[input::BatchStep]) -> Result<Items> {
+        let (mut all, mut places) = (Vec::with_capacity(steps.len()), HashMap::with_capacity(steps.len()));
+        for (i, input::BatchStep { key, step }) in steps.iter().enumerate() {
+            if let Some(first) = places.insert(key.clone(), i) {
+                return Err(refused(&format!("steps[{i}].key"), format_args!("is that of steps[{first}] too; each step has a key of its own")));
+            }
+            check(step).map_err(|(field, problem)| refused(&format!("steps[{i}].step{field}"), problem))?;
+            all.push(BatchItem { key: key.clone(), status: ItemStatus::Left, from_journal: false, result: None, error: None });
+        }
+        Ok(Items { all, places })
+    }
+
+    fn ended(&mut self, end: &Ended<'_>) -> bool {
+        if let Some(&i) = self.places.get(end.key) {
+            let item = &mut self.all[i];
+            item.from_journal = end.from_journal;
+            match end.outcome {
+                Ok(json) => (item.status, item.result) = (ItemStatus::Done, result(json)),
+                Err(error) => (item.status, item.error) = (status(end, error), Some(placed(error, i).detail().clone())),
+            }
+        }
+        true
+    }
+}
+
+/// The results of a batch are held together in memory, so that no file may be in one.
+fn check(step: &RawValue) -> std::result::Result<(), (&'static str, &'static str)> {
+    #[derive(Deserialize)]
+    struct Step {
+        operation: Option<String>,
+        sink: Option<Sink>,
+    }
+    #[derive(Deserialize)]
+    struct Sink {
+        base64: Option<bool>,
+    }
+
+    if !step.get().starts_with('{') {
+        return Err(("", "is not an object"));
+    }
+    match serde_json::from_str(step.get()) {
+        Ok(Step { operation: Some(id), .. }) if id == input::Batch::ID => Err((".operation", "is a batch, and a batch holds no other")),
+        Ok(Step { sink: Some(Sink { base64: Some(true) }), .. }) => Err((".sink.base64", "goes into no batch; give the path of a file")),
+        _ => Ok(()), // the step itself says what is wrong with it
+    }
+}
+
+/// The `result` of an outcome.
+fn result(outcome: &str) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Result {
+        result: Box<RawValue>,
+    }
+    serde_json::from_str::<Result>(outcome).ok().map(|outcome| outcome.result)
+}
+
+fn status(end: &Ended<'_>, error: &Error) -> ItemStatus {
+    match error.status() {
+        _ if end.left => ItemStatus::Left,
+        Status::OutcomeUnknown => ItemStatus::Unknown,
+        _ => ItemStatus::Failed,
+    }
+}
+
+/// An error about a step's input says where that is in the batch.
+fn placed(error: &Error, i: usize) -> Error {
+    #[derive(Deserialize)]
+    struct Place {
+        json_path: String,
+    }
+    let place = error.detail().details.as_ref().filter(|_| error.detail().http_status == 0);
+    let place = place.and_then(|details| serde_json::from_str::<Place>(details.get()).ok());
+    match place.as_ref().and_then(|place| place.json_path.strip_prefix('$')) {
+        Some(rest) => error.clone().with(|d| d.details = details(&format!("$.steps[{i}].step{rest}"))),
+        None => error.clone(),
+    }
+}
