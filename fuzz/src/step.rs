@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use jsonschema::Validator;
 use serde_json::Value;
 use zcrm::{Call, Cancel, Client, Config, step};
 
@@ -10,8 +9,7 @@ use super::sound;
 
 struct Host {
     client: Client,
-    /// By operation: the schema of its input, as `describe` has it.
-    schemas: Vec<(String, Validator)>,
+    described: Value,
     cancel: Cancel,
     files: tempfile::TempDir,
 }
@@ -23,12 +21,10 @@ static HOST: LazyLock<Host> = LazyLock::new(|| {
     config.set("api_domain", "http://127.0.0.1:9").unwrap();
     config.set("access_token", "1000.canary-of-the-step-target").unwrap();
     config.set("allow_paths", files.path().to_str().unwrap()).unwrap();
-    let described: Value = serde_json::from_str(step::describe()).unwrap();
-    let schema = |operation: &Value| (operation["id"].as_str().unwrap().to_owned(), jsonschema::validator_for(&operation["input"]).unwrap());
-    let schemas = described["operations"].as_array().unwrap().iter().map(schema).collect();
+    let described = serde_json::from_str(step::describe()).unwrap();
     let cancel = Cancel::new();
     cancel.fire(); // before the first request
-    Host { client: Client::new(config).unwrap(), schemas, cancel, files }
+    Host { client: Client::new(config).unwrap(), described, cancel, files }
 });
 
 /// A step's JSON; `@` in it stands for a directory that steps may use.
@@ -39,8 +35,9 @@ pub fn step(data: &[u8]) {
     let Ok(value) = serde_json::from_str::<Value>(&json) else { return assert_eq!(reason, "step_input") };
     if reason != "step_input" {
         // What is taken is what the description says is taken, and stays so when it is written anew.
-        let (_, schema) = HOST.schemas.iter().find(|(id, _)| value["operation"] == *id).expect("an operation that is described");
-        assert!(reason != "cancelled" || schema.is_valid(&value), "not as described: {:?}", schema.iter_errors(&value).next());
+        let operation = HOST.described["operations"].as_array().unwrap().iter().find(|operation| operation["id"] == value["operation"]);
+        let operation = operation.expect("an operation that is described");
+        assert!(reason != "cancelled" || fits(&operation["input"], &value), "not as described: {value}");
         assert_eq!(run(&value.to_string()), (status, reason));
     }
 }
@@ -69,4 +66,16 @@ fn run(json: &str) -> (i32, &'static str) {
         }
     }
     why
+}
+
+/// Whether the schema takes the value. The fuzzer leaves that to the tests over its corpus: with its instruments in it, a validator is
+/// minutes of compiling, and slow.
+#[cfg(fuzzing)]
+fn fits(schema: &Value, _: &Value) -> bool {
+    schema["type"] == "object"
+}
+
+#[cfg(not(fuzzing))]
+fn fits(schema: &Value, value: &Value) -> bool {
+    jsonschema::is_valid(schema, value)
 }
