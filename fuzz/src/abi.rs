@@ -84,7 +84,7 @@ unsafe extern "C" fn dropped(user: Handle) {
 }
 
 #[derive(Arbitrary, Debug)]
-enum Step {
+enum Act {
     ConfigNew,
     ConfigSet(u8),
     ConfigCallbacks(u8, i8),
@@ -142,12 +142,12 @@ fn take(handles: &mut Vec<Handle>, which: u8) -> Handle {
 
 impl Host {
     fn act(&mut self, user: Handle, plan: &mut Unstructured<'_>) -> Result<()> {
-        let step = Step::arbitrary(plan)?;
+        let act = Act::arbitrary(plan)?;
         let mut err = null_mut();
         // SAFETY: handles are live or NULL, texts NUL-terminated or as long as is said, structs as large as they say.
         unsafe {
-            match step {
-                Step::ConfigNew if self.configs.len() < 4 => {
+            match act {
+                Act::ConfigNew if self.configs.len() < 4 => {
                     let mut config = null_mut();
                     assert_eq!(zcrm_config_new(&raw mut config), OK);
                     for (key, value) in [(c"api_domain", c"http://127.0.0.1:9"), (c"access_token", c"1000.canary-of-abi"), (c"max_retries", c"0")] {
@@ -155,7 +155,7 @@ impl Host {
                     }
                     self.configs.push(config);
                 }
-                Step::ConfigSet(which) => {
+                Act::ConfigSet(which) => {
                     let (key, value) = (text(plan)?, text(plan)?);
                     let known = zcrm::config::KEYS[usize::from(plan.arbitrary::<u8>()?) % zcrm::config::KEYS.len()].name;
                     let key = if plan.arbitrary()? { format!("{known}\0").into_bytes() } else { key };
@@ -165,7 +165,7 @@ impl Host {
                     let len = if plan.arbitrary()? { usize::MAX } else { value.len() };
                     check(zcrm_config_set(pick(&self.configs, which), key.as_ptr().cast(), value.as_ptr().cast(), len, &raw mut err), &mut err);
                 }
-                Step::ConfigCallbacks(which, level) => {
+                Act::ConfigCallbacks(which, level) => {
                     let config = pick(&self.configs, which);
                     let set = zcrm_config_set_log_fn(config, level.into(), Some(log), user, Some(dropped));
                     assert!(set == OK || set == ARGUMENT);
@@ -175,8 +175,8 @@ impl Host {
                         self.callbacks += usize::from(set == OK);
                     }
                 }
-                Step::ConfigFree(which) => zcrm_config_free(take(&mut self.configs, which)),
-                Step::ClientNew(which) if self.clients.len() < 4 => {
+                Act::ConfigFree(which) => zcrm_config_free(take(&mut self.configs, which)),
+                Act::ClientNew(which) if self.clients.len() < 4 => {
                     let mut client = null_mut();
                     let status = zcrm_client_new(pick(&self.configs, which), &raw mut client, &raw mut err);
                     check(status, &mut err);
@@ -185,16 +185,16 @@ impl Host {
                         self.clients.push(client);
                     }
                 }
-                Step::ClientFree(which) => zcrm_client_free(take(&mut self.clients, which)),
-                Step::Cancel => {
+                Act::ClientFree(which) => zcrm_client_free(take(&mut self.clients, which)),
+                Act::Cancel => {
                     let mut cancel = null_mut();
                     assert_eq!(zcrm_cancel_new(&raw mut cancel), OK);
                     zcrm_cancel_fire(cancel);
                     zcrm_cancel_fire(cancel);
                     zcrm_cancel_free(cancel);
                 }
-                Step::Operate(which, operation) => operate(pick(&self.clients, which), operation, plan)?,
-                Step::RunStep(which) => {
+                Act::Operate(which, operation) => operate(pick(&self.clients, which), operation, plan)?,
+                Act::RunStep(which) => {
                     let json = text(plan)?;
                     let mut result = null_mut();
                     with_call(plan, |call, _| {
@@ -205,22 +205,22 @@ impl Host {
                     })?;
                     zcrm_result_free(result); // of a batch, which was begun with nothing
                 }
-                Step::BatchNew if self.batches.len() < 4 => {
+                Act::BatchNew if self.batches.len() < 4 => {
                     let mut batch = null_mut();
                     assert_eq!(zcrm_batch_new(&raw mut batch), OK);
                     self.batches.push(batch);
                 }
-                Step::BatchAdd(which) => {
+                Act::BatchAdd(which) => {
                     let (key, json) = (text(plan)?, text(plan)?);
                     let added = zcrm_batch_add(pick(&self.batches, which), key.as_ptr().cast(), json.as_ptr().cast(), usize::MAX, &raw mut err);
                     check(added, &mut err);
                 }
-                Step::BatchPause(which, on) => {
+                Act::BatchPause(which, on) => {
                     let batch = pick(&self.batches, which);
                     zcrm_batch_pause(batch, i32::from(on));
                     zcrm_batch_pause(batch, 0); // one that is held waits for ever
                 }
-                Step::BatchRun(which, client) => {
+                Act::BatchRun(which, client) => {
                     let mut result = null_mut();
                     let (client, batch) = (pick(&self.clients, client), pick(&self.batches, which));
                     with_call(plan, |call, _| {
@@ -231,9 +231,9 @@ impl Host {
                     read(result, plan)?;
                     zcrm_result_free(result);
                 }
-                Step::BatchFree(which) => zcrm_batch_free(take(&mut self.batches, which)),
-                Step::Nulls => nulls(),
-                Step::ConfigNew | Step::ClientNew(_) | Step::BatchNew => {}
+                Act::BatchFree(which) => zcrm_batch_free(take(&mut self.batches, which)),
+                Act::Nulls => nulls(),
+                Act::ConfigNew | Act::ClientNew(_) | Act::BatchNew => {}
             }
         }
         Ok(())

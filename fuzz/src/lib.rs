@@ -11,8 +11,10 @@ mod step;
 
 use zcrm::Error;
 
+type Check = fn(&[u8]);
+
 /// A target's name and its check.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Check)] = &[
     ("list", replies::list),
     ("answer", replies::answer),
     ("token", replies::token),

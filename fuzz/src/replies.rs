@@ -27,7 +27,8 @@ pub fn list(data: &[u8]) {
     let Some((letter, body)) = data.split_first() else { return };
     match fuzzing::page(reply(status(Some(letter)), body)) {
         Ok(page) => {
-            let Ok(document) = serde_json::from_slice::<Value>(body) else { return assert!(page.attachments.is_empty()) };
+            // What stands in fields that nobody reads may be more than Value takes: numbers, depth, bytes.
+            let Ok(document) = serde_json::from_slice::<Value>(body) else { return };
             for (i, attachment) in page.attachments.iter().enumerate() {
                 // The last of repeated keys counts for Value and is refused by us, so that rows are the same.
                 let row = &document["data"][i];
@@ -70,7 +71,10 @@ pub fn answer(data: &[u8]) {
         }
     }
     match fuzzing::answers(reply.clone()) {
-        Ok(codes) => assert_eq!(serde_json::from_slice::<Value>(body).unwrap()["data"].as_array().map(Vec::len), Some(codes.len())),
+        Ok(codes) => {
+            let document = serde_json::from_slice::<Value>(body).ok();
+            assert!(document.is_none_or(|document| document["data"].as_array().map(Vec::len) == Some(codes.len())));
+        }
         Err(error) => sound(&error),
     }
     let error = fuzzing::refusal(reply);
