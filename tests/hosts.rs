@@ -1,6 +1,8 @@
 //! Hosts that know the library by one symbol: `examples/plugin-host` and `examples/python`, as the commands that engines would start.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
+#[path = "support/canary.rs"]
+mod canary;
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
@@ -65,6 +67,7 @@ fn feed(mut command: Command, lines: &[String]) -> (Vec<Value>, Output) {
     let writing = std::thread::spawn(move || drop(input.write_all(all.as_bytes())));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap();
+    canary::check(&(text(&output.stdout) + &text(&output.stderr)));
     let printed = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
     (printed, output)
 }
@@ -207,6 +210,26 @@ fn sigterm_cancels_what_runs_and_what_waits() {
     let printed = text(&output.stdout);
     assert_eq!((printed.matches("ZCRM_E_CANCELLED").count(), printed.lines().count()), (4, 4), "{printed}");
     assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn no_secret_is_in_the_arguments_of_a_host_and_none_in_what_it_prints_of_failures() {
+    for host in HOSTS {
+        let emulator = emulator();
+        emulator
+            .script("attachment.list", [Fault::status(401), Fault::status(401), Fault::status(403), Fault::status(500), Fault::Delay { ms: 500 }]);
+        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        (0..5).for_each(|_| writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap());
+        while emulator.faults_left("attachment.list") > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(!arguments.is_empty() && text(&output.stdout).contains("ZCRM_E_AUTH"), "{host:?}: {}", text(&output.stdout));
+        canary::check(&(text(&arguments) + &text(&output.stdout) + &text(&output.stderr)));
+    }
 }
 
 fn terminate(child: &Child) {

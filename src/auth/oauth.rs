@@ -132,7 +132,7 @@ fn missing(what: &str, beside: &str) -> Error {
     Error::new(Status::Config, "credentials", format!("{beside} needs {what} beside it"))
 }
 
-async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
+pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = Zeroizing::new(response.bytes().await?);
     let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
