@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::attachment::list::{self, Page};
-use crate::auth::{Hosts, TokenStore, oauth, store};
+use crate::auth::{Hosts, oauth, store};
+use crate::config::TokenStore;
 use crate::batch::journal;
 use crate::config::Config;
 use crate::download::{self, Downloaded};
