@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::attachment::list::{self, Page};
 use crate::auth::{Hosts, oauth, store};
-use crate::config::TokenStore;
 use crate::batch::journal;
 use crate::config::Config;
+use crate::config::TokenStore;
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply, retry};
