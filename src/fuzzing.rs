@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::attachment::list::{self, Page};
-use crate::auth::{Hosts, TokenStore, oauth, store};
+use crate::auth::{Hosts, oauth, store};
 use crate::batch::journal;
-use crate::config::Config;
+use crate::config::{Config, TokenStore};
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply, retry};
