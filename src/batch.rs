@@ -32,7 +32,7 @@ pub struct Item {
 pub struct Options {
     /// Steps at once; 0 = 4. The setting `max_in_flight` holds beside it.
     pub parallel: usize,
-    /// File that remembers what was begun and done. Run again with the same journal, a batch sends nothing twice.
+    /// File that remembers what was begun and done. Run again with the same journal, a batch sends only what its record doesn't show yet.
     pub journal: Option<PathBuf>,
     /// API calls after which no further step is begun; 0 = no bound.
     pub credits: u64,
