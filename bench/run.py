@@ -147,10 +147,12 @@ def medians(runs):
 def compare(server, w, client, scheme, data, base=BASE, loop=False):
     """Runs of the client and of the base in turn, after one of each that doesn't count."""
     mine, theirs = [], []
-    pairs = w.pairs if client == "zcrm" else min(w.pairs, 3 if client.startswith("Python") else 5)  # the SDK is slow, and the others not the question
-    for i in range(pairs + 1):
+    most = 1 if QUICK else 3 if client.startswith("Python") else 5  # the SDK is slow, and the others not the question
+    pairs = w.pairs if client == "zcrm" else min(w.pairs, most)
+    warm = 0 if QUICK and client != "zcrm" else 1
+    for i in range(pairs + warm):
         a, b = (run(server, w, c, scheme, data, loop) for c in (client, base))
-        if i:
+        if i >= warm:
             mine.append(a)
             theirs.append(b)
     a, b = medians(mine), medians(theirs)
@@ -207,7 +209,7 @@ def memory(server, data):
                     continue
                 for client in ("zcrm", BASE):
                     w = Workload("memory", work, threads, size=size, threads=threads)
-                    peak = statistics.median(run(server, w, client, scheme, data)["peak_kib"] for _ in range(1 if threads > 1 else 3))
+                    peak = statistics.median(run(server, w, client, scheme, data)["peak_kib"] for _ in range(1 if threads > 1 or QUICK else 3))
                     # What the caller holds is not the client's: the bytes of a source, or of a sink, in memory.
                     held = size / 1024 if work in ("upload-memory", "upload-reader", "download-memory") else 0
                     rows.append({"scheme": scheme, "work": work, "size": size, "threads": threads, "client": client,
