@@ -13,11 +13,11 @@
  *     Whoever prefers them calls Result::value(), which throws zcrm::Exception.
  *  2. Handles are move-only and free what they hold. A moved-from handle may only be destroyed or assigned to.
  *  3. Text in is std::string_view, UTF-8, copied. Structs that come out own their texts; what is borrowed says so.
- *  4. Callbacks run on the thread that made the call, during the call, and are referred to until it returns. The token and log callbacks
- *     belong to the client, and may run on any thread.
+ *  4. Callbacks run on the thread that made the call, during the call, and are referred to until it returns. The token, token store and
+ *     log callbacks belong to the client, and may run on any thread: those of a Batch run its steps.
  *  5. An exception in a callback ends the call, and leaves the operation as that same exception once the C function has returned.
- *     From the log callback it doesn't end the call. On a thread that isn't in an operation there is nobody to give it to: a token
- *     callback's then counts as "no token", a log callback's is dropped.
+ *     From the log callback it doesn't end the call. On a thread that isn't in an operation, such as one of a Batch, there is nobody to
+ *     give it to: a token or token store callback's then counts as its failure, a log callback's is dropped.
  *  6. Statuses are the ZCRM_E_* of zcrm.h, which also says which of them each operation can give.
  *
  * Compile all files of a program alike, with or without exceptions.
@@ -753,6 +753,22 @@ using Log = std::function<void(std::int32_t level, std::string_view line)>;
  *  Returns 0, or any other number if none can be had: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. Any thread. */
 using Token = std::function<zcrm_status(bool force_refresh, std::string &token)>;
 
+/**
+ * A place where processes and machines share one access token: a row in a database, a key in Redis. All four are needed; each may run on
+ * any thread, and returns 0, or any other number to fail: ZCRM_E_CALLBACK, and Error::callback_status() gives it back.
+ * For processes of one machine the setting `token_file` is there already.
+ */
+struct TokenStore {
+    /** Reads the stored document, which is secret, into `document`; leaves it empty when there is none. */
+    std::function<zcrm_status(std::string &document)> get;
+    /** Stores the document in place of the old one, whole or not at all. */
+    std::function<zcrm_status(std::string_view document)> put;
+    /** Takes the lock that all who share the store respect, without waiting for it, and says whether it has. It must end with its holder. */
+    std::function<zcrm_status(bool &locked)> try_lock;
+    /** Gives the lock back. */
+    std::function<void()> unlock;
+};
+
 /** Settings from which clients are made. One thread at a time may change it. */
 class Config {
   public:
@@ -783,6 +799,21 @@ class Config {
         auto held = std::make_unique<Log>(std::move(log));
         return keep(zcrm_config_set_log_fn(handle_.get(), max_level, &take_line, held.get(), &drop<Log>), held);
     }
+    /** Processes and machines share one access token through `store`, so that each expiry costs one token request in all. For OAuth
+     *  credentials alone. Held until config and clients are gone, or it is replaced. ZCRM_E_ARGUMENT when one of its functions is missing. */
+    Result<void> token_store(TokenStore store) {
+        auto held = std::make_unique<TokenStore>(std::move(store));
+        auto c = detail::sized<zcrm_token_store>();
+        c.get = held->get ? &store_get : nullptr;
+        c.put = held->put ? &store_put : nullptr;
+        c.try_lock = held->try_lock ? &store_try_lock : nullptr;
+        c.unlock = held->unlock ? &store_unlock : nullptr;
+        c.user = held.get();
+        c.drop = &drop<TokenStore>;
+        zcrm_error *error = nullptr;
+        const zcrm_status status = zcrm_config_set_token_store(handle_.get(), &c, &error);
+        return keep(status, held, error);
+    }
     /** For zcrm.h; stays ours. */
     const zcrm_config *get() const noexcept { return handle_.get(); }
 
@@ -790,8 +821,8 @@ class Config {
     explicit Config(zcrm_config *handle) noexcept : handle_(handle) {}
 
     template <class Function>
-    static Result<void> keep(zcrm_status status, std::unique_ptr<Function> &held) {
-        if (status != ZCRM_OK) return Error(status);
+    static Result<void> keep(zcrm_status status, std::unique_ptr<Function> &held, zcrm_error *error = nullptr) {
+        if (status != ZCRM_OK) return Error(status, error);
         static_cast<void>(held.release());  // drop() frees it
         return {};
     }
@@ -810,8 +841,36 @@ class Config {
             std::memcpy(buf, token.data(), token.size());
             *n = token.size();
         }
-        for (volatile char &c : token) c = 0;  // the library wipes `buf`; this copy is ours
+        wipe(token);
         return status;
+    }
+    /** The library wipes its own copy; this one is ours. */
+    static void wipe(std::string &secret) noexcept {
+        for (volatile char &c : secret) c = 0;
+    }
+    template <class Body>
+    static zcrm_status store(void *user, Body body) noexcept {
+        return detail::Frame::run(detail::Frame::current(), [&] { return body(*static_cast<TokenStore *>(user)); });
+    }
+    static zcrm_status store_get(void *user, std::uint8_t *buf, std::size_t cap, std::size_t *n) noexcept {
+        std::string document;
+        const zcrm_status status = store(user, [&](TokenStore &of) { return of.get(document); });
+        *n = document.size();  // over `cap`: the library comes again with room for it
+        if (status == ZCRM_OK && document.size() <= cap) std::memcpy(buf, document.data(), document.size());
+        wipe(document);
+        return status;
+    }
+    static zcrm_status store_put(void *user, const std::uint8_t *buf, std::size_t len) noexcept {
+        return store(user, [&](TokenStore &of) { return of.put(std::string_view(reinterpret_cast<const char *>(buf), len)); });
+    }
+    static zcrm_status store_try_lock(void *user, std::int32_t *locked) noexcept {
+        bool taken = false;
+        const zcrm_status status = store(user, [&](TokenStore &of) { return of.try_lock(taken); });
+        *locked = taken ? 1 : 0;
+        return status;
+    }
+    static void store_unlock(void *user) noexcept {
+        store(user, [](TokenStore &of) { return of.unlock(), ZCRM_OK; });
     }
 
     detail::Handle<zcrm_config, zcrm_config_free> handle_;
@@ -1010,6 +1069,157 @@ class AttachmentPages {
 inline AttachmentPages Client::attachment_pages(Record record, ListArgs args, Call call) const {
     return AttachmentPages(*this, std::move(record), std::move(args), std::move(call));
 }
+
+/** How one step of a Batch ended. Its texts are borrowed during the callback, and NUL-terminated. */
+struct BatchEnd {
+    /** The step's key. */
+    std::string_view key;
+    /** ZCRM_OK, or the status that Client::step_run() would have given. */
+    zcrm_status status = ZCRM_OK;
+    /** What Outcome::json() or Error::json() would have given. */
+    std::string_view json;
+    /** Whether it was done in an earlier run, and the journal knows it. */
+    bool from_journal = false;
+};
+
+/** Told how a step ended, in the order in which they end, on the thread that called Batch::run(). True goes on, false cancels the batch. */
+using BatchEnded = std::function<bool(const BatchEnd &end)>;
+
+/** How a Batch is run. */
+struct BatchOptions {
+    /** Path of a file that remembers what was begun and done; empty = none. Run again with it, a batch sends nothing twice. */
+    std::string journal;
+    /** Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
+    std::uint32_t parallel = 0;
+    /** API calls after which no further step is begun; 0 = no bound. */
+    std::uint64_t credits = 0;
+};
+
+/** How a Batch ended. */
+class BatchSummary : public Outcome {
+  public:
+    /** Steps that are done, those of earlier runs included. */
+    std::uint64_t done = 0;
+    /** Of these, done in an earlier run. */
+    std::uint64_t from_journal = 0;
+    /** Steps that were refused or failed. */
+    std::uint64_t failed = 0;
+    /** Of these, uploads of which nobody knows whether they are stored. */
+    std::uint64_t unknown = 0;
+    /** Steps that were not begun, or not ended: the next run takes them up. */
+    std::uint64_t left = 0;
+    /** Why steps are left: "credits_budget", "credits_exhausted", "cancelled" or "call_timeout"; else empty. */
+    std::string stopped;
+    /** API calls made. */
+    std::uint64_t attempts = 0;
+    /** Takes over what the C function gave. */
+    static Result<BatchSummary> read(detail::ResultHandle handle) {
+        BatchSummary summary(std::move(handle));
+        summary.done = summary.count("done");
+        summary.from_journal = summary.count("from_journal");
+        summary.failed = summary.count("failed");
+        summary.unknown = summary.count("unknown");
+        summary.left = summary.count("left");
+        summary.attempts = summary.count("attempts");
+        const std::string_view word = summary.behind("stopped").substr(0, 64);
+        if (!word.empty()) summary.stopped = word.substr(1, word.find('"', 1) - 1);
+        return summary;
+    }
+
+  private:
+    using Outcome::Outcome;
+
+    // The summary is flat and holds no text of anybody else's, so it needs no parser.
+    std::string_view behind(std::string_view field) const {
+        const std::string_view text = json();
+        const std::string name = "\"" + std::string(field) + "\":";
+        const std::size_t at = text.find(name);
+        return at == std::string_view::npos ? std::string_view() : text.substr(at + name.size());
+    }
+    std::uint64_t count(std::string_view field) const {
+        std::uint64_t number = 0;
+        for (const char c : behind(field)) {
+            if (c < '0' || c > '9') break;
+            number = number * 10 + static_cast<std::uint64_t>(c - '0');
+        }
+        return number;
+    }
+};
+
+/**
+ * Steps to be run together: zcrm_batch_run(). One thread fills it; pause() and resume() may be called from any.
+ *
+ *   zcrm::Batch batch;
+ *   for (auto &job : jobs) if (auto added = batch.add(job.key, job.step); !added) return fail(added.error());
+ *   auto summary = batch.run(client, {"upload.journal", 8}, [](const zcrm::BatchEnd &end) { return report(end), true; });
+ */
+class Batch {
+  public:
+    /** No step. */
+    Batch() noexcept {
+        zcrm_batch *handle = nullptr;
+        zcrm_batch_new(&handle);  // fails only without a place for the handle
+        handle_.reset(handle);
+    }
+    /**
+     * Adds a step; not while the batch runs. ZCRM_E_ARGUMENT.
+     *
+     * @param key   what the caller calls it: unique in the batch, the same whenever it is run again, and without NUL
+     * @param step  the step, as Client::step_run() takes it; files are named below the setting `allow_paths` alone
+     */
+    Result<void> add(std::string_view key, std::string_view step) {
+        if (key.find('\0') != std::string_view::npos) return Error(ZCRM_E_ARGUMENT, nullptr, "key: holds a NUL");
+        zcrm_error *error = nullptr;
+        const std::string name(key);
+        const char *json = step.data() ? step.data() : "";
+        if (const zcrm_status status = zcrm_batch_add(handle_.get(), name.c_str(), json, step.size(), &error)) return Error(status, error);
+        return {};
+    }
+    /** Holds it: steps under way end and none is begun. Also before run(), and from `ended`. */
+    void pause() const noexcept { zcrm_batch_pause(handle_.get(), 1); }
+    /** Lets it go on. */
+    void resume() const noexcept { zcrm_batch_pause(handle_.get(), 0); }
+    /**
+     * Runs the steps, which stay, so that it can be run again. Success also when steps have failed or are left: see the summary. An error
+     * only when nothing can be run: ZCRM_E_IO, ZCRM_E_PROTOCOL (the journal is broken), ZCRM_E_STATE (another process has it).
+     *
+     * @param client   the client
+     * @param options  how to run it
+     * @param ended    told of each end, or empty. When it throws, the batch is cancelled, and it isn't told of the steps that end then.
+     * @param call     timeout, cancel token and trace id of the whole; sha256(), skip_existing() and skip_same_bytes() of each step
+     */
+    Result<BatchSummary> run(const Client &client, const BatchOptions &options = {}, const BatchEnded &ended = {}, const Call &call = {}) const {
+        detail::Frame frame(call);
+        Told told{frame, ended};
+        auto args = detail::sized<zcrm_batch_args>();
+        args.journal = detail::str(options.journal);
+        args.parallel = options.parallel;
+        args.credits = options.credits;
+        args.ended = ended ? &tell : nullptr;
+        args.user = &told;
+        return detail::perform<BatchSummary>(
+            frame, [&](auto *c, auto **result, auto **error) { return zcrm_batch_run(client.get(), handle_.get(), &args, c, result, error); });
+    }
+    /** For zcrm.h; stays ours. */
+    const zcrm_batch *get() const noexcept { return handle_.get(); }
+
+  private:
+    struct Told {
+        detail::Frame &frame;
+        const BatchEnded &ended;
+        bool threw = false;
+    };
+
+    static std::int32_t tell(void *user, const char *key, zcrm_status status, const char *json, std::int32_t from_journal) noexcept {
+        auto &told = *static_cast<Told *>(user);
+        if (told.threw) return 1;
+        const zcrm_status answer = detail::Frame::run(&told.frame, [&] { return told.ended(BatchEnd{key, status, json, from_journal != 0}) ? 0 : 1; });
+        told.threw = answer < 0;
+        return answer;
+    }
+
+    detail::Handle<zcrm_batch, zcrm_batch_free> handle_;
+};
 
 /**
  * Exchanges the setting `grant_code` for a refresh token, once, when a connection is set up: zcrm_auth_exchange().

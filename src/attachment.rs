@@ -1,7 +1,7 @@
 //! Attachments of a record: upload a file or a link, list, download, delete.
 
 mod delete;
-mod list;
+pub(crate) mod list;
 mod settle;
 
 use reqwest::Method;

@@ -1,6 +1,6 @@
 //! Many steps with one call: in parallel, each with its own outcome, and with a journal, so that a killed process goes on where it was.
 
-mod journal;
+pub(crate) mod journal;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -78,14 +78,14 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    fn with(self, received: Received) -> Downloaded {
+    pub(crate) fn with(self, received: Received) -> Downloaded {
         let Named { file_name, content_disposition, content_type } = self;
         let Received { bytes, sha256, length_verified, stored } = received;
         Downloaded { bytes, sha256, file_name, content_disposition, content_type, length_verified, path: stored.path, data: stored.data }
     }
 }
 
-async fn take(mut response: Response, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
+pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
     if response.status() == StatusCode::NO_CONTENT {
         return Err(absent().with(|d| d.http_status = 204));
     }

@@ -4,6 +4,9 @@
 //! The C ABI over them, which every binding sits on, is `include/zcrm.h`, made from `src/capi`.
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as zcrm; // the checks of the fuzz targets are compiled into the tests too
+
 pub mod attachment;
 pub mod auth;
 pub mod batch;
@@ -15,6 +18,8 @@ mod client;
 pub mod config;
 mod download;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod http;
 pub mod photo;
 mod record;

@@ -1,6 +1,6 @@
 //! The photo of a record: upload, download, delete. A record has at most one.
 
-mod image;
+pub(crate) mod image;
 
 use reqwest::Method;
 use serde::Serialize;

@@ -1,4 +1,5 @@
-//! The C programs of `tests/c`, one for each rule of the ABI, against the shared library and an emulator: plain, and under valgrind.
+//! The C programs of `tests/c`, one for each rule of the ABI, against the shared library and an emulator: plain, under valgrind, and (by
+//! `make asan`) under AddressSanitizer.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
 mod support;
@@ -6,37 +7,49 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{compile, has_valgrind, library, root, scratch, succeed, text};
+use support::{compile_with, has_valgrind, library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Fault, Options};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    Valgrind,
+    /// Program and library are made with AddressSanitizer: `tests/c/asan.sh`.
+    Asan,
+}
 
 /// One program in one way of running it.
 struct Run<'a> {
     name: &'a str,
     library: PathBuf,
-    valgrind: bool,
+    way: Way,
 }
 
 impl Run<'_> {
     /// Starts an emulator of its own, runs the program and checks that all its checks held.
     fn go(&self, prepare: impl FnOnce(&Emulator)) {
-        let way = if self.valgrind { "valgrind" } else { "plain" };
-        let dir = scratch(&format!("{}-{way}", self.name));
-        let program = compile(&root().join(format!("tests/c/{}.c", self.name)), &self.library, &dir);
+        let way = self.way;
+        let dir = scratch(&format!("{}-{way:?}", self.name));
+        let flags: &[&str] = if way == Way::Asan { &["-fsanitize=address", "-fno-omit-frame-pointer"] } else { &[] };
+        let program = compile_with(flags, &root().join(format!("tests/c/{}.c", self.name)), &self.library, &dir);
         let files = tempfile::tempdir_in(&dir).unwrap();
         let emulator = Emulator::start(Options::default()).unwrap();
         prepare(&emulator);
-        let mut command = if self.valgrind { valgrind(&program) } else { Command::new(&program) };
+        let mut command = if way == Way::Valgrind { valgrind(&program) } else { Command::new(&program) };
         environment(&mut command, &emulator, files.path());
         command.env("ZCRM_TEST_LIBRARY", &self.library);
-        if self.valgrind {
+        if way != Way::Plain {
             command.env("ZCRM_TEST_SLOW", "1");
+        }
+        if cfg!(debug_assertions) && way != Way::Asan {
+            command.env("ZCRM_TEST_DEBUG_BUILD", "1");
         }
         let output = command.output().unwrap();
         let printed = text(&output.stdout) + &text(&output.stderr);
-        println!("{} ({way}):\n{printed}", self.name);
-        assert!(output.status.success(), "{} ({way}): {}\n{printed}", self.name, output.status);
+        println!("{} ({way:?}):\n{printed}", self.name);
+        assert!(output.status.success(), "{} ({way:?}): {}\n{printed}", self.name, output.status);
         let strange = text(&output.stderr);
-        assert!(self.valgrind || strange.is_empty(), "the library printed: {strange}");
+        assert!(way == Way::Valgrind || strange.is_empty(), "the library printed: {strange}");
     }
 }
 
@@ -61,15 +74,13 @@ fn environment(command: &mut Command, emulator: &Emulator, files: &Path) {
         .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
         .env("ZCRM_TEST_REFRESH_TOKEN", credentials.refresh_token)
         .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code());
-    if cfg!(debug_assertions) {
-        command.env("ZCRM_TEST_DEBUG_BUILD", "1");
-    }
 }
 
-/// A test for each program, in both ways, so that they run side by side.
+/// A test for each program, in each way, so that they run side by side.
 macro_rules! programs {
     ($($name:ident: $prepare:expr;)+) => {
         mod plain { $(#[test] fn $name() { super::plain(stringify!($name), $prepare) })+ }
+        mod under_asan { $(#[test] #[ignore = "make asan builds the library for it"] fn $name() { super::under_asan(stringify!($name), $prepare) })+ }
         mod under_valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name), $prepare) })+ }
 
         #[test]
@@ -108,12 +119,17 @@ programs! {
 }
 
 fn plain(name: &str, prepare: impl FnOnce(&Emulator)) {
-    Run { name, library: library(), valgrind: false }.go(prepare);
+    Run { name, library: library(), way: Way::Plain }.go(prepare);
+}
+
+fn under_asan(name: &str, prepare: impl FnOnce(&Emulator)) {
+    let library = std::env::var_os("ZCRM_ASAN_LIBRARY").expect("ZCRM_ASAN_LIBRARY: a library with AddressSanitizer");
+    Run { name, library: library.into(), way: Way::Asan }.go(prepare);
 }
 
 fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator)) {
     if has_valgrind() {
-        Run { name, library: library(), valgrind: true }.go(prepare);
+        Run { name, library: library(), way: Way::Valgrind }.go(prepare);
     } else {
         println!("{name}: left out, there is no valgrind");
     }
@@ -139,8 +155,8 @@ fn probed_library() -> PathBuf {
 #[test]
 fn a_panic_poisons_its_client_alone() {
     let library = probed_library();
-    Run { name: "rule7_panic", library: library.clone(), valgrind: false }.go(|_| {});
+    Run { name: "rule7_panic", library: library.clone(), way: Way::Plain }.go(|_| {});
     if has_valgrind() {
-        Run { name: "rule7_panic", library, valgrind: true }.go(|_| {});
+        Run { name: "rule7_panic", library, way: Way::Valgrind }.go(|_| {});
     }
 }

@@ -125,6 +125,7 @@ fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<(), Strin
         .env("ZCRM_TEST_PNG", root().join("tests/emulator/fixtures/portrait.png"))
         .env("ZCRM_TEST_CLIENT_ID", credentials.client_id)
         .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
+        .env("ZCRM_TEST_REFRESH_TOKEN", credentials.refresh_token)
         .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code())
         .output()
         .unwrap();

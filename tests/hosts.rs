@@ -1,6 +1,8 @@
 //! Hosts that know the library by one symbol: `examples/plugin-host` and `examples/python`, as the commands that engines would start.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
+#[path = "support/canary.rs"]
+mod canary;
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
@@ -65,6 +67,7 @@ fn feed(mut command: Command, lines: &[String]) -> (Vec<Value>, Output) {
     let writing = std::thread::spawn(move || drop(input.write_all(all.as_bytes())));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap();
+    canary::check(&(text(&output.stdout) + &text(&output.stderr)));
     let printed = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
     (printed, output)
 }
@@ -176,7 +179,7 @@ fn the_description_is_printed() {
     for host in HOSTS {
         let output = succeed(&mut host.bare(&["-d"]));
         let description: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(description["operations"].as_array().unwrap().len(), 7, "{host:?}");
+        assert_eq!(description["operations"].as_array().unwrap().len(), 8, "{host:?}");
     }
 }
 
@@ -207,6 +210,26 @@ fn sigterm_cancels_what_runs_and_what_waits() {
     let printed = text(&output.stdout);
     assert_eq!((printed.matches("ZCRM_E_CANCELLED").count(), printed.lines().count()), (4, 4), "{printed}");
     assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn no_secret_is_in_the_arguments_of_a_host_and_none_in_what_it_prints_of_failures() {
+    for host in HOSTS {
+        let emulator = emulator();
+        emulator.script("attachment.list", [Fault::status(403), Fault::status(500), Fault::status(401)]);
+        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut shown = String::new();
+        for _ in 0..3 {
+            writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+            output.read_line(&mut shown).unwrap();
+        }
+        let arguments = text(&std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap());
+        drop(input);
+        shown += &text(&child.wait_with_output().unwrap().stderr);
+        assert!(shown.contains("ZCRM_E_AUTH") && arguments.contains("host") | arguments.contains("zcrm.py"), "{host:?}: {arguments} {shown}");
+        canary::check(&(shown + &arguments));
+    }
 }
 
 fn terminate(child: &Child) {

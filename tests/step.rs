@@ -1,5 +1,8 @@
 //! Steps: every operation as JSON, what is refused and where it says so, and the description that engines draw their forms from.
 
+#[path = "support/canary.rs"]
+mod canary;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -36,8 +39,9 @@ impl Bench {
 
     /// Runs a step, and holds what it gives against the schema that the description has for it.
     fn run(&self, input: &Value) -> Result<Value, Error> {
-        let outcome = step::run(&self.client, &input.to_string(), Call::default())?;
+        let outcome = step::run(&self.client, &input.to_string(), Call::default()).inspect_err(|error| canary::check(&error.to_json()))?;
         let output = serde_json::to_value(&outcome).unwrap();
+        canary::check(&output.to_string());
         let schema = &operation(input["operation"].as_str().unwrap())["output"];
         let problems: Vec<String> = validator(schema).iter_errors(&output).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(problems.is_empty(), "{problems:?} in {output}");
@@ -54,8 +58,9 @@ fn client(emulator: &Emulator, allowed: &Path) -> Client {
     let token = emulator.access_token();
     for (key, value) in [("api_domain", emulator.url()), ("access_token", &token), ("retry_base_ms", "1"), ("allow_paths", allowed.to_str().unwrap())]
     {
-        config.set(key, value).unwrap();
+        canary::set(&mut config, key, value);
     }
+    canary::listen(&mut config);
     Client::new(config).unwrap()
 }
 

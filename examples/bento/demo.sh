@@ -55,7 +55,7 @@ first jetstream nats://
 NATS_URL=$(head -n 1 "$dir/log/jetstream")
 export NATS_URL
 for name in ada grace; do
-    ZCRM_WORKER=$name ZCRM_WORKER_ADDRESS=127.0.0.1:0 background "worker-$name" "$bento" -c worker.yaml
+    ZCRM_WORKER=$name ZCRM_WORKER_ADDRESS=127.0.0.1:0 ZCRM_SHUTDOWN=2s background "worker-$name" "$bento" -c worker.yaml
     first "worker-$name" 'nats_jetstream is now active'
 done
 # Calls that take their time, so that there is something to see. Where curl is missing it is over sooner.

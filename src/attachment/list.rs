@@ -249,7 +249,7 @@ impl From<Row> for Attachment {
     }
 }
 
-async fn parse(mut response: Response) -> Result<Page> {
+pub(crate) async fn parse(mut response: Response) -> Result<Page> {
     let (status, headers) = (response.status(), response.headers().clone());
     if status == StatusCode::NO_CONTENT {
         return Ok(Page::default());

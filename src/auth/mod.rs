@@ -1,8 +1,8 @@
 //! Tokens: where they come from, how long they are good, and which hosts may see them.
 
 mod hosts;
-mod oauth;
-mod store;
+pub(crate) mod oauth;
+pub(crate) mod store;
 mod tokens;
 
 use serde::Serialize;

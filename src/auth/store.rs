@@ -112,14 +112,14 @@ impl Drop for Locked<'_> {
 
 /// The document. Times are seconds since 1970, as processes share no other clock.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Document {
+pub(crate) struct Document {
     version: u32,
     tokens: HashMap<String, Entry>,
 }
 
 /// What is kept for one refresh token (or other credentials), under its hash.
 #[derive(Serialize, Deserialize, Default, Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub(super) access_token: Secret,
     pub(super) api_domain: Option<String>,
     pub(super) expires_at: u64,
@@ -131,7 +131,7 @@ const VERSION: u32 = 1;
 
 impl Document {
     /// What the store holds. An empty or broken document is as if there were none: it holds nothing that can't be had again.
-    pub(super) fn read(store: &dyn TokenStore) -> Result<Document> {
+    pub(crate) fn read(store: &dyn TokenStore) -> Result<Document> {
         let none = Document { version: VERSION, tokens: HashMap::new() };
         let Some(bytes) = store.get()? else { return Ok(none) };
         match serde_json::from_slice::<Document>(&bytes) {
@@ -144,7 +144,7 @@ impl Document {
         }
     }
 
-    pub(super) fn entry(&self, key: &str) -> Entry {
+    pub(crate) fn entry(&self, key: &str) -> Entry {
         self.tokens.get(key).cloned().unwrap_or_default()
     }
 
@@ -158,7 +158,7 @@ impl Document {
 
 impl Entry {
     /// Time that the token has left by its own word, never more than an hour: clocks jump.
-    pub(super) fn lives(&self) -> Option<Duration> {
+    pub(crate) fn lives(&self) -> Option<Duration> {
         let left = self.expires_at.checked_sub(now()).filter(|left| *left > 0)?;
         (!self.access_token.expose().is_empty()).then(|| Duration::from_secs(left.min(3600)))
     }

@@ -32,7 +32,7 @@ enum Line {
 }
 
 /// How far a key had come in an earlier run.
-pub(super) enum Before {
+pub(crate) enum Before {
     /// Nothing is known of it, or it was refused.
     New,
     /// It was begun, and its end is not known.
@@ -47,7 +47,7 @@ struct Known {
 }
 
 /// An open journal, locked for this process.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     file: File,
     shown: String,
     known: HashMap<String, Known>,
@@ -56,7 +56,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off, but nothing of a file that is no
     /// journal: its path may be a mistake, or come from a step.
-    pub(super) fn open(path: &Path) -> Result<Journal> {
+    pub(crate) fn open(path: &Path) -> Result<Journal> {
         let shown = one_line(&path.display().to_string());
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -128,7 +128,7 @@ impl Journal {
     }
 
     /// How far the key had come. An error when it stood for another step then.
-    pub(super) fn before(&mut self, key: &str, step: &str) -> Result<Before> {
+    pub(crate) fn before(&mut self, key: &str, step: &str) -> Result<Before> {
         match self.known.get_mut(key) {
             None => Ok(Before::New),
             Some(known) if known.step != sha256(step.as_bytes()) => {
@@ -140,7 +140,7 @@ impl Journal {
     }
 
     /// Ids of attachments that other keys have got.
-    pub(super) fn stored_ids(&self) -> HashSet<String> {
+    pub(crate) fn stored_ids(&self) -> HashSet<String> {
         #[derive(Deserialize)]
         struct Outcome {
             result: Stored,
@@ -157,17 +157,17 @@ impl Journal {
     }
 
     /// Before the key's step is run: on the disk when this returns.
-    pub(super) fn begin(&mut self, key: &str, step: &str) -> Result<()> {
+    pub(crate) fn begin(&mut self, key: &str, step: &str) -> Result<()> {
         self.write(&Line::Begin { key: key.to_owned(), step: sha256(step.as_bytes()) })?;
         self.file.sync_data().map_err(|e| self.unwritten(&e))
     }
 
-    pub(super) fn done(&mut self, key: &str, outcome: &str) -> Result<()> {
+    pub(crate) fn done(&mut self, key: &str, outcome: &str) -> Result<()> {
         let outcome = RawValue::from_string(outcome.to_owned()).expect("an outcome is JSON");
         self.write(&Line::Done { key: key.to_owned(), outcome })
     }
 
-    pub(super) fn failed(&mut self, key: &str) -> Result<()> {
+    pub(crate) fn failed(&mut self, key: &str) -> Result<()> {
         self.write(&Line::Failed { key: key.to_owned() })
     }
 

@@ -59,7 +59,7 @@ pub(super) unsafe fn free<T: Noun>(handle: *mut T) {
 
 /// # Safety
 /// `shell` came from [`give`] and nobody uses it any more.
-#[cfg(not(debug_assertions))]
+#[cfg(any(fuzzing, not(debug_assertions)))]
 unsafe fn discard<T>(shell: *mut Shell<T>) {
     // SAFETY: the caller's contract.
     drop(unsafe { Box::from_raw(shell) });
@@ -69,7 +69,7 @@ unsafe fn discard<T>(shell: *mut Shell<T>) {
 ///
 /// # Safety
 /// As above.
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, not(fuzzing)))]
 unsafe fn discard<T>(shell: *mut Shell<T>) {
     static SHELLS: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
     // SAFETY: the caller's contract; the value is dropped once, and the shell's memory stays.

@@ -165,6 +165,12 @@ impl Session<'_> {
 }
 
 impl Response {
+    /// A reply that no connection has brought.
+    #[cfg(any(fuzzing, test))]
+    pub(crate) fn foreign(reply: reqwest::Response) -> Response {
+        Response { reply, stall: Duration::from_secs(60), _unfinished: None }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.reply.status()
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Status};
 pub(super) const HEADER: usize = 256 * 1024;
 
 /// Refuses what Zoho takes for no photo. A size that the first bytes don't show is left to Zoho.
-pub(super) fn check(config: &Config, header: &[u8]) -> Result<()> {
+pub(crate) fn check(config: &Config, header: &[u8]) -> Result<()> {
     if !is_picture(header) && config.checks(Check::PhotoFormat) {
         return Err(Error::new(Status::FileType, "photo_format", "the file's first bytes are not those of a PNG, JPEG, GIF or BMP picture"));
     }

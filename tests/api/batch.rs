@@ -268,7 +268,7 @@ fn a_batch_that_comes_a_second_time_attaches_nothing_twice_when_its_call_says_so
 #[test]
 fn a_panic_in_a_step_goes_on_where_the_batch_was_called() {
     struct Broken;
-    impl zcrm::auth::TokenStore for Broken {
+    impl zcrm::config::TokenStore for Broken {
         fn get(&self) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
             panic!("store")
         }

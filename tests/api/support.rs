@@ -1,5 +1,8 @@
 //! What the tests share: an emulator and a client that talks to it.
 
+#[path = "../support/canary.rs"]
+pub mod canary;
+
 use zcrm::attachment::{self, Uploaded};
 use zcrm::{Call, Client, Config, Error, Outcome, Record, Result, Source};
 use zcrm_emulator::{Emulator, Options, Request};
@@ -36,11 +39,12 @@ pub fn config(emulator: &Emulator, settings: &[(&str, &str)]) -> Config {
     config.set("accounts_url", emulator.url()).unwrap();
     config.set("api_domain", emulator.url()).unwrap();
     if !settings.iter().any(|(key, _)| matches!(*key, "refresh_token" | "soid" | "access_token")) {
-        config.set("access_token", &emulator.access_token()).unwrap();
+        canary::set(&mut config, "access_token", &emulator.access_token());
     }
     for (key, value) in settings {
-        config.set(key, value).unwrap();
+        canary::set(&mut config, key, value);
     }
+    canary::listen(&mut config);
     config
 }
 
@@ -76,9 +80,10 @@ impl World {
     }
 }
 
-/// Status and reason, for short assertions.
+/// Status and reason, for short assertions; no secret is in the error.
 pub fn why<T>(result: Result<T>) -> (zcrm::Status, &'static str) {
     let error: Error = result.err().expect("this call has to fail");
+    canary::check(&error.to_json());
     (error.status(), error.reason())
 }
 
@@ -90,4 +95,12 @@ pub fn bytes(length: usize) -> Vec<u8> {
 /// A PNG header that says it has this size; enough for whoever reads only the header.
 pub fn png(width: u32, height: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), &width.to_be_bytes(), &height.to_be_bytes(), b"\x08\x06\0\0\0"].concat()
+}
+
+#[test]
+fn a_secret_that_is_shown_is_found() {
+    let found = |text: &str| std::panic::catch_unwind(|| canary::check(text)).is_err();
+    canary::set(&mut Config::new(), "client_secret", "a-secret-of-this-test");
+    assert!(found("client_secret=a-secret-of-this-test;") && found("Zoho-oauthtoken 1000.0123456789abcdef0123456789abcdef.x"));
+    assert!(!found("the client id is 1000.ABCDEF, and 1000.12 are not enough"));
 }

@@ -12,6 +12,7 @@
 #include "zcrm.h"
 
 static int failures;
+static volatile int canary_lines, canary_errors;
 
 static inline int check(int holds, const char *what, int line) {
     printf("%s %s\n", holds ? "ok  " : "FAIL", what);
@@ -25,12 +26,38 @@ static inline int check(int holds, const char *what, int line) {
 
 #define CHECK(condition, what) check((condition) ? 1 : 0, what, __LINE__)
 
+/* Fails when a text that is shown holds a secret of this run, or anything of a token's form. */
+static inline void canary(const char *text, const char *where) {
+    static const char *const secrets[] = {"ZCRM_TEST_TOKEN", "ZCRM_TEST_CLIENT_SECRET", "ZCRM_TEST_REFRESH_TOKEN", "ZCRM_TEST_GRANT_CODE"};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        const char *secret = getenv(secrets[i]);
+        if (secret && *secret && strstr(text, secret)) CHECK(0, where);
+    }
+    for (const char *token = text; (token = strstr(token, "1000.")); token += 5) {
+        if (strspn(token + 5, "0123456789abcdef") >= 16) CHECK(0, where);
+    }
+}
+
+static inline void canary_line(void *unused, int32_t level, const char *line, size_t len) {
+    (void)unused, (void)level, (void)len;
+    __atomic_fetch_add(&canary_lines, 1, __ATOMIC_RELAXED);
+    canary(line, "no secret is in a log line");
+}
+
+static inline void canary_error(const zcrm_error *err) {
+    canary_errors++;
+    canary(zcrm_error_json(err), "no secret is in an error's JSON");
+    canary(zcrm_error_message(err), "no secret is in an error's message");
+    canary(zcrm_error_api_code(err), "no secret is in an error's code");
+}
+
 /* Whether a call returned what it should. Prints and frees the error, and leaves NULL behind. */
 static inline void expect(zcrm_status got, zcrm_status wanted, zcrm_error **err, const char *what, int line) {
     if (!check(got == wanted, what, line)) {
         printf("     wanted %s, got %s: %s\n", zcrm_status_name(wanted), zcrm_status_name(got), err ? zcrm_error_json(*err) : "");
     }
     if (err) {
+        if (*err) canary_error(*err);
         zcrm_error_free(*err);
         *err = NULL;
     }
@@ -39,6 +66,15 @@ static inline void expect(zcrm_status got, zcrm_status wanted, zcrm_error **err,
 #define EXPECT(call, status, err, what) expect(call, status, err, what, __LINE__)
 
 static inline int finish(void) {
+    char arguments[4096] = "";
+    FILE *file = fopen("/proc/self/cmdline", "r");
+    size_t n = file ? fread(arguments, 1, sizeof arguments - 1, file) : 0;
+    if (file) fclose(file);
+    for (size_t i = 0; i < n; i++) {
+        if (!arguments[i]) arguments[i] = ' ';
+    }
+    canary(arguments, "no secret is in the process's arguments");
+    printf("looked for secrets in %d log lines and %d errors\n", canary_lines, canary_errors);
     printf(failures ? "%d checks failed\n" : "all checks hold\n", failures);
     return failures != 0;
 }
@@ -70,6 +106,7 @@ static inline zcrm_config *config_for(const char *url) {
     set(config, "accounts_url", url);
     set(config, "access_token", getenv("ZCRM_TEST_TOKEN") ? getenv("ZCRM_TEST_TOKEN") : "1000.test");
     set(config, "max_retries", "0");
+    zcrm_config_set_log_fn(config, 5, canary_line, NULL, NULL);
     return config;
 }
 

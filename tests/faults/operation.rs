@@ -240,9 +240,8 @@ impl Operation {
                 }
             }
             (_, Some(error)) if error.status() == Status::OutcomeUnknown => {
-                if new.len() > 1 && !new.iter().all(|a| error.detail().candidates.contains(&a.id)) {
-                    found.push(format!("I1: {} copies, and the candidates don't name them", new.len()));
-                }
+                let all_named = new.iter().all(|a| error.detail().candidates.contains(&a.id));
+                found.extend((new.len() > 1 && !all_named).then(|| format!("I1: {} copies, and the candidates don't name them", new.len())));
             }
             // The caller is told that something had left.
             (_, Some(error)) if error.status() == Status::Cancelled && error.detail().request_sent != Sent::No => {}

@@ -133,8 +133,7 @@ impl Way {
     fn pump(&self, direction: usize) {
         let (mut from, mut to) = if direction == 0 { (&self.client, &self.server) } else { (&self.server, &self.client) };
         let mut buffer = vec![0; 65_536];
-        loop {
-            let Ok(n @ 1..) = from.read(&mut buffer) else { break };
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
             let mut at = 0;
             while at < n {
                 let (may, act) = self.passes(direction, n - at);

@@ -57,7 +57,7 @@ class Steps(unittest.TestCase):
         self.assertEqual(caught.exception.name, "ZCRM_E_TIMEOUT")
 
     def test_the_description_has_every_operation(self):
-        self.assertEqual(len(zcrm.describe()["operations"]), 7)
+        self.assertEqual(len(zcrm.describe()["operations"]), 8)
         self.assertRegex(zcrm.version(), r"^\d+\.\d+\.\d+")
 
 

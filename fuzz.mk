@@ -1,0 +1,15 @@
+# Fuzzing and AddressSanitizer. Included by the Makefile; fuzz/src says what each target checks.
+
+SECONDS ?= 60
+TARGETS ?=
+
+.PHONY: fuzz fuzz-corpus asan
+
+fuzz: ## every fuzz target for SECONDS=60 each, or TARGETS="list step": one line for each, and how to reproduce what fails
+	@fuzz/run.sh $(SECONDS) $(TARGETS)
+
+fuzz-corpus: ## after make fuzz: the committed corpus, chosen anew from what was found
+	@fuzz/minimise.sh $(TARGETS)
+
+asan: ## the C programs of tests/c and the library, both under AddressSanitizer
+	@tests/c/asan.sh

@@ -1,0 +1,177 @@
+//! Doors to the parsers of foreign bytes, for the fuzz targets in `fuzz/` and the replay of their corpus. Not part of the library: it is
+//! compiled for these two alone.
+#![doc(hidden)]
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::attachment::list::{self, Page};
+use crate::auth::{Hosts, oauth, store};
+use crate::batch::journal;
+use crate::config::{Config, TokenStore};
+use crate::download::{self, Downloaded};
+use crate::error::{Error, Result, Status};
+use crate::http::{Response, reply, retry};
+use crate::transfer::{Bytes, Digest, Framing, Incoming, Input, Outgoing, Progress, Sink};
+
+pub use crate::error::one_line;
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    }
+    RUNTIME.with(|runtime| runtime.block_on(work))
+}
+
+/// The page of a list.
+pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
+    wait(list::parse(Response::foreign(from.into())))
+}
+
+/// Code, message and details of an answer in one object, or the error that it is.
+pub fn answer(from: impl Into<reqwest::Response>) -> Result<(String, String, Option<Box<RawValue>>)> {
+    let mut from = Response::foreign(from.into());
+    let (status, headers) = (from.status(), from.headers().clone());
+    let object = reply::success(status, &headers, &wait(from.bytes())?)?;
+    Ok((object.code, object.message, object.details))
+}
+
+/// Codes of an answer with one object for each item.
+pub fn answers(from: impl Into<reqwest::Response>) -> Result<Vec<String>> {
+    let mut from = Response::foreign(from.into());
+    let (status, headers) = (from.status(), from.headers().clone());
+    let objects = reply::objects(status, &headers, &wait(from.bytes())?)?;
+    Ok(objects.into_iter().map(|object| object.code).collect())
+}
+
+/// The error that a reply with a failing HTTP status is.
+pub fn refusal(from: impl Into<reqwest::Response>) -> Error {
+    wait(reply::refusal(Response::foreign(from.into())))
+}
+
+/// A token, how long it is believed, and where calls go with it.
+pub fn token(from: impl Into<reqwest::Response>) -> Result<(String, Duration, Result<String>)> {
+    let hosts = Hosts::of(&Config::new())?;
+    let granted = wait(oauth::read(Response::foreign(from.into()), &hosts))?;
+    let api = hosts.follow(granted.api_domain.as_deref());
+    Ok((granted.access_token.expose().to_owned(), granted.lives, api))
+}
+
+/// What a token store's document says of a key: how long its token is believed.
+pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
+    struct Held(Vec<u8>);
+    impl TokenStore for Held {
+        fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+            Ok(Some(Zeroizing::new(self.0.clone())))
+        }
+        fn put(&self, _: &[u8]) -> Result<()> {
+            unreachable!("reading writes nothing")
+        }
+        fn try_lock(&self) -> Result<bool> {
+            Ok(true)
+        }
+        fn unlock(&self) {}
+    }
+    Ok(store::Document::read(&Held(document.to_vec()))?.entry(key).lives())
+}
+
+/// A download into memory.
+pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
+    let absent = || Error::new(Status::NotFound, "attachment_unknown", "absent");
+    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(true, None))?;
+    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, absent))?;
+    Ok(named.with(incoming.finish()?))
+}
+
+/// The file name in a `Content-Disposition`.
+pub fn file_name(disposition: &[u8]) -> String {
+    crate::transfer::from_disposition(disposition)
+}
+
+/// A `Retry-After`.
+pub fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    retry::retry_after(Some(value))
+}
+
+/// Whether the first bytes of a file are a photo's.
+pub fn picture(header: &[u8]) -> Result<()> {
+    crate::photo::image::check(&Config::new(), header)
+}
+
+/// Boundary and body of a form with fields and a file.
+pub fn form(fields: &[(&str, &str)], name: &str, content_type: &str, file: &[u8]) -> Result<(String, Vec<u8>)> {
+    let mut framing = Framing::new()?;
+    fields.iter().for_each(|(name, value)| framing.field(name, value));
+    framing.file(name, content_type)?;
+    let header = framing.content_type();
+    let mut body = Outgoing::file(framing, Input::open(Bytes::Memory(file))?, Progress::new(None), Digest::new(false, None));
+    Ok((header, body.read_all()?.to_vec()))
+}
+
+/// A batch's journal.
+pub struct Journal(journal::Journal);
+
+impl Journal {
+    pub fn open(path: &Path) -> Result<Journal> {
+        journal::Journal::open(path).map(Journal)
+    }
+
+    /// `None` = new, `Some("")` = begun, else the outcome.
+    pub fn before(&mut self, key: &str, step: &str) -> Result<Option<String>> {
+        Ok(match self.0.before(key, step)? {
+            journal::Before::New => None,
+            journal::Before::Begun => Some(String::new()),
+            journal::Before::Done(outcome) => Some(outcome.get().to_owned()),
+        })
+    }
+
+    pub fn begin(&mut self, key: &str, step: &str) -> Result<()> {
+        self.0.begin(key, step)
+    }
+
+    pub fn done(&mut self, key: &str, outcome: &str) -> Result<()> {
+        self.0.done(key, outcome)
+    }
+
+    pub fn failed(&mut self, key: &str) -> Result<()> {
+        self.0.failed(key)
+    }
+
+    pub fn stored_ids(&self) -> usize {
+        self.0.stored_ids().len()
+    }
+}
+
+#[cfg(test)]
+#[path = "../fuzz/src/lib.rs"]
+#[allow(unsafe_code, dead_code)]
+mod checks;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// What the fuzzer has found worth keeping, and every input that once was a crash.
+    #[test]
+    fn every_input_of_the_corpus_keeps_what_its_target_checks() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let mut broken = Vec::new();
+        for (target, check) in super::checks::TARGETS {
+            let inputs: Vec<_> = fs::read_dir(corpus.join(target)).unwrap_or_else(|e| panic!("{target} has no corpus: {e}")).collect();
+            assert!(!inputs.is_empty(), "{target} has no corpus");
+            for path in inputs.into_iter().map(|input| input.unwrap().path()) {
+                let input = fs::read(&path).unwrap();
+                if std::panic::catch_unwind(|| check(&input)).is_err() {
+                    broken.push(path);
+                }
+            }
+        }
+        assert!(broken.is_empty(), "{broken:#?}");
+    }
+}
