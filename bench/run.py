@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -283,6 +284,7 @@ def markdown(result):
 
 def main():
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the server and the files go too
     DATA.mkdir(parents=True, exist_ok=True)
     data = {}
     for size in (1000, KB10, MB100):
