@@ -30,7 +30,7 @@ func uploads(w *world, n int) (*zcrm.Client, []zcrm.BatchStep) {
 		}
 		steps[i] = zcrm.BatchStep{Key: fmt.Sprint(i), Step: w.upload(path)}
 	}
-	return w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("allow_paths", dir)), steps
+	return w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("allow_paths", dir), zcrm.WithOption("settle_waits_ms", "20,50")), steps
 }
 
 func (w *world) upload(path string) []byte {
