@@ -1,3 +1,3 @@
 .PHONY: soak
-soak: ## chaos for SECONDS=60, of 10,000 uploads a round; SEED=n repeats a run
-	cargo test --release --test faults -- --ignored --exact chaos::soak --nocapture
+soak: ## chaos for SECONDS=60, in rounds of UPLOADS=10000; SEED=n repeats a run
+	@cargo test --quiet --test faults -- --ignored --exact chaos::soak --nocapture

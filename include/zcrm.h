@@ -494,7 +494,7 @@ typedef struct zcrm_batch_args {
     size_t struct_size;
     /**
      * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-     * Run again with the same journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was
+     * Run again with the same journal, a batch sends only what its record doesn't show yet: what is done is told from the journal, and what was
      * begun and has no end is looked for on its record first.
      */
     struct zcrm_str journal;

@@ -1087,7 +1087,7 @@ using BatchEnded = std::function<bool(const BatchEnd &end)>;
 
 /** How a Batch is run. */
 struct BatchOptions {
-    /** Path of a file that remembers what was begun and done; empty = none. Run again with it, a batch sends nothing twice. */
+    /** Path of a file that remembers what was begun and done; empty = none. Run again with it, a batch sends only what its record doesn't show yet. */
     std::string journal;
     /** Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
     std::uint32_t parallel = 0;

@@ -32,7 +32,7 @@ pub struct Item {
 pub struct Options {
     /// Steps at once; 0 = 4. The setting `max_in_flight` holds beside it.
     pub parallel: usize,
-    /// File that remembers what was begun and done. Run again with the same journal, a batch sends nothing twice.
+    /// File that remembers what was begun and done. Run again with the same journal, a batch sends only what its record doesn't show yet.
     pub journal: Option<PathBuf>,
     /// API calls after which no further step is begun; 0 = no bound.
     pub credits: u64,
@@ -111,7 +111,10 @@ pub fn run(
     let parallel = options.parallel();
     let cancel = call.cancel.clone().unwrap_or_default();
     let deadline = call.timeout.and_then(|t| began.checked_add(t));
-    let shared = Shared { client, taken, cancel, deadline, if_exists: call.if_exists, sha256: call.sha256, trace_id: call.trace_id };
+    // What a killed process had sent may show late: nothing of it is looked for before the waits for a lost upload have passed.
+    let late: Duration = client.config().settle_waits.iter().sum();
+    let settled = began + journal.as_ref().map_or(Duration::ZERO, |journal| late.saturating_sub(journal.age()));
+    let shared = Shared { client, taken, cancel, deadline, settled, if_exists: call.if_exists, sha256: call.sha256, trace_id: call.trace_id };
     std::thread::scope(|scope| {
         let workers = Workers::start(scope, &shared, parallel);
         let mut batch = Batch {
@@ -139,6 +142,8 @@ struct Shared<'c> {
     taken: Taken,
     cancel: Cancel,
     deadline: Option<Instant>,
+    /// When the uploads of an earlier run show, if they are stored.
+    settled: Instant,
     if_exists: IfExists,
     sha256: bool,
     trace_id: Option<String>,
@@ -159,6 +164,9 @@ struct Report {
 
 impl Shared<'_> {
     fn run(&self, job: Job) -> Report {
+        if job.begun_before {
+            self.wait_until_settled();
+        }
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let call = Call {
             cancel: Some(self.cancel.clone()),
@@ -174,6 +182,15 @@ impl Shared<'_> {
             self.taken.insert(uploaded.id.clone());
         }
         Report { item: job.item, outcome }
+    }
+
+    /// Returns early when the batch is over, which the step then sees for itself.
+    fn wait_until_settled(&self) {
+        const EVERY: Duration = Duration::from_millis(20);
+        let until = self.deadline.map_or(self.settled, |deadline| deadline.min(self.settled));
+        while Instant::now() < until && !self.cancel.is_fired() {
+            std::thread::sleep(EVERY.min(until.saturating_duration_since(Instant::now())));
+        }
     }
 }
 

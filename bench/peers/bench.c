@@ -32,7 +32,7 @@ bench_job bench_job_of(int argc, char **argv) {
       .os_roots = atoi(option(argc, argv, "--os-roots", "0")),
       .tuned = atoi(option(argc, argv, "--tuned", "0")),
   };
-  if (!strcmp(job.work, "upload-memory") || !strcmp(job.work, "upload-reader")) {
+  if (!strncmp(job.work, "upload-", 7) && strcmp(job.work, "upload-file")) {
     job.memory = malloc((size_t)job.size);
     if (!job.memory) bench_die("memory", "none left");
     for (long i = 0; i < job.size; i++) job.memory[i] = (uint8_t)(i * 31 % 251);

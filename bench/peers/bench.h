@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct bench_job {
-  const char *work;   /* upload-file, upload-memory, upload-reader, download-file, download-memory, download-writer, list, link */
+  const char *work;   /* upload-file, upload-memory, upload-reader, upload-stream (a reader that can't go back), download-file, download-memory, download-writer, list, link */
   const char *base;   /* scheme://host:port */
   const char *ca;     /* PEM file, or "" */
   const char *file;   /* upload-file: what to send */

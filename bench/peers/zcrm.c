@@ -41,6 +41,11 @@ static zcrm_status read_bytes(void *user, uint8_t *buf, size_t cap, size_t *n) {
   return 0;
 }
 
+static zcrm_status rewind_bytes(void *user) {
+  ((reader *)user)->at = 0;
+  return 0;
+}
+
 static zcrm_status take_bytes(void *user, const uint8_t *buf, size_t len) {
   (void)buf;
   *(uint64_t *)user += len;
@@ -58,8 +63,9 @@ static void upload(const bench_job *job, const zcrm_client *client, bench_count 
     source.kind = ZCRM_FROM_MEMORY;
     source.data = job->memory;
     source.data_len = (size_t)job->size;
-  } else if (!strcmp(job->work, "upload-reader")) {
+  } else if (!strcmp(job->work, "upload-reader") || !strcmp(job->work, "upload-stream")) {
     source.kind = ZCRM_FROM_READER;
+    source.rewind = !strcmp(job->work, "upload-reader") ? rewind_bytes : NULL;
     source.read = read_bytes;
     source.length = job->size;
     source.user = &r;

@@ -29,6 +29,13 @@ type Attachment struct {
 	ParentID  string    // the record it hangs on; empty after an upload
 	OwnerName string    // empty after an upload
 	SHA256    string    // hexadecimal; after an upload with WithSHA256
+
+	// After an upload:
+	Skipped     bool     // it was there already and was not sent: WithSkipExisting
+	Settled     bool     // the reply was lost, and the upload was found on the record
+	NameChanged bool     // Zoho stored it under another name; known only when the record was listed
+	Twins       []string // further copies that a repeated sending has made; with the setting on_twin=delete they are gone again
+	WaitReason  string   // why the upload waited last: "in_flight", "settling", or the reason of a failure that was tried again; or empty
 }
 
 // Transfer is what is known of the bytes that a call moved.
@@ -57,8 +64,9 @@ func (c *Client) UploadAttachment(ctx context.Context, record Record, source Sou
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
-	attachment := attachmentOf(stored)
-	attachment.SHA256 = moved.SHA256
+	attachment := attachmentOf(stored.Attachment)
+	attachment.SHA256, attachment.WaitReason = moved.SHA256, stored.WaitReason
+	attachment.Skipped, attachment.Settled, attachment.NameChanged, attachment.Twins = stored.Skipped, stored.Settled, stored.NameChanged, stored.Twins
 	return &attachment, nil
 }
 

@@ -55,6 +55,17 @@ func WithExpectedBytes(n int64) CallOption {
 	return CallOption{func(call *callOptions) { call.ExpectedBytes, call.Flags = n, call.Flags|cabi.ExpectBytes }}
 }
 
+// WithSkipExisting makes an attachment of the same name and size, or the same link, that is on the record already the result of an upload,
+// which sends nothing then: Attachment.Skipped. For a job that comes a second time. It costs one list.
+func WithSkipExisting() CallOption {
+	return CallOption{func(call *callOptions) { call.Flags |= cabi.SkipExisting }}
+}
+
+// WithSkipSameBytes is [WithSkipExisting] only when the bytes are the same too: what is there is downloaded to be compared.
+func WithSkipSameBytes() CallOption {
+	return CallOption{func(call *callOptions) { call.Flags |= cabi.SkipSameBytes }}
+}
+
 // WithRestrictTriggers keeps what it names from being triggered by the upload of a photo; Zoho knows "workflow".
 func WithRestrictTriggers(what string) CallOption {
 	return CallOption{func(call *callOptions) { call.RestrictTriggers = what }}

@@ -68,6 +68,28 @@ func WithTokenSource(source func(refused bool) (string, error)) Option {
 	return Option{func(config *cabi.Config) { config.Token = source }}
 }
 
+// TokenStore is a place where processes and machines share one access token: a row in a database, a key in Redis. Its methods are called
+// from any number of goroutines, and from threads of the library. The document is secret.
+type TokenStore interface {
+	// Get gives the document as it was last put; nil when there is none.
+	Get() ([]byte, error)
+	// Put stores the document in place of the old one, whole or not at all.
+	Put(document []byte) error
+	// TryLock takes the lock that all who share the store respect, without waiting for it. It must end with its holder's process.
+	TryLock() (bool, error)
+	// Unlock gives the lock back.
+	Unlock()
+}
+
+// WithTokenStore lets all clients of one store share one access token, so that each expiry costs one token request in all. It is asked
+// only with [WithRefreshToken]. Its error reaches the caller of the operation.
+func WithTokenStore(store TokenStore) Option {
+	return Option{func(config *cabi.Config) { config.Store = store }}
+}
+
+// WithTokenFile is a token store for the processes of one machine: a file, readable for its owner alone, that need not exist yet.
+func WithTokenFile(path string) Option { return WithOption("token_file", path) }
+
 // WithDataCenter names the data centre that the organisation is in: us, eu, in, au, jp, cn, ca, sa, ae or uk. The default is us.
 // See https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html
 func WithDataCenter(name string) Option { return WithOption("data_center", name) }

@@ -17,6 +17,7 @@
 //	DeletePhoto          delete a record's photo
 //	DeleteAttachment     delete an attachment; DeleteAttachments several
 //	RunStep              any of them, as JSON in and JSON out; DescribeSteps says what may stand in it
+//	RunBatch             many of them at once, with a journal
 //
 // # Context and callbacks
 //

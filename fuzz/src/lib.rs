@@ -11,10 +11,11 @@ mod step;
 
 use zcrm::Error;
 
-type Check = fn(&[u8]);
+/// What a target does with the bytes it is given.
+type Target = fn(&[u8]);
 
 /// A target's name and its check.
-pub const TARGETS: &[(&str, Check)] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("list", replies::list),
     ("answer", replies::answer),
     ("token", replies::token),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
-use crate::http::{Request, Response, Session, reply};
+use crate::http::{Request, Response, Session, reply, retry};
 use crate::transfer::{Outgoing, sha256};
 
 /// The longest life that is believed: Zoho's tokens live an hour, and a reply in milliseconds would otherwise mean 41 days.
@@ -147,7 +147,10 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
             api_domain: reply.api_domain,
             scope: reply.scope,
         }),
-        _ => Err(refusal(status, &reply, hosts)),
+        _ => Err(refusal(status, &reply, hosts).with(|d| {
+            let asked = retry::retry_after(headers.get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
+            d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
+        })),
     }
 }
 
@@ -165,13 +168,14 @@ fn lives(expires_in: Option<&serde_json::Value>, expires_in_sec: Option<&serde_j
 /// Zoho's failures come as HTTP 200 with `error`; the throttle's texts are in the user's language, so its shape is what counts.
 fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
     let word = reply.error.as_deref().unwrap_or("no access_token");
-    let named = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
-    let throttled = named || http == StatusCode::TOO_MANY_REQUESTS;
+    let throttled = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
     let (status, reason, advice) = match word {
         _ if http.is_server_error() => (Status::Server, "token_server_error", "try again later"),
         _ if throttled => {
             (Status::RateLimited, "token_throttled", "more than ten token requests in ten minutes: share one client, or one token, between workers")
         }
+        // Not how Zoho's own throttle answers, but perhaps a gateway's before it.
+        _ if http == StatusCode::TOO_MANY_REQUESTS => (Status::RateLimited, "token_rate_limited", "try again later"),
         "invalid_code" => (
             Status::Auth,
             "invalid_code",

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -50,6 +51,8 @@ struct Known {
 pub(crate) struct Journal {
     file: File,
     shown: String,
+    /// Time since an earlier run wrote last, when it was opened.
+    age: Duration,
     known: HashMap<String, Known>,
 }
 
@@ -74,7 +77,10 @@ impl Journal {
         }
         let mut head = Vec::new();
         (&mut file).take(HEAD.len() as u64).read_to_end(&mut head).map_err(|e| unusable(&shown, "reading", &e))?;
-        let mut journal = Journal { file, known: HashMap::new(), shown };
+        let written = file.metadata().and_then(|meta| meta.modified());
+        // A clock that jumped back says nothing: then it is as if it were written now.
+        let age = written.ok().and_then(|at| at.elapsed().ok()).unwrap_or_default();
+        let mut journal = Journal { file, known: HashMap::new(), shown, age };
         if !HEAD.starts_with(&head) {
             return Err(journal.corrupt(0, "it is no journal"));
         }
@@ -88,6 +94,11 @@ impl Journal {
             journal.write(&Line::Journal { version: VERSION })?;
         }
         Ok(journal)
+    }
+
+    /// Time since an earlier run wrote last.
+    pub(super) fn age(&self) -> Duration {
+        self.age
     }
 
     fn repair(&mut self, whole: u64) -> io::Result<()> {

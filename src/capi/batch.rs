@@ -43,7 +43,7 @@ pub struct zcrm_batch_args {
     /// `sizeof(zcrm_batch_args)`.
     pub struct_size: usize,
     /// Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-    /// Run again with the same journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was
+    /// Run again with the same journal, a batch sends only what its record doesn't show yet: what is done is told from the journal, and what was
     /// begun and has no end is looked for on its record first.
     pub journal: zcrm_str,
     /// API calls after which no further step is begun; 0 = no bound.

@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use super::tls;
 use crate::config::Config;
@@ -30,6 +30,11 @@ impl Lane {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
         Ok(Lane { runtime: Some(runtime), http, idle_since: Instant::now(), thread: thread::current().id() })
+    }
+
+    /// What is dropped while the value lives may still hand something to the event loop: a connection that nobody wants any more, say.
+    pub(super) fn enter(&self) -> EnterGuard<'_> {
+        self.runtime.as_ref().expect("present until dropped").enter()
     }
 
     /// Runs `work` on the calling thread.

@@ -33,7 +33,11 @@ pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Met
     let lane = begin(lanes, config, &limits)?;
     let session = Session { config, meter, http: &lane.http };
     let mut done = None;
-    let ended = drive(&lane, &limits, meter, std::pin::pin!(async { done = Some(work(&session).await) }));
+    let ended = {
+        let _inside = lane.enter(); // outlives the work, which a cancel leaves unfinished
+        let work = std::pin::pin!(async { done = Some(work(&session).await) });
+        drive(&lane, &limits, meter, work)
+    };
     let outcome = ended.and_then(|()| done.expect("the work has ended"));
     if !meter.broken.get() {
         lanes.give_back(lane);

@@ -144,7 +144,7 @@ inputs! {
 
 /// # Many steps at once
 ///
-/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends nothing twice.
+/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends only what its record doesn't show yet.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

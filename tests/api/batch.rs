@@ -144,6 +144,28 @@ fn a_step_that_was_begun_and_never_ended_is_looked_for_before_it_is_sent() {
 }
 
 #[test]
+fn a_restart_looks_only_when_what_was_sent_before_has_had_time_to_show() {
+    let f = files(1, &[("settle_waits_ms", "300,300")]);
+    f.run(f.uploads(1), &f.journal());
+    // As a crash leaves it, with the file committed and listed a little later than the restart.
+    let journal = f.dir.path().join("journal");
+    let begun: String = std::fs::read_to_string(&journal).unwrap().lines().filter(|l| !l.contains("\"done\"")).map(|l| format!("{l}\n")).collect();
+    let stored = f.w.emulator.attachments("Contacts", &f.w.contact.id).remove(0);
+    zcrm::attachment::delete(&f.w.client, &f.w.contact, &[&stored.id], Call::default()).unwrap();
+    std::fs::write(&journal, begun).unwrap();
+    f.w.emulator.clear_ledger();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            f.w.attach("0.bin", &stored.bytes);
+        });
+        let (summary, told) = f.run(f.uploads(1), &f.journal());
+        assert_eq!((summary.done, &told["file 0"]["ok"]["result"]["skipped"]), (1, &json!(true)));
+    });
+    assert_eq!((f.posts(), f.w.requests("attachment.list").len(), f.w.stored().len()), (0, 1, 1));
+}
+
+#[test]
 fn equal_files_of_two_keys_are_two_attachments_also_after_a_restart() {
     let f = files(2, &[]);
     std::fs::create_dir(f.dir.path().join("b")).unwrap();

@@ -111,6 +111,26 @@ fn nobody_listening_is_a_network_error_after_the_retries() {
 }
 
 #[test]
+fn a_call_that_is_cancelled_at_whatever_moment_says_just_that() {
+    let w = world();
+    let file = bytes(1000);
+    for i in 0..300 {
+        // A client of its own, so that each call makes its connection: the step that a cancel interrupts differs from try to try.
+        let client = client(&w.emulator, &[]);
+        let cancel = Cancel::new();
+        let call = Call { cancel: Some(cancel.clone()), ..Call::default() };
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_micros(i * 10));
+                cancel.fire();
+            });
+            attachment::upload(&client, &w.contact, Source::memory("a.txt", &file), call)
+        });
+        assert!(outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|e| e.status() == Status::Cancelled), "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_cancelled_call_ends_wherever_it_is() {
     let w = world_with(&[("retry_base_ms", "60000")]);
     let content = bytes(10_000_000); // made before the clock runs

@@ -48,6 +48,7 @@ int main(void) {
     const char *dir = env("ZCRM_TEST_DIR");
     zcrm_config *config = config_for(env("ZCRM_TEST_URL"));
     set(config, "allow_paths", dir);
+    set(config, "settle_waits_ms", "20,50"); /* a second run looks for what the first had begun after these */
     zcrm_client *client = client_of(config);
     zcrm_error *err = NULL;
     zcrm_result *result = NULL;

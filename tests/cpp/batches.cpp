@@ -14,6 +14,7 @@ zcrm::Client stepping() {
     auto settings = config();
     CHECK(settings.set("access_token", env("ZCRM_TEST_TOKEN")));
     CHECK(settings.set("allow_paths", env("ZCRM_TEST_DIR")));
+    CHECK(settings.set("settle_waits_ms", "20,50"));
     return NEED(zcrm::Client::make(settings));
 }
 

@@ -120,10 +120,6 @@ fn failures(list: &mut List) {
             list.open(format!("status {status} after storing"), Fault::status_after_store(status));
         }
     }
-    if list.operation == Operation::TokenRequest {
-        // The accounts host's throttle lasts ten minutes, and asking again would prolong it.
-        return list.refuses("status 429", Fault::status(429));
-    }
     list.heals("status 429", Fault::status(429));
     for value in ["0", "Wed, 21 Oct 2015 07:28:00 GMT", "abc", "-5", ""] {
         let expect = if list.operation == Operation::UploadReader { Expect::Either } else { Expect::Success };

@@ -13,8 +13,10 @@ import (
 
 // Flags of a Call.
 const (
-	WantSHA256  = uint32(C.ZCRM_CALL_SHA256)
-	ExpectBytes = uint32(C.ZCRM_CALL_EXPECT_BYTES)
+	WantSHA256    = uint32(C.ZCRM_CALL_SHA256)
+	ExpectBytes   = uint32(C.ZCRM_CALL_EXPECT_BYTES)
+	SkipExisting  = uint32(C.ZCRM_CALL_SKIP_EXISTING)
+	SkipSameBytes = uint32(C.ZCRM_CALL_SKIP_SAME_BYTES)
 )
 
 // Call is what belongs to one call alone.
@@ -47,8 +49,9 @@ type state struct {
 	readErr  error // came together with bytes, and is due at the next read
 	writer   io.Writer
 	progress func(done, total int64)
+	ended    func(key string, status int32, json []byte, fromJournal bool) error
 
-	err      error // what the caller's reader or writer failed with
+	err      error // what the caller's reader, writer or batch function failed with
 	panicked bool
 	panic    any
 }
@@ -80,7 +83,7 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 	}
 	failure := takeFailure(reply.status, reply.error)
 	switch {
-	case st.err != nil:
+	case st.err != nil && st.ended == nil:
 		failure.Cause, failure.Message = st.err, "the Reader failed"
 		if st.writer != nil {
 			failure.Message = "the Writer failed"

@@ -4,6 +4,7 @@ package cabi
 import "C"
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -111,57 +112,141 @@ func zcrmGoProgress(handle C.uintptr_t, done C.uint64_t, total C.int64_t) C.int3
 	return 0
 }
 
-// tokenHook asks the caller for tokens. Calls that wait for a token while another one asks share its failure: so the error can't be found
-// through the call alone, and goes by the number that the callback returns.
-type tokenHook struct {
-	ask func(refused bool) (string, error)
-
-	mu       sync.Mutex
-	number   int32
-	failures map[int32]error
+//export zcrmGoBatchEnd
+func zcrmGoBatchEnd(handle C.uintptr_t, key *C.char, status C.zcrm_status, json *C.char, fromJournal C.int32_t) C.int32_t {
+	st := cgo.Handle(handle).Value().(*state)
+	if st.panicked || st.err != nil {
+		return callbackFailed // the batch is being cancelled, and its caller wants to hear no more
+	}
+	if !guard(st, func() { st.err = st.ended(C.GoString(key), int32(status), []byte(C.GoString(json)), fromJournal != 0) }) || st.err != nil {
+		return callbackFailed
+	}
+	return 0
 }
 
-// The numbers of token failures begin above every other status that a callback could seem to return.
+// failures of a client's token source and token store. Calls that wait for a token while another one asks share its failure: so the error
+// can't be found through the call alone, and goes by the number that the callback returns.
+type failures struct {
+	mu     sync.Mutex
+	number int32
+	kept   map[int32]hookFailure
+}
+
+type hookFailure struct {
+	of  string
+	err error
+}
+
+// The numbers begin above every other status that a callback could seem to return.
 const (
-	firstTokenFailure = 1000
-	keptTokenFailures = 4096
+	firstHookFailure = 1000
+	keptHookFailures = 4096
 )
 
-func (hook *tokenHook) keep(err error) C.zcrm_status {
-	hook.mu.Lock()
-	defer hook.mu.Unlock()
-	if hook.failures == nil {
-		hook.failures = map[int32]error{}
+func (f *failures) keep(of string, err error) C.zcrm_status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.kept == nil {
+		f.kept = map[int32]hookFailure{}
 	}
-	hook.number = max(hook.number+1, firstTokenFailure)
-	hook.failures[hook.number] = err
-	delete(hook.failures, hook.number-keptTokenFailures)
-	return C.zcrm_status(hook.number)
+	f.number = max(f.number+1, firstHookFailure)
+	f.kept[f.number] = hookFailure{of, err}
+	delete(f.kept, f.number-keptHookFailures)
+	return C.zcrm_status(f.number)
 }
 
-func (hook *tokenHook) failure(number int32) error {
-	hook.mu.Lock()
-	defer hook.mu.Unlock()
-	return hook.failures[number]
+// explain puts the error behind a failed callback into its failure.
+func (f *failures) explain(failure *Failure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if kept, ok := f.kept[failure.CallbackStatus]; ok && failure.Cause == nil {
+		failure.Cause, failure.Message = kept.err, "the "+kept.of+" failed"
+	}
+}
+
+// run runs a hook on the thread of the call `running`, which takes over the panic, if there is one.
+func (f *failures) run(of string, running C.uintptr_t, body func() error) C.zcrm_status {
+	var err error
+	st := runningState(running)
+	if !guard(st, func() { err = body() }) {
+		err = fmt.Errorf("the %s panicked: %v", of, st.panic)
+	}
+	if err != nil {
+		return f.keep(of, err)
+	}
+	return C.ZCRM_OK
+}
+
+type tokenHook struct {
+	*failures
+	ask func(refused bool) (string, error)
 }
 
 //export zcrmGoToken
 func zcrmGoToken(hook, running C.uintptr_t, refused C.int32_t, buf *C.char, capacity C.size_t, n *C.size_t) C.zcrm_status {
 	tokens := cgo.Handle(hook).Value().(*tokenHook)
-	var token string
-	var err error
-	st := runningState(running)
-	if !guard(st, func() { token, err = tokens.ask(refused != 0) }) {
-		return tokens.keep(fmt.Errorf("the token source panicked: %v", st.panic))
-	}
-	if err == nil && len(token) > int(capacity) {
-		err = fmt.Errorf("the token source gave %d bytes, and a token has at most %d", len(token), int(capacity))
-	}
-	if err != nil {
-		return tokens.keep(err)
-	}
-	*n = C.size_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(buf)), int(capacity)), token))
-	return C.ZCRM_OK
+	return tokens.run("token source", running, func() error {
+		token, err := tokens.ask(refused != 0)
+		if err == nil && len(token) > int(capacity) {
+			err = fmt.Errorf("the token source gave %d bytes, and a token has at most %d", len(token), int(capacity))
+		}
+		if err == nil {
+			*n = C.size_t(copy(unsafe.Slice((*byte)(unsafe.Pointer(buf)), int(capacity)), token))
+		}
+		return err
+	})
+}
+
+// TokenStore is what zcrm_token_store calls.
+type TokenStore interface {
+	Get() ([]byte, error)
+	Put(document []byte) error
+	TryLock() (bool, error)
+	Unlock()
+}
+
+type storeHook struct {
+	*failures
+	TokenStore
+}
+
+const tokenStore = "token store"
+
+//export zcrmGoStoreGet
+func zcrmGoStoreGet(hook, running C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t) C.zcrm_status {
+	store := cgo.Handle(hook).Value().(*storeHook)
+	return store.run(tokenStore, running, func() error {
+		document, err := store.Get()
+		if err == nil {
+			copy(unsafe.Slice((*byte)(buf), int(capacity)), document)
+			*n = C.size_t(len(document)) // over capacity: the library comes again with room for it
+		}
+		return err
+	})
+}
+
+//export zcrmGoStorePut
+func zcrmGoStorePut(hook, running C.uintptr_t, buf *C.uint8_t, length C.size_t) C.zcrm_status {
+	store := cgo.Handle(hook).Value().(*storeHook)
+	return store.run(tokenStore, running, func() error {
+		return store.Put(bytes.Clone(unsafe.Slice((*byte)(buf), int(length))))
+	})
+}
+
+//export zcrmGoStoreTryLock
+func zcrmGoStoreTryLock(hook, running C.uintptr_t, locked *C.int32_t) C.zcrm_status {
+	store := cgo.Handle(hook).Value().(*storeHook)
+	return store.run(tokenStore, running, func() error {
+		taken, err := store.TryLock()
+		*locked = C.int32_t(flag(taken))
+		return err
+	})
+}
+
+//export zcrmGoStoreUnlock
+func zcrmGoStoreUnlock(hook, running C.uintptr_t) {
+	store := cgo.Handle(hook).Value().(*storeHook)
+	guard(runningState(running), store.Unlock)
 }
 
 type logHook struct{ logger *slog.Logger }

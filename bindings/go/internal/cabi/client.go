@@ -38,6 +38,7 @@ var ErrClosed = errors.New("zcrm: the client is closed")
 type Config struct {
 	Settings []Setting
 	Token    func(refused bool) (string, error)
+	Store    TokenStore
 	Logger   *slog.Logger
 }
 
@@ -46,8 +47,8 @@ type Setting struct{ Key, Value string }
 
 // Client counts the calls that use its C client, so that Close can't free it under one of them.
 type Client struct {
-	ptr    *C.zcrm_client
-	tokens *tokenHook
+	ptr   *C.zcrm_client
+	hooks *failures
 
 	mu     sync.Mutex
 	calls  int
@@ -56,7 +57,7 @@ type Client struct {
 
 // NewClient makes a client; the error is a *Failure.
 func NewClient(config Config) (*Client, error) {
-	built, tokens, err := config.build()
+	built, hooks, err := config.build()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func NewClient(config Config) (*Client, error) {
 	st := &state{}
 	handle := newHandle(st)
 	defer freeHandle(handle)
-	client := &Client{tokens: tokens}
+	client := &Client{hooks: hooks}
 	var failed *C.zcrm_error
 	status := C.zg_client_new(built, C.uintptr_t(handle), &client.ptr, &failed)
 	st.repanic()
@@ -108,7 +109,7 @@ func (c *Client) freeIfUnused() {
 	}
 }
 
-func (config Config) build() (*C.zcrm_config, *tokenHook, error) {
+func (config Config) build() (*C.zcrm_config, *failures, error) {
 	var built *C.zcrm_config
 	if status := C.zcrm_config_new(&built); status != C.ZCRM_OK {
 		return nil, nil, &Failure{Status: int32(status), Message: "no config could be made"}
@@ -119,16 +120,24 @@ func (config Config) build() (*C.zcrm_config, *tokenHook, error) {
 			return nil, nil, err
 		}
 	}
-	var tokens *tokenHook
+	hooks := &failures{}
 	if config.Token != nil {
-		tokens = &tokenHook{ask: config.Token}
-		C.zg_set_token_fn(built, C.uintptr_t(newHandle(tokens)))
+		C.zg_set_token_fn(built, C.uintptr_t(newHandle(&tokenHook{hooks, config.Token})))
+	}
+	if config.Store != nil {
+		hook := newHandle(&storeHook{hooks, config.Store})
+		var failed *C.zcrm_error
+		if status := C.zg_set_token_store(built, C.uintptr_t(hook), &failed); status != C.ZCRM_OK {
+			freeHandle(hook)
+			C.zcrm_config_free(built)
+			return nil, nil, takeFailure(status, failed)
+		}
 	}
 	if config.Logger != nil {
 		// Every level: whether one is wanted is asked of the logger for each line, as its level may be changed at any time.
 		C.zg_set_log_fn(built, 5, C.uintptr_t(newHandle(&logHook{config.Logger})))
 	}
-	return built, tokens, nil
+	return built, hooks, nil
 }
 
 func set(config *C.zcrm_config, setting Setting) error {

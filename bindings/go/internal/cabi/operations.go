@@ -50,8 +50,8 @@ type ListArgs struct {
 	Page, PerPage     uint32
 }
 
-// Upload runs zcrm_attachment_upload or zcrm_photo_upload.
-func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Attachment, Transfer, error) {
+// Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded.
+func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Uploaded, Transfer, error) {
 	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind}
 	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
@@ -63,13 +63,13 @@ func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call
 			(*C.uint8_t)(unsafe.SliceData(source.Data)), C.size_t(len(source.Data)), C.int64_t(source.Length), flag(source.Rewind != nil))
 	})
 	if err != nil {
-		return Attachment{}, Transfer{}, err
+		return Uploaded{}, Transfer{}, err
 	}
 	defer C.zcrm_result_free(result)
-	var stored Attachment
+	var stored Uploaded
 	if !on.Photo {
-		if stored, err = attachment(result, 0); err != nil {
-			return Attachment{}, Transfer{}, err
+		if stored, err = uploaded(result); err != nil {
+			return Uploaded{}, Transfer{}, err
 		}
 	}
 	moved, err := transfer(result)
@@ -154,10 +154,8 @@ func (c *Client) run(ctx context.Context, st *state, call func(C.uintptr_t, *C.z
 	}
 	defer c.release()
 	result, err := run(ctx, st, call)
-	if failure, ok := err.(*Failure); ok && failure.Cause == nil && c.tokens != nil {
-		if asked := c.tokens.failure(failure.CallbackStatus); asked != nil {
-			failure.Cause, failure.Message = asked, "the token source failed"
-		}
+	if failure, ok := err.(*Failure); ok {
+		c.hooks.explain(failure)
 	}
 	return result, err
 }

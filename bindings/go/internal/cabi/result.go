@@ -15,6 +15,16 @@ type Attachment struct {
 	IsLink                                                                bool
 }
 
+// Uploaded is what zcrm_attachment_upload gave.
+type Uploaded struct {
+	Attachment
+	Skipped     bool     `json:"skipped"`
+	Settled     bool     `json:"settled"`
+	NameChanged bool     `json:"name_changed"`
+	Twins       []string `json:"twins"`
+	WaitReason  string   `json:"-"`
+}
+
 // Transfer is zcrm_transfer.
 type Transfer struct {
 	Bytes                               int64
@@ -53,15 +63,43 @@ func (f *Failure) Error() string { return f.Message }
 // takeFailure reads and frees the C error.
 func takeFailure(status C.zcrm_status, failed *C.zcrm_error) *Failure {
 	defer C.zcrm_error_free(failed)
-	failure := &Failure{RetryAfterMS: -1}
-	if err := json.Unmarshal([]byte(C.GoString(C.zcrm_error_json(failed))), failure); err != nil {
+	failure, ok := readFailure(int32(status), []byte(C.GoString(C.zcrm_error_json(failed))))
+	if !ok {
 		failure.Message = C.GoString(C.zcrm_error_message(failed))
 	}
-	failure.Status = int32(status)
+	return failure
+}
+
+// readFailure reads what zcrm_error_json writes.
+func readFailure(status int32, text []byte) (failure *Failure, ok bool) {
+	failure = &Failure{RetryAfterMS: -1}
+	err := json.Unmarshal(text, failure)
+	failure.Status = status
 	if failure.OSError != 0 {
 		failure.Cause = syscall.Errno(failure.OSError)
 	}
-	return failure
+	return failure, err == nil
+}
+
+// uploaded reads the JSON for what zcrm_attachment has no fields for.
+func uploaded(result *C.zcrm_result) (Uploaded, error) {
+	stored, err := attachment(result, 0)
+	if err != nil {
+		return Uploaded{}, err
+	}
+	var more struct {
+		Result     Uploaded `json:"result"`
+		WaitReason string   `json:"wait_reason"`
+	}
+	if err := json.Unmarshal(resultJSON(result), &more); err != nil {
+		return Uploaded{}, unreadable(err)
+	}
+	more.Result.Attachment, more.Result.WaitReason = stored, more.WaitReason
+	return more.Result, nil
+}
+
+func unreadable(err error) *Failure {
+	return &Failure{Status: C.ZCRM_E_PROTOCOL, Reason: "result_json", Message: "the library's result is not the JSON that it should be", Cause: err}
 }
 
 func attachment(result *C.zcrm_result, i int) (Attachment, error) {

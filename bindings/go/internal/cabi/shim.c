@@ -25,6 +25,26 @@ static zcrm_status on_token(void *user, int32_t force_refresh, char *buf, size_t
     return zcrmGoToken((uintptr_t)user, running, force_refresh, buf, cap, n);
 }
 
+static zcrm_status on_store_get(void *user, uint8_t *buf, size_t cap, size_t *n) {
+    return zcrmGoStoreGet((uintptr_t)user, running, buf, cap, n);
+}
+
+static zcrm_status on_store_put(void *user, const uint8_t *buf, size_t len) {
+    return zcrmGoStorePut((uintptr_t)user, running, (uint8_t *)buf, len);
+}
+
+static zcrm_status on_store_try_lock(void *user, int32_t *locked) {
+    return zcrmGoStoreTryLock((uintptr_t)user, running, locked);
+}
+
+static void on_store_unlock(void *user) {
+    zcrmGoStoreUnlock((uintptr_t)user, running);
+}
+
+static int32_t on_batch_end(void *user, const char *key, zcrm_status status, const char *json, int32_t from_journal) {
+    return zcrmGoBatchEnd((uintptr_t)user, (char *)key, status, (char *)json, from_journal);
+}
+
 static void on_log(void *user, int32_t level, const char *line, size_t len) {
     zcrmGoLog((uintptr_t)user, running, level, (char *)line, len);
 }
@@ -39,6 +59,17 @@ zcrm_status zg_set_token_fn(zcrm_config *config, uintptr_t hook) {
 
 zcrm_status zg_set_log_fn(zcrm_config *config, int32_t max_level, uintptr_t hook) {
     return zcrm_config_set_log_fn(config, max_level, on_log, (void *)hook, on_drop);
+}
+
+zcrm_status zg_set_token_store(zcrm_config *config, uintptr_t hook, zcrm_error **error) {
+    zcrm_token_store store = {.struct_size = sizeof store,
+                              .get = on_store_get,
+                              .put = on_store_put,
+                              .try_lock = on_store_try_lock,
+                              .unlock = on_store_unlock,
+                              .user = (void *)hook,
+                              .drop = on_drop};
+    return zcrm_config_set_token_store(config, &store, error);
 }
 
 zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_client **client, zcrm_error **error) {
@@ -141,6 +172,18 @@ zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo) {
 zg_reply zg_step(ZG_CALL, ZG_TEXT(json)) {
     BUILD_CALL;
     reply.status = zcrm_step_run(client, json, json_len, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
+zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told) {
+    zcrm_batch_args args = {.struct_size = sizeof args,
+                            .journal = TEXT(journal),
+                            .credits = credits,
+                            .ended = told ? on_batch_end : NULL,
+                            .user = (void *)handle,
+                            .parallel = parallel};
+    BUILD_CALL;
+    reply.status = zcrm_batch_run(client, batch, &args, &call, &reply.result, &reply.error);
     FINISH;
 }
 

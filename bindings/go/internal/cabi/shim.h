@@ -30,6 +30,7 @@ typedef struct zg_reply {
 
 zcrm_status zg_set_token_fn(zcrm_config *config, uintptr_t hook);
 zcrm_status zg_set_log_fn(zcrm_config *config, int32_t max_level, uintptr_t hook);
+zcrm_status zg_set_token_store(zcrm_config *config, uintptr_t hook, zcrm_error **error);
 zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_client **client, zcrm_error **error);
 
 zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
@@ -38,6 +39,7 @@ zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint3
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
 zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);
 zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
+zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told);
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
 
 #endif

@@ -1,0 +1,121 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unsafe"
+)
+
+// BatchStep is what zcrm_batch_add takes.
+type BatchStep struct {
+	Key  string
+	Step []byte
+}
+
+// BatchArgs is zcrm_batch_args.
+type BatchArgs struct {
+	Journal  string
+	Parallel uint32
+	Credits  uint64
+	Ended    func(BatchEnd) error // nil: nobody is told
+}
+
+// BatchEnd is what zcrm_batch_fn is told: the result's JSON, or the failure.
+type BatchEnd struct {
+	Key         string
+	Output      []byte
+	Failure     *Failure
+	FromJournal bool
+}
+
+// BatchSummary is the result of zcrm_batch_run.
+type BatchSummary struct {
+	Done        int64  `json:"done"`
+	FromJournal int64  `json:"from_journal"`
+	Failed      int64  `json:"failed"`
+	Unknown     int64  `json:"unknown"`
+	Left        int64  `json:"left"`
+	Stopped     string `json:"stopped"`
+	Attempts    int64  `json:"attempts"`
+}
+
+// Batch runs zcrm_batch_run. When ctx or Ended has ended it, there is an error beside the summary.
+func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, call Call) (*BatchSummary, error) {
+	batch, err := newBatch(steps)
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_batch_free(batch)
+	st := &state{}
+	if args.Ended != nil {
+		st.ended = func(key string, status int32, json []byte, fromJournal bool) error {
+			end := BatchEnd{Key: key, Output: json, FromJournal: fromJournal}
+			if status != C.ZCRM_OK {
+				end.Output = nil
+				end.Failure, _ = readFailure(status, json)
+				c.hooks.explain(end.Failure)
+			}
+			return args.Ended(end)
+		}
+	}
+	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_batch(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
+			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0,
+			batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil))
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer C.zcrm_result_free(result)
+	var decoded struct {
+		Result BatchSummary `json:"result"`
+	}
+	if err := json.Unmarshal(resultJSON(result), &decoded); err != nil {
+		return nil, unreadable(err)
+	}
+	return &decoded.Result, st.ofBatch(ctx, &decoded.Result)
+}
+
+// ofBatch is why a batch was cancelled, which is no failure to the library.
+func (st *state) ofBatch(ctx context.Context, summary *BatchSummary) error {
+	switch {
+	case st.err != nil:
+		return &Failure{Status: C.ZCRM_E_CALLBACK, Reason: "callback", Message: "the function that is told of each end failed", Cause: st.err}
+	case summary.Stopped == "cancelled" && ctx.Err() != nil:
+		message := fmt.Sprintf("the context ended, and %d steps are left", summary.Left)
+		return &Failure{Status: C.ZCRM_E_CANCELLED, Reason: "cancelled", Message: message, Cause: ctxCause(ctx)}
+	}
+	return nil
+}
+
+func newBatch(steps []BatchStep) (*C.zcrm_batch, error) {
+	var batch *C.zcrm_batch
+	if status := C.zcrm_batch_new(&batch); status != C.ZCRM_OK {
+		return nil, &Failure{Status: int32(status), Message: "no batch could be made"}
+	}
+	for i, step := range steps {
+		if err := add(batch, step); err != nil {
+			C.zcrm_batch_free(batch)
+			err.Message = fmt.Sprintf("step %d: %s", i, err.Message)
+			return nil, err
+		}
+	}
+	return batch, nil
+}
+
+func add(batch *C.zcrm_batch, step BatchStep) *Failure {
+	if strings.IndexByte(step.Key, 0) >= 0 {
+		return &Failure{Status: C.ZCRM_E_ARGUMENT, Reason: "argument", Field: "key", Message: "key: holds a NUL"}
+	}
+	var failed *C.zcrm_error
+	json := (*C.char)(unsafe.Pointer(unsafe.SliceData(step.Step)))
+	if status := C.zcrm_batch_add(batch, text(step.Key+"\x00"), json, C.size_t(len(step.Step)), &failed); status != C.ZCRM_OK {
+		return takeFailure(status, failed)
+	}
+	return nil
+}
