@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 seconds=${1:-60}
 shift || true
-export RUSTC_BOOTSTRAP=1 # sanitizers on the stable toolchain
+export RUST_BACKTRACE=0 RUSTC_BOOTSTRAP=1 # sanitizers on the stable toolchain
 cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-fuzz
 targets=("$@")
 [ $# -gt 0 ] || mapfile -t targets < <(cargo fuzz list)
@@ -33,9 +33,12 @@ done
 
 printf '\n%s\n' "$summary"
 for target in $crashed; do
-    tail -n 25 "build/fuzz/$target.log" >&2
+    grep -a -v -e '^ *[0-9]*: ' -e '^ *at /' -e '^#' "build/fuzz/$target.log" | tail -n 25 >&2
     file=$(find "build/fuzz/crashes/$target" -type f -printf '%T@ %p\n' | sort -n | tail -1 | cut -d ' ' -f 2)
-    # shellcheck disable=SC2016
-    printf 'fuzz: %s failed; again with: RUSTC_BOOTSTRAP=1 cargo fuzz run %s %s\n' "$target" "$target" "${file:-}" >&2
+    if [ -n "$file" ]; then
+        printf 'fuzz: %s failed; again with: RUSTC_BOOTSTRAP=1 cargo fuzz run %s %s\n' "$target" "$target" "$file" >&2
+    else
+        printf 'fuzz: %s ended before its time, without a crash; all of its log: build/fuzz/%s.log\n' "$target" "$target" >&2
+    fi
 done
 [ -z "$crashed" ]

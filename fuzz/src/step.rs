@@ -37,7 +37,8 @@ pub fn step(data: &[u8]) {
         // What is taken is what the description says is taken, and stays so when it is written anew.
         let operation = HOST.described["operations"].as_array().unwrap().iter().find(|operation| operation["id"] == value["operation"]);
         let operation = operation.expect("an operation that is described");
-        assert!(reason != "cancelled" || fits(&operation["input"], &value), "not as described: {value}");
+        // A batch looks at its steps when it runs them.
+        assert!(reason != "cancelled" || value["operation"] == "batch" || fits(&operation["input"], &value), "not as described: {value}");
         assert_eq!(run(&value.to_string()), (status, reason));
     }
 }
