@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Status};
 use crate::http::retry::Repeat;
 use crate::http::{Session, reply};
 use crate::record::Record;
-use crate::transfer::{Bytes, Digest, Framing, Input, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Bytes, Digest, Framing, Input, Kind, Outgoing, Progress, Sink, Source};
 
 pub use crate::download::Downloaded;
 pub use delete::Deleted;
@@ -79,8 +79,9 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
                 let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
                 // What can't be read again has to be hashed now, to be known again if its reply is lost.
-                let hashed = call.sha256 || (!input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off);
-                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hashed, call.expected_sha256)))
+                let hashed = !input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off;
+                let hash = call.sha256.then_some(Kind::Sha256).or(hashed.then_some(Kind::Fast));
+                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256)))
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
@@ -90,7 +91,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
         };
-        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256().filter(|_| call.sha256)));
+        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256()));
         Ok((stored, bytes, sha256))
     })?;
     Ok(uploaded.map(|(stored, bytes, sha256)| Uploaded {
