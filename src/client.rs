@@ -81,7 +81,7 @@ impl Client {
     pub fn new(config: Config) -> Result<Client> {
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
-        let lanes = Lanes::new(hosts.secure());
+        let lanes = Lanes::new(hosts.secure(tokens.asks()));
         let gate = Gate::of(&organisation(&config, &hosts));
         Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, gate, own_user: OnceLock::new() })))
     }

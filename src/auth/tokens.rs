@@ -85,6 +85,11 @@ impl Tokens {
         Ok(Tokens { origin, store: config.token_store.clone().or_else(file), state: Mutex::new(state), tries: AtomicU64::new(0) })
     }
 
+    /// Whether the accounts host is ever asked.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.origin, Origin::Oauth(_))
+    }
+
     /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
     pub(crate) async fn get(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Access> {
         let before = self.tries.load(Ordering::Acquire);
