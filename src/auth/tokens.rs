@@ -53,6 +53,8 @@ struct State {
     serial: u64,
     failed: Option<(u64, Error)>,
     asked_at: VecDeque<Instant>,
+    /// Those that the store couldn't take.
+    unwritten: Vec<Instant>,
     throttled_until: Option<Instant>,
 }
 
@@ -142,13 +144,14 @@ impl Tokens {
         if let Some(access) = state.adopt(&Document::read(store)?.entry(&key), hosts)? {
             return Ok(access);
         }
-        let _locked = store::lock(store, session.config.token_timeout).await?;
+        let _locked = unless_unwritable(session, store::lock(store, session.config.token_timeout).await)?;
         let document = Document::read(store)?;
         let mut entry = document.entry(&key);
         if let Some(access) = state.adopt(&entry, hosts)? {
             return Ok(access);
         }
         state.remember_requests(&entry.asked_at);
+        let last = state.asked_at.back().copied();
         let asked = self.ask(state, session, hosts, grant).await;
         entry.asked_at = state.requests();
         if let Ok(granted) = &asked {
@@ -156,7 +159,14 @@ impl Tokens {
             entry.access_token = granted.access_token.clone();
             entry.api_domain = granted.api_domain.clone();
         }
-        document.write(store, &key, entry)?;
+        match unless_unwritable(session, document.write(store, &key, entry))? {
+            Some(()) => state.unwritten.clear(),
+            None => {
+                let new = state.asked_at.back().copied().filter(|at| Some(*at) != last); // none, if the request never left
+                state.unwritten.retain(|at| at.elapsed() < THROTTLED);
+                state.unwritten.extend(new);
+            }
+        }
         let granted = asked?;
         state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
@@ -170,6 +180,17 @@ impl Tokens {
             }
             state.note_throttle(error);
         })
+    }
+}
+
+/// A full disk keeps the token from the other processes, and nothing from this one: it goes on without what couldn't be written.
+fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Err(error) if error.status() == Status::Io => {
+            session.config.log(LogLevel::Warn, || format!("the access token is not shared with other processes: {error}"));
+            Ok(None)
+        }
+        outcome => outcome.map(Some),
     }
 }
 
@@ -215,8 +236,10 @@ impl State {
     /// Requests of other processes count too: Zoho counts them all.
     fn remember_requests(&mut self, asked_at: &[u64]) {
         let (now, now_s) = (Instant::now(), store::now());
-        let ages = asked_at.iter().map(|at| Duration::from_secs(now_s.saturating_sub(*at)));
-        self.asked_at = ages.filter(|age| *age < THROTTLED).filter_map(|age| now.checked_sub(age)).collect();
+        let stored = asked_at.iter().filter_map(|at| now.checked_sub(Duration::from_secs(now_s.saturating_sub(*at))));
+        let mut all: Vec<Instant> = stored.chain(self.unwritten.iter().copied()).filter(|at| now.duration_since(*at) < THROTTLED).collect();
+        all.sort();
+        self.asked_at = all.into();
     }
 
     fn requests(&self) -> Vec<u64> {
