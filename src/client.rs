@@ -258,7 +258,7 @@ impl Client {
             let value = HeaderValue::from_str(content_type).expect("made of a hexadecimal boundary");
             headers.insert(CONTENT_TYPE, value);
         }
-        Ok(Request { method: ask.method.clone(), url, headers })
+        Ok(Request { method: ask.method.clone(), url, headers, secrets: access.secrets.clone() })
     }
 
     /// One hop of a download, to a host that could be Zoho's, without the token.
@@ -270,7 +270,7 @@ impl Client {
         };
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        session.exchange(Request { method: Method::GET, url, headers }, None).await
+        session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
 
     fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {

@@ -14,7 +14,7 @@ use super::oauth::{Grant, Granted, THROTTLED};
 use super::store::{self, Document, Entry, FileStore};
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
 use crate::error::{Error, Result, Sent, Status};
-use crate::http::Session;
+use crate::http::{Secrets, Session};
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
 const MOST_IN_WINDOW: usize = 8;
@@ -26,6 +26,8 @@ pub(crate) struct Access {
     pub(crate) header: HeaderValue,
     /// The API host.
     pub(crate) api: String,
+    /// The token, as a reply may repeat it.
+    pub(crate) secrets: Arc<Secrets>,
     serial: u64,
 }
 
@@ -213,7 +215,7 @@ impl State {
         let mut header = header.map_err(|_| Error::new(Status::Auth, "token_malformed", "the access token holds characters that a header can't"))?;
         header.set_sensitive(true);
         self.serial += 1;
-        let access = Access { header, api, serial: self.serial };
+        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])), serial: self.serial };
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
         self.held = Some(Held { access: access.clone(), good_until, refused: false });

@@ -1,6 +1,7 @@
 //! One HTTP request and the head of its reply.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
 use super::failure;
+use super::secrets::Secrets;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
 use crate::transfer::{CHUNK, Outgoing};
@@ -61,6 +63,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
+    /// What the request carries and its reply is read without.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 /// One call's hold on its lane.
@@ -70,13 +74,17 @@ pub(crate) struct Session<'c> {
     pub(super) http: &'c reqwest::Client,
 }
 
-/// A reply whose head has come.
+/// A reply whose head has come. It is read as if it didn't repeat the secrets of its request; the bytes of a file alone are as they come.
 pub(crate) struct Response {
     reply: reqwest::Response,
+    secrets: Arc<Secrets>,
     stall: Duration,
     /// Held while an early reply is read: letting go of an unfinished body closes the connection under the reply.
     _unfinished: Option<Pipe>,
 }
+
+/// A reply, and what is left of a body that it came before the end of.
+type Answer = (reqwest::Response, Option<Pipe>);
 
 impl Session<'_> {
     /// Sends the request with its body and waits for the head of the reply. The body must be at its start.
@@ -84,6 +92,7 @@ impl Session<'_> {
         // Nobody polls an idle lane: this lets it see that the server closed the connection, before it is used.
         tokio::task::yield_now().await;
         self.meter.sent.set(Sent::No);
+        let secrets = request.secrets.clone();
         let outcome = match body {
             None => self.whole(request, Bytes::new()).await,
             Some(body) if body.length().is_some_and(|n| n <= CHUNK as u64) => {
@@ -92,11 +101,14 @@ impl Session<'_> {
             }
             Some(body) => self.streamed(request, body).await,
         };
-        outcome.inspect(|_| self.meter.sent.set(Sent::Answered)).inspect_err(|_| self.meter.broken.set(true))
+        let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
+        self.meter.sent.set(Sent::Answered);
+        secrets.blank_headers(reply.headers_mut());
+        Ok(Response { reply, secrets, stall: self.config.stall_timeout, _unfinished: unfinished })
     }
 
     /// A body that fits one write together with the head.
-    async fn whole(&self, request: Request, body: Bytes) -> Result<Response> {
+    async fn whole(&self, request: Request, body: Bytes) -> Result<Answer> {
         let mut builder = self.http.request(request.method, request.url).headers(request.headers);
         if !body.is_empty() {
             builder = builder.body(body);
@@ -107,7 +119,7 @@ impl Session<'_> {
     }
 
     /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
-    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Response> {
+    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Answer> {
         let (mut pipe, pipe_body) = pipe(body.length());
         let builder = self.http.request(request.method, request.url).headers(request.headers);
         let send = builder.body(reqwest::Body::wrap(pipe_body)).send();
@@ -151,9 +163,9 @@ impl Session<'_> {
         timeout(bound, send).await.map_err(|_| failure::stalled(bound, "the server doesn't answer"))
     }
 
-    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Response> {
+    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Answer> {
         match reply {
-            Ok(reply) => Ok(Response { reply, stall: self.config.stall_timeout, _unfinished: unfinished }),
+            Ok(reply) => Ok((reply, unfinished)),
             Err(e) => {
                 if e.is_connect() {
                     self.meter.sent.set(Sent::No);
@@ -168,7 +180,7 @@ impl Response {
     /// A reply that no connection has brought.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn foreign(reply: reqwest::Response) -> Response {
-        Response { reply, stall: Duration::from_secs(60), _unfinished: None }
+        Response { reply, secrets: Arc::default(), stall: Duration::from_secs(60), _unfinished: None }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -201,6 +213,7 @@ impl Response {
             }
             all.extend_from_slice(&chunk);
         }
+        self.secrets.blank(&mut all);
         Ok(all)
     }
 }
