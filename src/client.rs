@@ -134,6 +134,8 @@ impl Client {
         trace_id: Option<&str>,
         work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
     ) -> Result<Outcome<T>> {
+        #[cfg(feature = "panic-probe")]
+        assert!(!self.config().panic_probe, "panic probe");
         let meter = Meter::default();
         let began = Instant::now();
         let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);

@@ -232,6 +232,9 @@ pub struct Config {
     pub(crate) token_store: Option<Arc<dyn TokenStore>>,
     pub(crate) token_fn: Option<Arc<TokenFn>>,
     pub(crate) log_fn: Option<(LogLevel, Arc<LogFn>)>,
+    /// Makes operations panic, for the tests of the panic guard.
+    #[cfg(feature = "panic-probe")]
+    pub(crate) panic_probe: bool,
 }
 
 impl Default for Config {
@@ -291,6 +294,8 @@ impl Config {
             token_store: None,
             token_fn: None,
             log_fn: None,
+            #[cfg(feature = "panic-probe")]
+            panic_probe: false,
         };
         // The table is the one place that knows the defaults.
         for key in KEYS.iter().filter(|k| !k.default.is_empty()) {

@@ -14,6 +14,7 @@ mod call;
 mod cancel;
 #[cfg(feature = "capi")]
 mod capi;
+mod caught;
 mod client;
 pub mod config;
 mod download;
