@@ -201,8 +201,7 @@ pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Err
 }
 
 fn cut_off(http: StatusCode, broken: &Error) -> Error {
-    let unnamed = if http.is_client_error() { Status::Rejected } else { Status::Protocol };
-    let status = by_http(http).map_or(unnamed, |(status, _)| status);
+    let status = by_http(http).map_or(Status::Protocol, |(status, _)| status);
     Error::new(status, CUT_OFF, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| {
         d.http_status = http.as_u16();
         d.retryable = retryable(status);

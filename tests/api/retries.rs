@@ -120,7 +120,7 @@ fn a_refusal_that_stays_cut_off_is_known_by_its_status_and_has_done_nothing() {
     w.emulator.script("attachment.delete", vec![Fault::truncate(1); 4]);
     let error = attachment::delete(&w.client, &w.contact, &["1234567890123456789"], Call::default()).unwrap_err();
     let d = error.detail();
-    assert_eq!((d.status, d.reason, d.http_status, d.attempts), (Status::Rejected, "reply_truncated", 400, 4), "{error}");
+    assert_eq!((d.status, d.reason, d.http_status, d.attempts), (Status::Protocol, "reply_truncated", 400, 4), "{error}");
 }
 
 #[test]
