@@ -107,6 +107,7 @@ programs! {
     rule6_rewind: super::every_other_upload_is_refused;
     rule7_arguments: |_| {};
     rule8_cancel: |_| {};
+    rule8_lookup: |_| {};
     batch: |_| {};
     store: |_| {};
     rule9_versions: |_| {};
