@@ -111,7 +111,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
 async fn send(
     client: &Client,
     session: &Session<'_>,
-    ask: &Ask,
+    ask: &Ask<'_>,
     mut body: Option<&mut Outgoing<'_>>,
     sending: &mut Sending<'_, '_>,
 ) -> Result<Stored> {
@@ -145,7 +145,7 @@ pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -
 }
 
 /// Goes over the pages of the list one by one, so that memory doesn't grow with the list.
-pub fn pages<'c>(client: &'c Client, record: &Record, args: &ListArgs) -> Result<Pages<'c>> {
+pub fn pages<'c>(client: &'c Client, record: &'c Record, args: &ListArgs) -> Result<Pages<'c>> {
     Pages::new(client, record, args)
 }
 
@@ -162,7 +162,7 @@ pub fn download<'a>(
     client.check_record(record)?;
     client.check_id("attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
-    ask.path.push(id.to_owned());
+    ask.path.push(id);
     download::run(client, "attachment.download", ask, sink, max_bytes, call, unknown)
 }
 
@@ -247,7 +247,7 @@ fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
     Ok(())
 }
 
-fn put_link(config: &Config, ask: &mut Ask, framing: &mut Framing, url: &str, title: Option<&str>) {
+fn put_link(config: &Config, ask: &mut Ask<'_>, framing: &mut Framing, url: &str, title: Option<&str>) {
     let title = title.filter(|title| !title.is_empty());
     match config.link_carrier {
         LinkCarrier::Query => {
@@ -292,11 +292,11 @@ async fn stored(client: &Client, mut response: crate::http::Response) -> Result<
         #[serde(default, rename = "Created_By")]
         created_by: Option<User>,
     }
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     let body = response.bytes().await?;
-    let object = reply::success(status, &headers, &body)?;
+    let object = reply::success(status, response.headers(), &body)?;
     let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
-    let details = details.ok_or_else(|| reply::foreign(status, &headers, &body))?;
+    let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;
     details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
     Ok(Stored { id: details.id, created_time: details.created_time, ..Stored::default() })
 }

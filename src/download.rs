@@ -41,7 +41,7 @@ pub struct Downloaded {
 pub(crate) fn run<'a>(
     client: &Client,
     operation: &'static str,
-    mut ask: Ask,
+    mut ask: Ask<'_>,
     sink: Sink<'a>,
     max_bytes: Option<u64>,
     call: Call<'a>,
@@ -60,7 +60,13 @@ pub(crate) fn run<'a>(
 }
 
 /// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
-pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
+pub(crate) async fn fetch(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask<'_>,
+    incoming: &mut Incoming<'_>,
+    absent: fn() -> Error,
+) -> Result<Named> {
     client
         .ask(session, ask, None, async |response| {
             let taken = take(response, incoming, absent).await;
@@ -118,9 +124,9 @@ fn isnt_the_file(headers: &HeaderMap) -> bool {
 }
 
 async fn not_the_file(mut response: Response) -> Error {
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     match response.bytes().await {
-        Ok(body) => reply::success(status, &headers, &body)
+        Ok(body) => reply::success(status, response.headers(), &body)
             .err()
             .unwrap_or_else(|| Error::new(Status::Protocol, "not_the_file", "the server answered with a word of success in place of the file")),
         Err(error) => error,

@@ -83,7 +83,7 @@ fn check(client: &Client, record: &Record) -> Result<()> {
 }
 
 async fn succeeded(mut response: Response) -> Result<()> {
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     let body = response.bytes().await?;
-    reply::success(status, &headers, &body).map(|_| ())
+    reply::success(status, response.headers(), &body).map(|_| ())
 }

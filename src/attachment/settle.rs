@@ -289,7 +289,7 @@ impl<'c, 's> Sending<'c, 's> {
     async fn sha256_of(&self, entry: &Attachment) -> Result<Option<String>> {
         let mut incoming = Incoming::hashing();
         let mut ask = Ask::get(self.record, "Attachments");
-        ask.path.push(entry.id.clone());
+        ask.path.push(&entry.id);
         ask.redirect = true;
         match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::unknown).await {
             Ok(_) => Ok(incoming.finish()?.sha256),
