@@ -22,6 +22,7 @@ mod error;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod http;
+mod memory;
 pub mod photo;
 mod record;
 pub mod step;

@@ -144,7 +144,7 @@ fn missing(what: &str, beside: &str) -> Error {
 
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
     let status = response.status();
-    let body = Zeroizing::new(response.bytes().await?);
+    let body = Zeroizing::new(response.bytes(reply::MOST).await?);
     let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));

@@ -14,10 +14,8 @@ use super::failure;
 use super::secrets::Secrets;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
+use crate::memory;
 use crate::transfer::{CHUNK, Outgoing};
-
-/// A reply's JSON is at most this long: a list of 200 entries has about 100 KB.
-const MAX_JSON: usize = 8 << 20;
 
 /// What a call has done so far; read after it ended, however it ended.
 #[derive(Default)]
@@ -149,7 +147,7 @@ impl Session<'_> {
                 Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
                 // The reply, or the failure, is about to come from the other side of the select.
                 Ok(None) => return std::future::pending().await,
-                Ok(Some(buffer)) => buffer,
+                Ok(Some(buffer)) => buffer?,
             };
             let filled = body.read(&mut buffer)?;
             if filled == 0 {
@@ -210,16 +208,23 @@ impl Response {
         }
     }
 
-    /// The whole body, which is JSON or a page of an intermediary: short.
-    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>> {
-        let mut all = Vec::with_capacity(self.length().map_or(0, |n| n.min(MAX_JSON as u64) as usize));
-        while let Some(chunk) = self.chunk().await? {
-            if all.len() + chunk.len() > MAX_JSON {
-                return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {MAX_JSON} bytes")));
-            }
-            all.extend_from_slice(&chunk);
-        }
+    /// The whole body, which is JSON or a page of an intermediary: at most `most` bytes.
+    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
+        let http_status = self.status().as_u16();
+        let mut all = self.collect(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
         self.secrets.blank(&mut all);
+        Ok(all)
+    }
+
+    async fn collect(&mut self, most: usize) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        memory::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
+        while let Some(chunk) = self.chunk().await? {
+            if all.len() + chunk.len() > most {
+                return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {most} bytes")));
+            }
+            memory::append(&mut all, &chunk)?;
+        }
         Ok(all)
     }
 }

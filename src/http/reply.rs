@@ -69,6 +69,9 @@ const CODES: &[(&str, Status, &str)] = &[
     ("SERVICE_UNAVAILABLE", Status::Server, "service_unavailable"),
 ];
 
+/// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
+pub(crate) const MOST: usize = 256 << 10;
+
 /// The reason of a refusal whose words were cut off.
 pub(super) const CUT_OFF: &str = "reply_truncated";
 
@@ -76,7 +79,7 @@ pub(super) const CUT_OFF: &str = "reply_truncated";
 pub(crate) async fn refusal(mut response: Response) -> Error {
     let status = response.status();
     let retry_after = retry::retry_after(response.headers().get(RETRY_AFTER));
-    let error = match response.bytes().await {
+    let error = match response.bytes(MOST).await {
         Ok(body) => match object(&body) {
             Some(object) => of_object(status, object),
             None => foreign(status, response.headers(), &body),
