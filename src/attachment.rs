@@ -294,7 +294,7 @@ async fn stored(client: &Client, mut response: crate::http::Response) -> Result<
         created_by: Option<User>,
     }
     let status = response.status();
-    let body = response.bytes().await?;
+    let body = response.bytes(reply::MOST).await?;
     let object = reply::success(status, response.headers(), &body)?;
     let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
     let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;

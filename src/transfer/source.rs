@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, UnknownLength};
 use crate::error::{Error, Result, Status};
+use crate::memory;
 
 /// Bytes that the caller makes as they are needed.
 pub trait Reader {
@@ -167,7 +168,7 @@ impl<'a> Input<'a> {
     pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
         debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
         if self.ahead.is_empty() {
-            let mut buf = vec![0; max];
+            let mut buf = memory::zeroed(max)?;
             let mut filled = 0;
             while filled < max {
                 match self.read_kind(&mut buf[filled..])? {
@@ -241,7 +242,7 @@ impl<'a> Input<'a> {
             None => tempfile::tempfile(),
         }
         .map_err(broken)?;
-        let mut buf = vec![0; super::CHUNK];
+        let mut buf = memory::zeroed(super::CHUNK)?;
         loop {
             match self.read(&mut buf)? {
                 0 => break,
