@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use zcrm::Cancel;
 
 use crate::cause::{Cause, Expect, Hosts, causes};
+use crate::held::{held, leaks};
 use crate::operation::{ALL, Operation};
 use crate::world::World;
 
@@ -135,26 +136,5 @@ fn expectation(cause: &Cause, error: Option<&zcrm::Error>) -> Option<String> {
         (Expect::Success, Some(error)) => Some(format!("it has to succeed: {error}")),
         (Expect::Failure, None) => Some("it has to fail".to_owned()),
         _ => None,
-    }
-}
-
-/// Threads and file descriptors of this process.
-fn held() -> (usize, usize) {
-    let count = |dir: &str| std::fs::read_dir(dir).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"))
-}
-
-/// I6: what is held now beyond what was held before; the emulator's own threads take a moment to end.
-fn leaks(before: (usize, usize)) -> Option<String> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let now = held();
-        if now.0 <= before.0 && now.1 <= before.1 {
-            return None;
-        }
-        if Instant::now() > deadline {
-            return Some(format!("I6: threads and descriptors were {before:?} and are {now:?}"));
-        }
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
