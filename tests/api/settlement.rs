@@ -54,7 +54,7 @@ fn an_upload_that_was_not_stored_is_looked_for_and_then_sent_again() {
 
 #[test]
 fn a_body_of_many_pieces_that_left_whole_is_looked_for_until_it_shows() {
-    for _ in 0..20 {
+    for _ in 0..4 {
         let w = settling(&[]);
         w.emulator.script("attachment.upload", [Fault::hide_attachment(60).and_lost()]);
         let uploaded = w.upload("a.bin", &bytes(1_000_000)).unwrap().result;
