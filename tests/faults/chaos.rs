@@ -22,6 +22,8 @@ const THREADS: usize = 8;
 const FOLDERS: usize = 100;
 /// More refreshes than this in ten minutes are refused by the accounts host, and by the library before it.
 const EXPIRIES: usize = 5;
+/// I6: growth of the heap over any number of rounds that is no leak, in bytes.
+const LEAK: i64 = 1 << 20;
 
 /// A call that was made.
 pub struct Made {
@@ -187,15 +189,16 @@ fn soak() {
         for (mix, calls) in [(Mix::Uploads, calls("UPLOADS")), (Mix::All, calls("CALLS"))] {
             if calls > 0 {
                 total += run(mix, calls, seed);
-                let leaks = leaks(start);
-                assert!(leaks.is_none(), "SEED={seed}, {mix:?}: {leaks:?}");
-                println!("heap {:+} bytes since the start, peak of memory {:.0} MB", heap() as i64 - heap_at_start as i64, peak() as f64 / 1e6);
+                let (leaks, grown) = (leaks(start), heap() as i64 - heap_at_start as i64);
+                assert!(leaks.is_none() && grown < LEAK, "SEED={seed}, {mix:?}: {leaks:?}, heap {grown:+} bytes");
+                println!("heap {grown:+} bytes since the start, peak of memory {:.0} MB", peak() as f64 / 1e6);
             }
         }
         if began.elapsed() >= most {
             let end = held();
             println!("\nAltogether, {:.0} s, seeds {first} to {seed}\n{total}", began.elapsed().as_secs_f64());
-            println!("threads {} -> {}, descriptors {} -> {}", start.threads, end.threads, start.descriptors, end.descriptors);
+            println!("  threads {} -> {}, descriptors {} -> {}", start.threads, end.threads, start.descriptors, end.descriptors);
+            println!("  heap {heap_at_start} -> {} bytes, peak of memory {:.0} MB", heap(), peak() as f64 / 1e6);
             return;
         }
     }

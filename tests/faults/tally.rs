@@ -135,8 +135,8 @@ impl fmt::Display for Tally {
         writeln!(f, "  of {} uploads {} settled, {} outcomes unknown ({share:.3} %)", self.uploads, self.settled, self.unknown)?;
         writeln!(
             f,
-            "  {} unreported duplicates, {} losses, {} refused, {} failed in every attempt",
-            self.unreported, self.lost, self.refused, self.exhausted
+            "  {} unreported duplicates, {} losses, {} refused by {} faults, {} failed in every attempt",
+            self.unreported, self.lost, self.refused, self.refusals, self.exhausted
         )?;
         write!(
             f,
