@@ -56,6 +56,7 @@
 mod cause;
 mod chaos;
 mod disk;
+mod heap;
 mod held;
 mod kill;
 mod matrix;

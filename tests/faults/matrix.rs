@@ -1,7 +1,8 @@
 //! The matrix: every operation under every fault, and the invariants I1 to I10 after each.
 //!
 //! I1 each upload is stored once, or its twins are named. I2 success means that it is so. I3 a refusal means that nothing has changed.
-//! I4 no partial and no temporary file. I5 no secret in a log line, error or result. I6 threads and file descriptors back to the start.
+//! I4 no partial and no temporary file. I5 no secret in a log line, error or result. I6 threads and file descriptors back to the start (and the heap:
+//! `heap`).
 //! I7 no more requests than the budget. I8 the fault has fired. I9 an end in bounded time. I10 nothing is sent to a host that wasn't named.
 //!
 //! The cells run in several processes, one after another in each, so that threads and descriptors can be counted. One cell alone:
@@ -99,7 +100,7 @@ fn worker() {
 }
 
 /// Runs one cell in a world of its own; gives how the call ended and what is wrong with that.
-fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<String>) {
+pub fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<String>) {
     let short = [("stall_timeout_ms", "150"), ("connect_timeout_ms", "150"), ("token_timeout_ms", "300")];
     let stalls = causes(operation, &Hosts { own: foreign, foreign })[index].stalls;
     let settings = [operation.settings(), if stalls { &short } else { &[] }].concat();
