@@ -125,7 +125,7 @@ async fn send(
         let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
         let stored = match outcome {
             Ok(stored) => sending.stored(stored, body.as_deref_mut()).await?,
-            Err(error) if error.is_ambiguous() || sending.is_own_link(&error) => match sending.settle(error, body.as_deref_mut()).await? {
+            Err(error) if error.is_ambiguous() || sending.is_resent_link() => match sending.settle(error, body.as_deref_mut()).await? {
                 Some(stored) => stored,
                 None => continue,
             },

@@ -142,6 +142,7 @@ impl Session<'_> {
     }
 
     async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe) -> Result<()> {
+        let mut fed = 0;
         loop {
             let mut buffer = match timeout(self.config.stall_timeout, pipe.buffer()).await {
                 Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
@@ -156,7 +157,9 @@ impl Session<'_> {
                 return Ok(());
             }
             pipe.send(buffer, filled);
-            self.meter.sent.set(Sent::Partly);
+            fed += filled as u64;
+            // A server that has as many bytes as were announced may store, and break the connection, before the source says that it ends.
+            self.meter.sent.set(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
         }
     }
 

@@ -53,6 +53,17 @@ fn an_upload_that_was_not_stored_is_looked_for_and_then_sent_again() {
 }
 
 #[test]
+fn a_body_of_many_pieces_that_left_whole_is_looked_for_until_it_shows() {
+    for _ in 0..4 {
+        let w = settling(&[]);
+        w.emulator.script("attachment.upload", [Fault::hide_attachment(60).and_lost()]);
+        let uploaded = w.upload("a.bin", &bytes(1_000_000)).unwrap().result;
+        assert!(uploaded.settled, "{uploaded:?}");
+        assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), posts(&w)), (1, 1));
+    }
+}
+
+#[test]
 fn a_body_that_never_left_whole_needs_one_look_alone() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::reset_before_store_after(100_000)]);
@@ -258,6 +269,20 @@ fn a_lost_link_is_found_by_its_url_or_sent_again() {
         let result = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default()).unwrap().result;
         let stored = w.emulator.attachments("Contacts", &w.contact.id);
         assert_eq!((stored.len(), stored[0].id.as_str()), (1, result.id.as_str()), "{fault:?}");
+    }
+}
+
+#[test]
+fn when_the_second_sending_of_a_link_is_refused_the_first_one_is_looked_for_once_more() {
+    for (hidden, found) in [(30, true), (5_000, false)] {
+        let w = settling(&[("retry_base_ms", "200")]);
+        w.emulator.script("attachment.upload", [Fault::hide_attachment(hidden).and_lost(), Fault::status(403)]);
+        let outcome = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default());
+        assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), posts(&w)), (1, 2));
+        match outcome {
+            Ok(outcome) => assert!(found && outcome.result.settled, "{outcome:?}"),
+            Err(error) => assert!(!found && error.status() == Status::OutcomeUnknown && error.detail().http_status == 403, "{error:?}"),
+        }
     }
 }
 
