@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/cgo"
 	"time"
 )
 
@@ -50,10 +51,16 @@ type state struct {
 	writer   io.Writer
 	progress func(done, total int64)
 	ended    func(key string, status int32, json []byte, fromJournal bool) error
+	hooked   bool // its client has callbacks, too, whose panics are to go on here
 
 	err      error // what the caller's reader, writer or batch function failed with
 	panicked bool
 	panic    any
+}
+
+// isReached says whether any callback may come. A call without any, such as an upload from a file, needs no handle.
+func (st *state) isReached() bool {
+	return st.hooked || st.reader != nil || st.writer != nil || st.progress != nil || st.ended != nil
 }
 
 func (st *state) repanic() {
@@ -68,8 +75,11 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 	if ctx.Err() != nil {
 		return nil, cancelledBefore(ctx)
 	}
-	handle := newHandle(st)
-	defer freeHandle(handle)
+	var handle cgo.Handle
+	if st.isReached() {
+		handle = newHandle(st)
+		defer freeHandle(handle)
+	}
 	cancel, disarm := arm(ctx)
 	defer disarm()
 	reply := call(C.uintptr_t(handle), cancel)
@@ -96,8 +106,11 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 
 // arm gives a token that fires when ctx ends, and the function that takes it back.
 func arm(ctx context.Context) (*C.zcrm_cancel, func()) {
+	if ctx.Done() == nil {
+		return nil, func() {}
+	}
 	var token *C.zcrm_cancel
-	if ctx.Done() == nil || C.zcrm_cancel_new(&token) != C.ZCRM_OK {
+	if C.zcrm_cancel_new(&token) != C.ZCRM_OK {
 		return nil, func() {}
 	}
 	fired := make(chan struct{})

@@ -105,8 +105,20 @@ static zcrm_str text(const char *ptr, size_t len) {
     running = before; \
     return reply
 
-zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
-                   const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
+static void read_upload(zg_uploaded *out, int photo, uint32_t flags) {
+    zg_reply *reply = &out->reply;
+    if (!photo) reply->status = zcrm_result_attachment(reply->result, 0, &out->stored, &reply->error);
+    if (reply->status == ZCRM_OK && (photo || flags & ZCRM_CALL_SHA256)) {
+        reply->status = zcrm_result_transfer(reply->result, &out->moved, &reply->error);
+    }
+    if (reply->status != ZCRM_OK) {
+        zcrm_result_free(reply->result);
+        reply->result = NULL;
+    }
+}
+
+zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                      const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
     zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
     zcrm_source source = {.struct_size = sizeof source,
                           .kind = kind,
@@ -126,7 +138,10 @@ zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), Z
     } else {
         reply.status = zcrm_attachment_upload(client, &target, &source, &call, &reply.result, &reply.error);
     }
-    FINISH;
+    running = before;
+    zg_uploaded out = {reply, {.struct_size = sizeof out.stored}, {.struct_size = sizeof out.moved}};
+    if (reply.status == ZCRM_OK) read_upload(&out, photo, flags);
+    return out;
 }
 
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
