@@ -6,6 +6,7 @@ import "C"
 import (
 	"encoding/json"
 	"syscall"
+	"unsafe"
 )
 
 // Attachment is zcrm_attachment.
@@ -108,13 +109,18 @@ func unreadable(err error) *Failure {
 	return &Failure{Status: C.ZCRM_E_PROTOCOL, Reason: "result_json", Message: "the library's result is not the JSON that it should be", Cause: err}
 }
 
-func attachment(result *C.zcrm_result, i int) (Attachment, error) {
-	out := C.zcrm_attachment{struct_size: C.sizeof_zcrm_attachment}
+// attachments reads all rows in one crossing.
+func attachments(result *C.zcrm_result) ([]Attachment, error) {
+	rows := make([]C.zcrm_attachment, int(C.zcrm_result_count(result)))
 	var failed *C.zcrm_error
-	if status := C.zcrm_result_attachment(result, C.size_t(i), &out, &failed); status != C.ZCRM_OK {
-		return Attachment{}, takeFailure(status, failed)
+	if status := C.zg_rows(result, unsafe.SliceData(rows), C.size_t(len(rows)), &failed); status != C.ZCRM_OK {
+		return nil, takeFailure(status, failed)
 	}
-	return attachmentOf(&out), nil
+	listed := make([]Attachment, len(rows))
+	for i := range rows {
+		listed[i] = attachmentOf(&rows[i])
+	}
+	return listed, nil
 }
 
 func attachmentOf(out *C.zcrm_attachment) Attachment {
@@ -157,17 +163,8 @@ func page(result *C.zcrm_result) (Page, error) {
 	if status := C.zcrm_result_page(result, &out, &failed); status != C.ZCRM_OK {
 		return Page{}, takeFailure(status, failed)
 	}
-	listed := Page{NextPageToken: goText(out.next_page_token), More: out.more_records != 0}
-	n := int(C.zcrm_result_count(result))
-	listed.Attachments = make([]Attachment, 0, n)
-	for i := range n {
-		one, err := attachment(result, i)
-		if err != nil {
-			return Page{}, err
-		}
-		listed.Attachments = append(listed.Attachments, one)
-	}
-	return listed, nil
+	listed, err := attachments(result)
+	return Page{Attachments: listed, NextPageToken: goText(out.next_page_token), More: out.more_records != 0}, err
 }
 
 func resultJSON(result *C.zcrm_result) []byte {

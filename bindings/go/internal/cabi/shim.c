@@ -224,3 +224,12 @@ zg_reply zg_exchange(const zcrm_config *config, ZG_CALL) {
     reply.status = zcrm_auth_exchange(config, &call, &reply.result, &reply.error);
     FINISH;
 }
+
+zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error) {
+    zcrm_status status = ZCRM_OK;
+    for (size_t i = 0; i < n && status == ZCRM_OK; i++) {
+        rows[i].struct_size = sizeof *rows;
+        status = zcrm_result_attachment(result, i, &rows[i], error);
+    }
+    return status;
+}

@@ -50,5 +50,7 @@ zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
 zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told);
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
 
+zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error);
+
 #endif
 #endif
