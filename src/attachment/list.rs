@@ -81,11 +81,11 @@ pub struct Page {
 /// The pages of a list, one request each.
 pub struct Pages<'c> {
     client: &'c Client,
-    walk: Option<Walk>,
+    walk: Option<Walk<'c>>,
 }
 
 impl<'c> Pages<'c> {
-    pub(super) fn new(client: &'c Client, record: &Record, args: &ListArgs) -> Result<Pages<'c>> {
+    pub(super) fn new(client: &'c Client, record: &'c Record, args: &ListArgs) -> Result<Pages<'c>> {
         Ok(Pages { client, walk: Some(Walk::new(client, record, args)?) })
     }
 }
@@ -124,16 +124,16 @@ pub(super) async fn all(client: &Client, session: &Session<'_>, record: &Record,
 }
 
 /// A way over the pages that never goes in a circle and gives no entry twice.
-struct Walk {
-    ask: Ask,
+struct Walk<'a> {
+    ask: Ask<'a>,
     page: u32,
     per_page: u32,
     token: Option<String>,
     seen: HashSet<String>,
 }
 
-impl Walk {
-    fn new(client: &Client, record: &Record, args: &ListArgs) -> Result<Walk> {
+impl<'a> Walk<'a> {
+    fn new(client: &Client, record: &'a Record, args: &ListArgs) -> Result<Walk<'a>> {
         client.check_record(record)?;
         if args.per_page > PER_PAGE {
             return Err(Error::argument("per_page", format!("{} is over {PER_PAGE}", args.per_page)));
@@ -250,7 +250,7 @@ impl From<Row> for Attachment {
 }
 
 pub(crate) async fn parse(mut response: Response) -> Result<Page> {
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     if status == StatusCode::NO_CONTENT {
         return Ok(Page::default());
     }
@@ -263,10 +263,10 @@ pub(crate) async fn parse(mut response: Response) -> Result<Page> {
             let attachments = reply.data.into_iter().map(Attachment::from).collect();
             Ok(Page { attachments, more_records: info.more_records, next_page_token: info.next_page_token })
         }
-        Err(cause) => Err(match reply::success(status, &headers, &body) {
+        Err(cause) => Err(match reply::success(status, response.headers(), &body) {
             Err(error) if error.status() != Status::Protocol => error,
             _ => {
-                let error = reply::foreign(status, &headers, &body);
+                let error = reply::foreign(status, response.headers(), &body);
                 let message = one_line(&format!("the list can't be read ({cause}): {error}")); // the cause quotes the list
                 error.with(|d| d.message = message)
             }

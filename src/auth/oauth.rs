@@ -133,11 +133,11 @@ fn missing(what: &str, beside: &str) -> Error {
 }
 
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
     let body = Zeroizing::new(response.bytes().await?);
     let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
-        return Err(reply::foreign(status, &headers, b"").with(|d| d.reason = "token_reply"));
+        return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));
     };
     match &reply.access_token {
         Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Granted {
@@ -148,7 +148,7 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
             scope: reply.scope,
         }),
         _ => Err(refusal(status, &reply, hosts).with(|d| {
-            let asked = retry::retry_after(headers.get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
+            let asked = retry::retry_after(response.headers().get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
             d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
         })),
     }

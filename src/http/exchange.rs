@@ -63,6 +63,16 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
 }
 
+impl Request {
+    /// Not by reqwest's builder, which copies the headers one by one.
+    fn with(self, body: Option<reqwest::Body>) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method, self.url);
+        *request.headers_mut() = self.headers;
+        *request.body_mut() = body;
+        request
+    }
+}
+
 /// One call's hold on its lane.
 pub(crate) struct Session<'c> {
     pub(crate) config: &'c Config,
@@ -97,20 +107,16 @@ impl Session<'_> {
 
     /// A body that fits one write together with the head.
     async fn whole(&self, request: Request, body: Bytes) -> Result<Response> {
-        let mut builder = self.http.request(request.method, request.url).headers(request.headers);
-        if !body.is_empty() {
-            builder = builder.body(body);
-        }
+        let body = (!body.is_empty()).then(|| body.into());
         self.meter.sent.set(Sent::Fully); // a failure to connect takes this back
-        let reply = self.bounded(builder.send()).await?;
+        let reply = self.bounded(self.http.execute(request.with(body))).await?;
         self.answered(reply, None)
     }
 
     /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
     async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Response> {
         let (mut pipe, pipe_body) = pipe(body.length());
-        let builder = self.http.request(request.method, request.url).headers(request.headers);
-        let send = builder.body(reqwest::Body::wrap(pipe_body)).send();
+        let send = self.http.execute(request.with(Some(reqwest::Body::wrap(pipe_body))));
         tokio::pin!(send);
         let fed = tokio::select! {
             biased;

@@ -267,12 +267,12 @@ fn changed(length: u64, given: u64) -> Error {
 }
 
 fn open_file(path: &Path) -> Result<(File, u64)> {
-    let shown = crate::error::one_line(&path.display().to_string());
-    let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {shown}"), &e);
+    let shown = || crate::error::one_line(&path.display().to_string());
+    let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {}", shown()), &e);
     // A fifo would block here for ever: look before opening.
     let meta = std::fs::metadata(path).map_err(broken)?;
     if !meta.is_file() {
-        return Err(Error::new(Status::Io, "source_open", format!("the source {shown} is not a regular file; pass a reader instead")));
+        return Err(Error::new(Status::Io, "source_open", format!("the source {} is not a regular file; pass a reader instead", shown())));
     }
     let file = File::open(path).map_err(broken)?;
     Ok((file, meta.len()))
