@@ -4,6 +4,7 @@ package zcrm_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -53,6 +54,15 @@ func BenchmarkRefusedCall(b *testing.B) {
 	b.Run("go", func(b *testing.B) {
 		w, _ := newBench(b)
 		b.ReportAllocs()
+		for range b.N {
+			w.client.ListAttachments(ctx, zcrm.Record{Module: "Contacts", ID: "x"}, zcrm.ListOptions{})
+		}
+	})
+	b.Run("go, with a context that can end", func(b *testing.B) {
+		w, _ := newBench(b)
+		b.ReportAllocs()
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		for range b.N {
 			w.client.ListAttachments(ctx, zcrm.Record{Module: "Contacts", ID: "x"}, zcrm.ListOptions{})
 		}
