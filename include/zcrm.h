@@ -188,6 +188,21 @@
 /** Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists". */
 #define ZCRM_OVERWRITE 1
 
+/** In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`). */
+#define ZCRM_UPLOAD_SKIPPED 1
+
+/** In zcrm_attachment: the reply was lost, and the upload was found on the record. */
+#define ZCRM_UPLOAD_SETTLED 2
+
+/** In zcrm_attachment: Zoho stored it under another name; known only when the record was listed. */
+#define ZCRM_UPLOAD_NAME_CHANGED 4
+
+/** In zcrm_attachment: a repeated sending has made further copies; zcrm_result_json() names their ids as `twins`. */
+#define ZCRM_UPLOAD_TWINS 8
+
+/** In zcrm_attachment: the upload waited; zcrm_result_json() says why as `wait_reason`. */
+#define ZCRM_UPLOAD_WAITED 16
+
 /** Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free(). */
 typedef struct zcrm_batch zcrm_batch;
 
@@ -441,8 +456,8 @@ typedef struct zcrm_attachment {
     int64_t bytes;
     /** 1 for a link, 0 for a file. */
     int32_t is_link;
-    /** Always 0. */
-    int32_t reserved;
+    /** After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0. */
+    uint32_t flags;
 } zcrm_attachment;
 
 /** The bytes that an upload or a download moved. An output: set `struct_size` before the call. */

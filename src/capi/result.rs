@@ -16,6 +16,21 @@ use crate::call::Outcome;
 use crate::error::{Error, Result, Status};
 use crate::memory;
 
+/// In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
+pub const ZCRM_UPLOAD_SKIPPED: u32 = 1;
+
+/// In zcrm_attachment: the reply was lost, and the upload was found on the record.
+pub const ZCRM_UPLOAD_SETTLED: u32 = 2;
+
+/// In zcrm_attachment: Zoho stored it under another name; known only when the record was listed.
+pub const ZCRM_UPLOAD_NAME_CHANGED: u32 = 4;
+
+/// In zcrm_attachment: a repeated sending has made further copies; zcrm_result_json() names their ids as `twins`.
+pub const ZCRM_UPLOAD_TWINS: u32 = 8;
+
+/// In zcrm_attachment: the upload waited; zcrm_result_json() says why as `wait_reason`.
+pub const ZCRM_UPLOAD_WAITED: u32 = 16;
+
 /// What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
 /// It needs no client and may outlive every other handle. Any thread may read it.
 pub struct zcrm_result {
@@ -37,6 +52,10 @@ pub(super) trait Readable: Send + Sync {
     /// Attachments that were listed, or the one that was uploaded.
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Borrowed(&[])
+    }
+    /// `ZCRM_UPLOAD_*` of an upload of an attachment.
+    fn upload_flags(&self) -> Option<u32> {
+        None
     }
     /// What is known of the bytes that were moved.
     fn transfer(&self) -> Option<Transfer<'_>> {
@@ -66,12 +85,16 @@ pub(super) struct Transfer<'a> {
 /// An [`Outcome`] of any operation.
 trait Kept: Send + Sync {
     fn json(&self) -> Result<Vec<u8>>;
+    fn has_waited(&self) -> bool;
     fn readable(&self) -> &dyn Readable;
 }
 
 impl<T: Readable + Serialize> Kept for Outcome<T> {
     fn json(&self) -> Result<Vec<u8>> {
         memory::json(self)
+    }
+    fn has_waited(&self) -> bool {
+        self.wait_reason.is_some()
     }
     fn readable(&self) -> &dyn Readable {
         &self.result
@@ -121,8 +144,8 @@ pub struct zcrm_attachment {
     pub bytes: i64,
     /// 1 for a link, 0 for a file.
     pub is_link: i32,
-    /// Always 0.
-    pub reserved: i32,
+    /// After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0.
+    pub flags: u32,
 }
 
 /// Texts of one row, in the order of the fields.
@@ -222,8 +245,13 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
         owner_name: text(6),
         bytes: row.bytes.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
         is_link: i32::from(row.is_link),
-        reserved: 0,
+        flags: upload_flags(result),
     })
+}
+
+fn upload_flags(result: &zcrm_result) -> u32 {
+    let waited = if result.outcome.has_waited() { ZCRM_UPLOAD_WAITED } else { 0 };
+    result.outcome.readable().upload_flags().map_or(0, |flags| flags | waited)
 }
 
 /// Fills `out` with what is known of the bytes that an upload or a download moved.
