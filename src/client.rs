@@ -187,7 +187,7 @@ impl Client {
             }
             let refused = access.filter(|_| error.status() == Status::Auth && !renewed);
             if let Some(access) = refused
-                && self.0.tokens.refuse(&access).await
+                && self.0.tokens.refuse(&access)
             {
                 renewed = true;
             } else {
@@ -219,7 +219,7 @@ impl Client {
         session: &Session<'_>,
         ask: &Ask<'_>,
         body: Option<&mut Outgoing<'_>>,
-        used: &mut Option<Access>,
+        used: &mut Option<Arc<Access>>,
         reader: &mut dyn Reader,
     ) -> Result<()> {
         let access = self.0.tokens.get(session, &self.0.hosts).await;

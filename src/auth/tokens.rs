@@ -1,8 +1,8 @@
 //! The access token of a client: one refresh per expiry, whatever the number of threads.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderValue;
@@ -20,7 +20,6 @@ use crate::http::{Secrets, Session};
 const MOST_IN_WINDOW: usize = 8;
 
 /// An access token and where to use it.
-#[derive(Clone)]
 pub(crate) struct Access {
     /// The `Authorization` header.
     pub(crate) header: HeaderValue,
@@ -44,6 +43,9 @@ enum Origin {
 pub(crate) struct Tokens {
     origin: Origin,
     store: Option<Arc<dyn TokenStore>>,
+    /// Read by each call, without waiting for one that asks for a token: with the lock below in its place, one call in three of 32 threads was
+    /// put to sleep in its event loop and woken through it. Written under that lock, but for `refused`.
+    held: RwLock<Option<Held>>,
     state: Mutex<State>,
     /// Attempts to get a token; those who waited while one failed share its failure.
     tries: AtomicU64,
@@ -51,7 +53,6 @@ pub(crate) struct Tokens {
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
     serial: u64,
     failed: Option<(u64, Error)>,
     asked_at: VecDeque<Instant>,
@@ -61,7 +62,7 @@ struct State {
 }
 
 struct Held {
-    access: Access,
+    access: Arc<Access>,
     good_until: Instant,
     refused: bool,
 }
@@ -81,12 +82,14 @@ impl Tokens {
                 return Err(Error::new(Status::Config, "credentials", message));
             }
         };
-        let mut state = State::default();
-        if let Some(token) = &config.access_token {
-            state.hold(token, hosts.api.clone(), Duration::from_secs(3600))?;
-        }
         let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
-        Ok(Tokens { origin, store: config.token_store.clone().or_else(file), state: Mutex::new(state), tries: AtomicU64::new(0) })
+        let store = config.token_store.clone().or_else(file);
+        let mut tokens = Tokens { origin, store, held: RwLock::default(), state: Mutex::default(), tries: AtomicU64::new(0) };
+        if let Some(token) = &config.access_token {
+            let held = Held::new(token, hosts.api.clone(), Duration::from_secs(3600), 0)?;
+            tokens.held = RwLock::new(Some(held));
+        }
+        Ok(tokens)
     }
 
     /// Whether the accounts host is ever asked.
@@ -95,11 +98,14 @@ impl Tokens {
     }
 
     /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
-    pub(crate) async fn get(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Access> {
+    pub(crate) async fn get(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Arc<Access>> {
         let before = self.tries.load(Ordering::Acquire);
+        if let Some(access) = self.good() {
+            return Ok(access);
+        }
         let mut state = self.state.lock().await;
-        if let Some(held) = state.held.as_ref().filter(|held| held.is_good(&self.origin)) {
-            return Ok(held.access.clone());
+        if let Some(access) = self.good() {
+            return Ok(access);
         }
         if let Some((at, error)) = &state.failed
             && *at > before
@@ -112,44 +118,70 @@ impl Tokens {
     }
 
     /// Zoho refused this token (401). `false` when there is no way to another one.
-    pub(crate) async fn refuse(&self, access: &Access) -> bool {
-        let mut state = self.state.lock().await;
-        if let Some(held) = state.held.as_mut().filter(|held| held.access.serial == access.serial) {
+    pub(crate) fn refuse(&self, access: &Access) -> bool {
+        if let Some(held) = self.held().as_mut().filter(|held| held.access.serial == access.serial) {
             held.refused = true;
         }
         !matches!(self.origin, Origin::Fixed)
     }
 
-    async fn renew(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts) -> Result<Access> {
+    fn held(&self) -> RwLockWriteGuard<'_, Option<Held>> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn good(&self) -> Option<Arc<Access>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
+    }
+
+    fn hold(&self, state: &mut State, token: &Secret, api: String, lives: Duration) -> Result<Arc<Access>> {
+        state.serial += 1;
+        let held = Held::new(token, api, lives, state.serial)?;
+        Ok(self.held().insert(held).access.clone())
+    }
+
+    /// A token from the store, if it has life left and isn't the one that was just refused.
+    fn adopt(&self, state: &mut State, entry: &Entry, hosts: &Hosts) -> Result<Option<Arc<Access>>> {
+        let Some(lives) = entry.lives() else { return Ok(None) };
+        state.serial += 1;
+        let mut new = Held::new(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives, state.serial)?;
+        let mut held = self.held();
+        let refused = held.as_ref().is_some_and(|held| held.refused && held.access.header == new.access.header);
+        new.refused = refused || new.good_until <= Instant::now();
+        let held = held.insert(new);
+        Ok((!held.refused).then(|| held.access.clone()))
+    }
+
+    async fn renew(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts) -> Result<Arc<Access>> {
         match &self.origin {
             Origin::Fixed => {
                 Err(Error::new(Status::Auth, "token_refused", "Zoho refused the access token, and there are no credentials for another one"))
             }
             Origin::Host(ask) => {
-                let refused = state.held.as_ref().is_some_and(|held| held.refused);
+                let refused = self.held().as_ref().is_some_and(|held| held.refused);
                 let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
-                state.hold(&token, hosts.api.clone(), Duration::ZERO)
+                self.hold(state, &token, hosts.api.clone(), Duration::ZERO)
             }
             Origin::Oauth(grant) => match &self.store {
                 Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
                 None => {
                     let granted = self.ask(state, session, hosts, grant).await?;
-                    state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+                    self.hold(state, &granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
                 }
             },
         }
     }
 
     /// The token that another process has put into the store, or one of our own, which is put there. One process asks at a time.
-    async fn share(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant, store: &dyn TokenStore) -> Result<Access> {
+    async fn share(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant, store: &dyn TokenStore) -> Result<Arc<Access>> {
         let key = grant.store_key(hosts);
-        if let Some(access) = state.adopt(&Document::read(store)?.entry(&key), hosts)? {
+        if let Some(access) = self.adopt(state, &Document::read(store)?.entry(&key), hosts)? {
             return Ok(access);
         }
         let _locked = unless_unwritable(session, store::lock(store, session.config.token_timeout).await)?;
         let document = Document::read(store)?;
         let mut entry = document.entry(&key);
-        if let Some(access) = state.adopt(&entry, hosts)? {
+        if let Some(access) = self.adopt(state, &entry, hosts)? {
             return Ok(access);
         }
         state.remember_requests(&entry.asked_at);
@@ -170,7 +202,7 @@ impl Tokens {
             }
         }
         let granted = asked?;
-        state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+        self.hold(state, &granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
 
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
@@ -197,6 +229,17 @@ fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Opt
 }
 
 impl Held {
+    fn new(token: &Secret, api: String, lives: Duration, serial: u64) -> Result<Held> {
+        let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
+        let header = HeaderValue::from_str(&text);
+        let mut header = header.map_err(|_| Error::new(Status::Auth, "token_malformed", "the access token holds characters that a header can't"))?;
+        header.set_sensitive(true);
+        // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
+        let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
+        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])), serial };
+        Ok(Held { access: Arc::new(access), good_until, refused: false })
+    }
+
     fn is_good(&self, origin: &Origin) -> bool {
         match origin {
             // The host knows best how long its token lives: it is asked for each call and may answer from its own cache.
@@ -209,32 +252,6 @@ impl Held {
 }
 
 impl State {
-    fn hold(&mut self, token: &Secret, api: String, lives: Duration) -> Result<Access> {
-        let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
-        let header = HeaderValue::from_str(&text);
-        let mut header = header.map_err(|_| Error::new(Status::Auth, "token_malformed", "the access token holds characters that a header can't"))?;
-        header.set_sensitive(true);
-        self.serial += 1;
-        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])), serial: self.serial };
-        // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
-        let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
-        self.held = Some(Held { access: access.clone(), good_until, refused: false });
-        Ok(access)
-    }
-
-    /// A token from the store, if it has life left and isn't the one that was just refused.
-    fn adopt(&mut self, entry: &Entry, hosts: &Hosts) -> Result<Option<Access>> {
-        let Some(lives) = entry.lives() else { return Ok(None) };
-        let refused = self.held.as_ref().filter(|held| held.refused).map(|held| held.access.header.clone());
-        let access = self.hold(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives)?;
-        let good = self.held.as_mut().filter(|held| Some(&held.access.header) != refused.as_ref() && Instant::now() < held.good_until);
-        if good.is_some() {
-            return Ok(Some(access));
-        }
-        self.held.iter_mut().for_each(|held| held.refused = true);
-        Ok(None)
-    }
-
     /// Requests of other processes count too: Zoho counts them all.
     fn remember_requests(&mut self, asked_at: &[u64]) {
         let (now, now_s) = (Instant::now(), store::now());
