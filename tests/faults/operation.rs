@@ -282,8 +282,11 @@ impl After {
 }
 
 fn expecting<'a>(content: &[u8], cancel: Option<Cancel>) -> Call<'a> {
-    let expected_sha256 = Some(ring::digest::digest(&ring::digest::SHA256, content).as_ref().try_into().expect("32 bytes"));
-    Call { cancel, expected_sha256, expected_bytes: Some(content.len() as u64), ..Call::default() }
+    Call { cancel, expected_sha256: Some(sha256(content)), expected_bytes: Some(content.len() as u64), ..Call::default() }
+}
+
+pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
+    ring::digest::digest(&ring::digest::SHA256, content).as_ref().try_into().expect("32 bytes")
 }
 
 /// Keeps what the library said of the call.

@@ -223,10 +223,7 @@ impl<'r> Tenant<'r> {
 
     fn photo(&self, folder: &Folder) -> Ended {
         let mut photo = lock(&folder.photo);
-        let whole = <[_]>::iter(&photo).flatten().next().map(|i| {
-            let hash = ring::digest::digest(&ring::digest::SHA256, &picture(*i));
-            hash.as_ref().try_into().expect("32 bytes")
-        });
+        let whole = <[_]>::iter(&photo).flatten().next().map(|i| operation::sha256(&picture(*i)));
         // With one possible photo its hash is known, so that a falsified byte is seen.
         let expected_sha256 = whole.filter(|_| photo.len() == 1);
         let outcome = self.ended(photo::download(&self.client, &folder.record, Sink::Memory, None, Call { expected_sha256, ..Call::default() }));
