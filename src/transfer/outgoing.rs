@@ -7,6 +7,7 @@ use super::multipart::Framing;
 use super::progress::Progress;
 use super::source::Input;
 use crate::error::{Error, Result, Status};
+use crate::memory;
 
 /// A request's body.
 pub(crate) struct Outgoing<'a> {
@@ -85,7 +86,7 @@ impl<'a> Outgoing<'a> {
             return Ok(file.digest.hash().filter(|_| whole));
         }
         file.input.rewind()?;
-        let (mut digest, mut buf) = (Digest::new(Some(Kind::Sha256), None), vec![0; super::CHUNK]);
+        let (mut digest, mut buf) = (Digest::new(Some(Kind::Sha256), None), memory::zeroed(super::CHUNK)?);
         loop {
             match file.input.read(&mut buf)? {
                 0 => break,
@@ -127,7 +128,7 @@ impl<'a> Outgoing<'a> {
 
     /// The whole body, which is known to be short.
     pub(crate) fn read_all(&mut self) -> Result<Bytes> {
-        let mut all = vec![0; self.length().unwrap_or_default() as usize];
+        let mut all = memory::zeroed(self.length().unwrap_or_default() as usize)?;
         let n = self.read(&mut all)?;
         all.truncate(n);
         Ok(all.into())

@@ -14,7 +14,7 @@
 //! | 8 | the list fails as well | `matrix`: Settling; `rows::t8_…`; api `settlement::when_the_list_cannot_be_had_…` |
 //! | 10 | odd 200 and 207 | `matrix`: 200 with …, 207; api `errors::…` |
 //! | 11 | 500, 502, 503, 504 | `matrix`: status …, before and after storing; api `retries::an_idempotent_call_…` |
-//! | 12 | 400, 403, 404, 413, 415 | `matrix`; api `errors::every_documented_error_…`, `retries::a_refusal_…` |
+//! | 12 | 400, 403, 404, 413, 415 | `matrix`; api `errors::every_documented_error_…`, `retries::a_refusal_…` (cut off too) |
 //! | 15, 21 | dead token | `rows::t15_…`, `matrix`: 401, `replay`, `chaos`; api `authentication::sixty_four_threads_…` |
 //! | 16 | refused again | `matrix`: 401, always; api `authentication::a_token_that_is_refused_again_…` |
 //! | 17 | scope, unknown address | `matrix`: 401 `OAUTH_SCOPE_MISMATCH`; api `errors::a_missing_scope_…` |
@@ -28,7 +28,7 @@
 //! | 36 | encodings | api `downloads::an_encoded_reply_…`, `lists::a_reply_over_eight_megabytes_…` |
 //! | 37 | range resume | the library has none: a broken download begins anew |
 //! | 38 | Content-Disposition | api `downloads::the_servers_name_…`, unit tests of `transfer::name` |
-//! | 39 | disk | `disk::a_disk_…`, `disk::a_write_…`, `disk::a_directory_that_goes_…` |
+//! | 39 | disk | `disk::a_disk_…` (of a token: a warning; api `sharing::token_requests_that_a_full_disk_…`), `disk::a_write_…`, `disk::a_directory_that_goes_…` |
 //! | 40 | odd targets | `rows::t40_…`, `disk::a_directory_that_goes_or_a_target_that_comes_…`, unit tests of `transfer::sink` |
 //! | 41 | the source changes | `rows::t41_…`; api `attachments::a_reader_that_gives_fewer_or_more_…` |
 //! | 42 | source can't rewind | `matrix`: `UploadReader`; api `settlement::a_reader_that_cannot_rewind_…` |
@@ -41,13 +41,13 @@
 //! | 54, 55 | paging, JSON | `matrix`: lists; api `lists::…` |
 //! | 57 | delete twice | `matrix`, `replay`; api `retries::a_deletion_whose_reply_was_lost_…` |
 //! | 58 | photos | api `checks::…`, `photos::…` |
-//! | 60 | cancel | `replay::a_cancel_at_any_step_…`; api `transport::a_cancelled_call_…`, `sharing::a_wait_for_a_place_…` |
+//! | 60 | cancel | `replay::a_cancel_at_any_step_…`; api `transport::a_cancelled_call_…`; `tests/c`: rule8_cancel, rule8_lookup; api `sharing::a_wait_for_a_place_…` |
 //! | 61 | deadline | api `transport::a_deadline_ends_a_wait_…`, `settlement::a_deadline_during_the_looks_…` |
 //! | 62 | killed | `kill::…` |
 //! | 63 | journal | `disk::…` (journal); api `batch::a_journal_that_is_in_use_…`, unit tests of `batch::journal` |
 //! | 64 | twice without a journal | `matrix`: `CheckFirst`; step `a_job_that_comes_a_second_time_…` |
 //! | 65, 66, 67, 68 | SIGPIPE, fork, callbacks, misuse | `tests/c`: sigpipe, fork, rule6, rule7, rule2, rule3, threads |
-//! | 69 | no descriptors, no threads | `disk::without_file_descriptors_…`, `disk::a_batch_that_gets_no_threads_…` |
+//! | 69 | no descriptors, no threads, no memory | `disk::without_file_descriptors_…`, `disk::a_batch_that_gets_no_threads_…`; `tests/c`: rule7_memory |
 //! | 70 | two organisations | `chaos::two_organisations_…`; api `attachments::two_organisations_…` |
 //! | 71 | links | `matrix`: Link; api `checks::…`, `downloads::a_link_has_no_bytes_…` |
 //! | 72 | refusals within a batch | `rows::t72_…`; api `errors::a_virus_…` |
