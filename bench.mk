@@ -28,4 +28,5 @@ bench-build:
 	$(BENCH_CC) -DCOLD bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm-cold $$($(BENCH_PKG) pkg-config --cflags zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
 	cd bench/peers/go-nethttp && go build -o $(abspath $(BENCH))/go-nethttp .
 	cd bench/peers/go-zcrm && $(BENCH_PKG) CGO_LDFLAGS=-Wl,-rpath,$(BENCH_PREFIX)/lib go build -o $(abspath $(BENCH))/go-zcrm .
+	cd bindings/go && $(BENCH_PKG) CGO_LDFLAGS=-Wl,-rpath,$(BENCH_PREFIX)/lib go test -c -tags zcrm_bench -o $(abspath $(BENCH))/go-callback .
 	for v in 2 8; do test -d $(BENCH)/sdk$$v || { python3 -m venv $(BENCH)/sdk$$v && $(BENCH)/sdk$$v/bin/pip install --quiet zohocrmsdk$${v}_0; } || exit; done

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Status};
 use crate::http::retry::Repeat;
 use crate::http::{Session, reply};
 use crate::record::Record;
-use crate::transfer::{Bytes, Digest, Framing, Input, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Bytes, Digest, Framing, Input, Kind, Outgoing, Progress, Sink, Source};
 
 pub use crate::download::Downloaded;
 pub use delete::Deleted;
@@ -79,8 +79,9 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
                 let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
                 // What can't be read again has to be hashed now, to be known again if its reply is lost.
-                let hashed = call.sha256 || (!input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off);
-                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hashed, call.expected_sha256)))
+                let hashed = !input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off;
+                let hash = call.sha256.then_some(Kind::Sha256).or(hashed.then_some(Kind::Fast));
+                Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256)))
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
@@ -90,7 +91,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
         };
-        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256().filter(|_| call.sha256)));
+        let (bytes, sha256) = body.filter(|_| !stored.skipped).map_or((bytes, None), |body| (body.sent(), body.sha256()));
         Ok((stored, bytes, sha256))
     })?;
     Ok(uploaded.map(|(stored, bytes, sha256)| Uploaded {
@@ -111,7 +112,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
 async fn send(
     client: &Client,
     session: &Session<'_>,
-    ask: &Ask,
+    ask: &Ask<'_>,
     mut body: Option<&mut Outgoing<'_>>,
     sending: &mut Sending<'_, '_>,
 ) -> Result<Stored> {
@@ -145,7 +146,7 @@ pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -
 }
 
 /// Goes over the pages of the list one by one, so that memory doesn't grow with the list.
-pub fn pages<'c>(client: &'c Client, record: &Record, args: &ListArgs) -> Result<Pages<'c>> {
+pub fn pages<'c>(client: &'c Client, record: &'c Record, args: &ListArgs) -> Result<Pages<'c>> {
     Pages::new(client, record, args)
 }
 
@@ -162,7 +163,7 @@ pub fn download<'a>(
     client.check_record(record)?;
     client.check_id("attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
-    ask.path.push(id.to_owned());
+    ask.path.push(id);
     download::run(client, "attachment.download", ask, sink, max_bytes, call, unknown)
 }
 
@@ -247,7 +248,7 @@ fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
     Ok(())
 }
 
-fn put_link(config: &Config, ask: &mut Ask, framing: &mut Framing, url: &str, title: Option<&str>) {
+fn put_link(config: &Config, ask: &mut Ask<'_>, framing: &mut Framing, url: &str, title: Option<&str>) {
     let title = title.filter(|title| !title.is_empty());
     match config.link_carrier {
         LinkCarrier::Query => {
@@ -292,11 +293,11 @@ async fn stored(client: &Client, mut response: crate::http::Response) -> Result<
         #[serde(default, rename = "Created_By")]
         created_by: Option<User>,
     }
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await?;
-    let object = reply::success(status, &headers, &body)?;
+    let status = response.status();
+    let body = response.bytes(reply::MOST).await?;
+    let object = reply::success(status, response.headers(), &body)?;
     let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
-    let details = details.ok_or_else(|| reply::foreign(status, &headers, &body))?;
+    let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;
     details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
     Ok(Stored { id: details.id, created_time: details.created_time, ..Stored::default() })
 }

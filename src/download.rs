@@ -10,7 +10,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, Session, reply};
-use crate::transfer::{self, Digest, Incoming, Progress, Received, Sink};
+use crate::transfer::{self, Digest, Incoming, Kind, Progress, Received, Sink};
 
 /// A download that is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub struct Downloaded {
 pub(crate) fn run<'a>(
     client: &Client,
     operation: &'static str,
-    mut ask: Ask,
+    mut ask: Ask<'_>,
     sink: Sink<'a>,
     max_bytes: Option<u64>,
     call: Call<'a>,
@@ -51,7 +51,7 @@ pub(crate) fn run<'a>(
     let limits = client.limits(&call);
     let in_memory = matches!(sink, Sink::Memory);
     let max_bytes = max_bytes.or(in_memory.then_some(client.config().memory_max_bytes));
-    let digest = Digest::new(call.sha256, call.expected_sha256);
+    let digest = Digest::new(call.sha256.then_some(Kind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, max_bytes, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
         let named = fetch(client, session, &ask, &mut incoming, absent).await?;
@@ -60,7 +60,13 @@ pub(crate) fn run<'a>(
 }
 
 /// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
-pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
+pub(crate) async fn fetch(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask<'_>,
+    incoming: &mut Incoming<'_>,
+    absent: fn() -> Error,
+) -> Result<Named> {
     client
         .ask(session, ask, None, async |response| {
             let taken = take(response, incoming, absent).await;
@@ -118,9 +124,9 @@ fn isnt_the_file(headers: &HeaderMap) -> bool {
 }
 
 async fn not_the_file(mut response: Response) -> Error {
-    let (status, headers) = (response.status(), response.headers().clone());
-    match response.bytes().await {
-        Ok(body) => reply::success(status, &headers, &body)
+    let status = response.status();
+    match response.bytes(reply::MOST).await {
+        Ok(body) => reply::success(status, response.headers(), &body)
             .err()
             .unwrap_or_else(|| Error::new(Status::Protocol, "not_the_file", "the server answered with a word of success in place of the file")),
         Err(error) => error,

@@ -17,7 +17,7 @@ use crate::config::{Config, TokenStore};
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply, retry};
-use crate::transfer::{Bytes, Digest, Framing, Incoming, Input, Outgoing, Progress, Sink};
+use crate::transfer::{Bytes, Digest, Framing, Incoming, Input, Kind, Outgoing, Progress, Sink};
 
 pub use crate::error::one_line;
 
@@ -37,7 +37,7 @@ pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
 pub fn answer(from: impl Into<reqwest::Response>) -> Result<(String, String, Option<Box<RawValue>>)> {
     let mut from = Response::foreign(from.into());
     let (status, headers) = (from.status(), from.headers().clone());
-    let object = reply::success(status, &headers, &wait(from.bytes())?)?;
+    let object = reply::success(status, &headers, &wait(from.bytes(reply::MOST))?)?;
     Ok((object.code, object.message, object.details))
 }
 
@@ -45,7 +45,7 @@ pub fn answer(from: impl Into<reqwest::Response>) -> Result<(String, String, Opt
 pub fn answers(from: impl Into<reqwest::Response>) -> Result<Vec<String>> {
     let mut from = Response::foreign(from.into());
     let (status, headers) = (from.status(), from.headers().clone());
-    let objects = reply::objects(status, &headers, &wait(from.bytes())?)?;
+    let objects = reply::objects(status, &headers, &wait(from.bytes(reply::MOST))?)?;
     Ok(objects.into_iter().map(|object| object.code).collect())
 }
 
@@ -83,7 +83,7 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let absent = || Error::new(Status::NotFound, "attachment_unknown", "absent");
-    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(true, None))?;
+    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(Some(Kind::Sha256), None))?;
     let named = wait(download::take(Response::foreign(from.into()), &mut incoming, absent))?;
     Ok(named.with(incoming.finish()?))
 }
@@ -109,7 +109,7 @@ pub fn form(fields: &[(&str, &str)], name: &str, content_type: &str, file: &[u8]
     fields.iter().for_each(|(name, value)| framing.field(name, value));
     framing.file(name, content_type)?;
     let header = framing.content_type();
-    let mut body = Outgoing::file(framing, Input::open(Bytes::Memory(file))?, Progress::new(None), Digest::new(false, None));
+    let mut body = Outgoing::file(framing, Input::open(Bytes::Memory(file))?, Progress::new(None), Digest::new(None, None));
     Ok((header, body.read_all()?.to_vec()))
 }
 

@@ -12,7 +12,7 @@ use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
 use crate::record::Record;
-use crate::transfer::{Digest, Framing, Input, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Digest, Framing, Input, Kind, Outgoing, Progress, Sink, Source};
 
 /// A photo that Zoho has stored. It has no id of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +51,8 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
         let limit = config.checks(Check::PhotoSize).then_some(config.photo_max_bytes);
         let mut input = input.sized(config, limit, "photo_size").await?;
         image::check(config, input.peek(image::HEADER)?)?;
-        let mut body = Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256, call.expected_sha256));
+        let mut body =
+            Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256.then_some(Kind::Sha256), call.expected_sha256));
         client.ask(session, &ask, Some(&mut body), succeeded).await?;
         Ok(PhotoUploaded { file_name, bytes: body.sent(), sha256: body.sha256() })
     })
@@ -83,7 +84,7 @@ fn check(client: &Client, record: &Record) -> Result<()> {
 }
 
 async fn succeeded(mut response: Response) -> Result<()> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await?;
-    reply::success(status, &headers, &body).map(|_| ())
+    let status = response.status();
+    let body = response.bytes(reply::MOST).await?;
+    reply::success(status, response.headers(), &body).map(|_| ())
 }

@@ -238,6 +238,9 @@ func attachmentOf(a cabi.Attachment) Attachment {
 
 // timeOf is zero for no time and for one that isn't written as Zoho documents it.
 func timeOf(text string) time.Time {
+	if text == "" {
+		return time.Time{} // to parse it would make an error
+	}
 	t, _ := time.Parse(time.RFC3339, text)
 	return t
 }

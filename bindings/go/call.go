@@ -18,6 +18,9 @@ type callOptions struct {
 }
 
 func callOf(options []CallOption) callOptions {
+	if len(options) == 0 {
+		return callOptions{} // what options write to would be on the heap
+	}
 	var call callOptions
 	for _, option := range options {
 		if option.apply != nil {

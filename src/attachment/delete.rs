@@ -37,7 +37,7 @@ impl<'c, 's> Deletion<'c, 's> {
 
     pub(super) async fn one(&mut self, id: &str) -> Result<()> {
         let mut ask = Ask { method: Method::DELETE, ..Ask::get(self.record, "Attachments") };
-        ask.path.push(id.to_owned());
+        ask.path.push(id);
         self.session.meter.lost.set(false);
         let outcome = self.client.ask(self.session, &ask, None, async |response| objects(response).await).await;
         let outcome = outcome.and_then(|(status, mut objects)| match objects.pop() {
@@ -118,7 +118,7 @@ impl<'c, 's> Deletion<'c, 's> {
 }
 
 async fn objects(mut response: Response) -> Result<(StatusCode, Vec<reply::ApiObject>)> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await?;
-    Ok((status, reply::objects(status, &headers, &body)?))
+    let status = response.status();
+    let body = response.bytes(reply::MOST).await?;
+    Ok((status, reply::objects(status, response.headers(), &body)?))
 }

@@ -20,7 +20,7 @@ use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::{Mark, Session, UnderWay, retry};
 use crate::record::Record;
-use crate::transfer::{Incoming, Outgoing};
+use crate::transfer::{Hash, Incoming, Outgoing};
 
 /// Clocks of Zoho's machines may differ, and times in the list are whole seconds (UNCONFIRMED by how much).
 const SKEW: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub(super) struct Sending<'c, 's> {
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
     resent: u32,
-    sha256: OnceCell<Option<String>>,
+    hash: OnceCell<Option<Hash>>,
 }
 
 /// What a look at the list showed.
@@ -59,7 +59,7 @@ impl<'c, 's> Sending<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
         let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
         let under_way = client.uploads().begin(mark);
-        Sending { client, session, record, under_way, link_url, taken: None, began: Instant::now(), before: None, resent: 0, sha256: OnceCell::new() }
+        Sending { client, session, record, under_way, link_url, taken: None, began: Instant::now(), before: None, resent: 0, hash: OnceCell::new() }
     }
 
     /// None of these is what is looked for.
@@ -76,7 +76,7 @@ impl<'c, 's> Sending<'c, 's> {
         }
         let listed = self.list().await?;
         if if_exists != IfExists::Upload {
-            let hash = if if_exists == IfExists::SkipSameBytes { self.source_sha256(body).await? } else { None };
+            let hash = if if_exists == IfExists::SkipSameBytes { self.source_hash(body).await? } else { None };
             if let Some(same) = self.same(&listed, hash).await? {
                 self.client.uploads().claim(&same.id);
                 return Ok(Some(Stored { skipped: true, ..Stored::listed(&same) }));
@@ -88,12 +88,12 @@ impl<'c, 's> Sending<'c, 's> {
     }
 
     /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
-    async fn same(&self, listed: &[Attachment], hash: Option<String>) -> Result<Option<Attachment>> {
+    async fn same(&self, listed: &[Attachment], hash: Option<Hash>) -> Result<Option<Attachment>> {
         let taken = |entry: &Attachment| self.taken.as_ref().is_some_and(|taken| taken.contains(&entry.id));
         let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !taken(entry);
         for entry in listed.iter().filter(like_mine) {
             match &hash {
-                Some(hash) if self.sha256_of(entry).await?.as_ref() != Some(hash) => {}
+                Some(hash) if !self.has_hash(entry, hash).await? => {}
                 _ => return Ok(Some(entry.clone())),
             }
         }
@@ -268,10 +268,10 @@ impl<'c, 's> Sending<'c, 's> {
         if self.link_url.is_some() || !self.client.config().settle_hash {
             return Ok(entries);
         }
-        let Some(hash) = self.source_sha256(body).await? else { return Ok(entries) };
+        let Some(hash) = self.source_hash(body).await? else { return Ok(entries) };
         let mut mine = Vec::with_capacity(entries.len());
         for entry in entries {
-            if self.sha256_of(&entry).await?.as_ref() == Some(&hash) {
+            if self.has_hash(&entry, &hash).await? {
                 mine.push(entry);
             }
         }
@@ -279,23 +279,23 @@ impl<'c, 's> Sending<'c, 's> {
     }
 
     /// The hash of what is uploaded, read once more from a source that can be; `None` for one that can't.
-    async fn source_sha256(&self, body: Option<&mut Outgoing<'_>>) -> Result<Option<String>> {
-        if let (None, Some(body)) = (self.sha256.get(), body) {
-            let hash = body.source_sha256().await?;
-            let _ = self.sha256.set(hash);
+    async fn source_hash(&self, body: Option<&mut Outgoing<'_>>) -> Result<Option<Hash>> {
+        if let (None, Some(body)) = (self.hash.get(), body) {
+            let hash = body.source_hash().await?;
+            let _ = self.hash.set(hash);
         }
-        Ok(self.sha256.get().cloned().flatten())
+        Ok(self.hash.get().cloned().flatten())
     }
 
-    /// The hash of a stored attachment, which is downloaded for it; `None` when it is gone.
-    async fn sha256_of(&self, entry: &Attachment) -> Result<Option<String>> {
-        let mut incoming = Incoming::hashing();
+    /// Whether a stored attachment, which is downloaded for it, has this hash; one that is gone hasn't.
+    async fn has_hash(&self, entry: &Attachment, hash: &Hash) -> Result<bool> {
+        let mut incoming = Incoming::hashing(hash.kind());
         let mut ask = Ask::get(self.record, "Attachments");
-        ask.path.push(entry.id.clone());
+        ask.path.push(&entry.id);
         ask.redirect = true;
         match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::unknown).await {
-            Ok(_) => Ok(incoming.finish()?.sha256),
-            Err(error) if error.status() == Status::NotFound => Ok(None),
+            Ok(_) => Ok(incoming.hash().as_ref() == Some(hash)),
+            Err(error) if error.status() == Status::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }

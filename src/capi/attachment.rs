@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
 use super::error::zcrm_error;
-use super::result::{Readable, Transfer, zcrm_result};
+use super::result::{Readable, Transfer, ZCRM_UPLOAD_NAME_CHANGED, ZCRM_UPLOAD_SETTLED, ZCRM_UPLOAD_SKIPPED, ZCRM_UPLOAD_TWINS, zcrm_result};
 use super::sink::{self, zcrm_sink};
 use super::sized;
 use super::source::{self, zcrm_source};
@@ -188,6 +188,16 @@ impl Readable for Uploaded {
             created_time: self.created_time.clone(),
             ..Attachment::default()
         }])
+    }
+
+    fn upload_flags(&self) -> Option<u32> {
+        let flags = [
+            (self.skipped, ZCRM_UPLOAD_SKIPPED),
+            (self.settled, ZCRM_UPLOAD_SETTLED),
+            (self.name_changed, ZCRM_UPLOAD_NAME_CHANGED),
+            (!self.twins.is_empty(), ZCRM_UPLOAD_TWINS),
+        ];
+        Some(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum())
     }
 
     fn transfer(&self) -> Option<Transfer<'_>> {

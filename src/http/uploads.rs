@@ -1,7 +1,7 @@
 //! Uploads under way in this process, and the attachments that they were found to be: what one call has got, no other may adopt.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// An id is remembered this long: longer than any look for a lost upload goes on.
@@ -23,7 +23,7 @@ pub(crate) struct Uploads(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    under_way: Vec<Mark>,
+    under_way: Vec<Arc<Mark>>,
     claimed: HashMap<String, Instant>,
     prune_at: usize,
 }
@@ -31,7 +31,7 @@ struct State {
 /// An upload under way; over when dropped.
 pub(crate) struct UnderWay<'u> {
     uploads: &'u Uploads,
-    mark: Mark,
+    mark: Arc<Mark>,
 }
 
 impl Uploads {
@@ -40,6 +40,7 @@ impl Uploads {
     }
 
     pub(crate) fn begin(&self, mark: Mark) -> UnderWay<'_> {
+        let mark = Arc::new(mark);
         self.state().under_way.push(mark.clone());
         UnderWay { uploads: self, mark }
     }
@@ -73,7 +74,7 @@ impl UnderWay<'_> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let mut state = self.uploads.state();
-        if let Some(at) = state.under_way.iter().position(|mark| *mark == self.mark) {
+        if let Some(at) = state.under_way.iter().position(|mark| Arc::ptr_eq(mark, &self.mark)) {
             state.under_way.swap_remove(at);
         }
     }

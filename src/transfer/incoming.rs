@@ -1,6 +1,6 @@
 //! The body of a download on its way into a sink.
 
-use super::digest::Digest;
+use super::digest::{Digest, Hash, Kind};
 use super::progress::Progress;
 use super::sink::{Output, Sink, Stored};
 use crate::error::{Error, Result, Status};
@@ -35,9 +35,9 @@ impl<'a> Incoming<'a> {
         Ok(Incoming { output: Output::open(sink)?, progress, digest, max_bytes, expected_bytes, announced: None })
     }
 
-    /// Takes the bytes in for their SHA-256 alone.
-    pub(crate) fn hashing() -> Incoming<'a> {
-        let (output, digest) = (Output::Nowhere { written: 0 }, Digest::new(true, None));
+    /// Takes the bytes in for their hash alone.
+    pub(crate) fn hashing(kind: Kind) -> Incoming<'a> {
+        let (output, digest) = (Output::Nowhere { written: 0 }, Digest::new(Some(kind), None));
         Incoming { output, progress: Progress::new(None), digest, max_bytes: None, expected_bytes: None, announced: None }
     }
 
@@ -50,6 +50,11 @@ impl<'a> Incoming<'a> {
         self.check_expected(announced)?;
         self.output.expect(announced.unwrap_or_default())?;
         self.progress.start(announced.or(self.expected_bytes))
+    }
+
+    /// The hash of what came.
+    pub(crate) fn hash(&self) -> Option<Hash> {
+        self.digest.hash()
     }
 
     /// Whether bytes are with the caller's writer already, so that no other attempt can follow.
@@ -83,7 +88,7 @@ impl<'a> Incoming<'a> {
         self.progress.finish()?;
         Ok(Received {
             bytes,
-            sha256: self.digest.hex(),
+            sha256: self.digest.sha256(),
             length_verified: self.announced.or(self.expected_bytes).is_some(),
             stored: self.output.finish()?,
         })

@@ -9,7 +9,7 @@ mod progress;
 mod sink;
 mod source;
 
-pub(crate) use digest::{Digest, sha256};
+pub(crate) use digest::{Digest, Hash, Kind, sha256};
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;
 pub(crate) use name::from_disposition;
@@ -25,5 +25,9 @@ pub(crate) const CHUNK: usize = 64 * 1024;
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for b in bytes {
+        text.extend([digit(b >> 4), digit(b & 15)]);
+    }
+    text
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::digest::Digest;
+use super::digest::{Digest, Hash, Kind};
 use super::multipart::Framing;
 use super::progress::Progress;
 use super::source::Input;
@@ -68,7 +68,7 @@ impl<'a> Outgoing<'a> {
 
     /// SHA-256 of the file, once it is sent, if it was asked for.
     pub(crate) fn sha256(&self) -> Option<String> {
-        self.file.as_ref().and_then(|file| file.digest.hex())
+        self.file.as_ref().and_then(|file| file.digest.sha256())
     }
 
     /// Whether the source's bytes are gone before all of them were read: no server can have the whole.
@@ -76,16 +76,16 @@ impl<'a> Outgoing<'a> {
         !matches!(self.at, At::Tail(_)) && self.file.as_ref().is_some_and(|file| !file.input.can_rewind())
     }
 
-    /// SHA-256 of the file, read once more from its start, or as it was taken while it was sent; `None` when neither can be had.
+    /// Hash of the file, read once more from its start, or as it was taken while it was sent; `None` when neither can be had.
     /// The body has to be rewound afterwards.
-    pub(crate) async fn source_sha256(&mut self) -> Result<Option<String>> {
+    pub(crate) async fn source_hash(&mut self) -> Result<Option<Hash>> {
         let whole = !self.is_torn();
         let Some(file) = self.file.as_mut() else { return Ok(None) };
         if !file.input.can_rewind() {
-            return Ok(file.digest.hex().filter(|_| whole));
+            return Ok(file.digest.hash().filter(|_| whole));
         }
         file.input.rewind()?;
-        let (mut digest, mut buf) = (Digest::new(true, None), vec![0; super::CHUNK]);
+        let (mut digest, mut buf) = (Digest::new(Some(Kind::Sha256), None), vec![0; super::CHUNK]);
         loop {
             match file.input.read(&mut buf)? {
                 0 => break,
@@ -93,7 +93,7 @@ impl<'a> Outgoing<'a> {
             }
             tokio::task::yield_now().await; // lets a cancel in
         }
-        Ok(digest.hex())
+        Ok(digest.hash())
     }
 
     /// Back to the first byte, for another attempt. An error when the source's bytes are gone.
@@ -201,7 +201,7 @@ mod tests {
     fn the_announced_length_is_the_length_whatever_the_pieces() {
         let bytes = vec![7; 1000];
         for step in [1, 7, 150, 1 << 20] {
-            let mut body = body(SourceBytes::Memory(&bytes), Digest::new(false, None));
+            let mut body = body(SourceBytes::Memory(&bytes), Digest::new(None, None));
             let (mut all, mut buf) = (0, vec![0; step]);
             loop {
                 match body.read(&mut buf).unwrap() {
@@ -216,14 +216,14 @@ mod tests {
 
     #[test]
     fn a_body_with_another_hash_than_expected_never_becomes_complete() {
-        let mut body = body(SourceBytes::Memory(b"abc"), Digest::new(false, Some([0; 32])));
+        let mut body = body(SourceBytes::Memory(b"abc"), Digest::new(None, Some([0; 32])));
         assert_eq!(body.read_all().unwrap_err().status(), Status::Checksum);
     }
 
     #[test]
     fn a_used_up_reader_is_not_sent_again() {
         let mut reader = Streamed(&b"abc"[..]);
-        let mut body = body(SourceBytes::Reader(&mut reader, Some(3)), Digest::new(false, None));
+        let mut body = body(SourceBytes::Reader(&mut reader, Some(3)), Digest::new(None, None));
         body.read_all().unwrap();
         assert_eq!(body.rewind().unwrap_err().status(), Status::SourceConsumed);
     }

@@ -65,7 +65,7 @@ int main(void) {
     FIELD(zcrm_attachment, owner_name);
     FIELD(zcrm_attachment, bytes);
     FIELD(zcrm_attachment, is_link);
-    FIELD(zcrm_attachment, reserved);
+    FIELD(zcrm_attachment, flags);
     STRUCT(zcrm_transfer);
     FIELD(zcrm_transfer, struct_size);
     FIELD(zcrm_transfer, bytes);

@@ -351,3 +351,12 @@ fn a_list_that_is_throttled_after_nineteen_looks_a_minute_does_not_break_settlem
     }
     assert!(lists(&w) <= 19);
 }
+
+#[test]
+fn an_upload_whose_reply_is_too_large_to_be_read_is_looked_for() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::status_after_store(200).with_body("text/html", &"x".repeat(9 << 20))]);
+    let uploaded = w.upload("a", b"a").unwrap();
+    assert!(uploaded.result.settled);
+    assert_eq!(w.stored(), [("a".to_owned(), 1)]);
+}

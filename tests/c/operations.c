@@ -14,12 +14,19 @@ static void uploads(zcrm_client *client) {
     CHECK(zcrm_result_count(result) == 1, "one attachment came of it");
     EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "and can be read");
     CHECK(strcmp(stored.file_name.ptr, "hello.txt") == 0 && stored.bytes == 6 && !stored.is_link, "with its name and size");
+    CHECK(stored.flags == 0, "with nothing out of the ordinary");
     EXPECT(zcrm_result_transfer(result, &transfer, &err), ZCRM_OK, &err, "what was moved can be read");
     CHECK(strncmp(transfer.sha256.ptr, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03", 65) == 0, "with its SHA-256");
     size_t n = 0;
     const char *json = zcrm_result_json(result, &n);
     CHECK(n == strlen(json) && strstr(json, "\"operation\":\"attachment.upload\"") && strstr(json, "\"attempts\":1"), "and as JSON");
     CHECK(json == zcrm_result_json(result, NULL), "the JSON is made once");
+    zcrm_result_free(result);
+
+    call.flags = ZCRM_CALL_SKIP_EXISTING;
+    EXPECT(zcrm_attachment_upload(client, &target, &memory, &call, &result, &err), ZCRM_OK, &err, "what is there need not be sent");
+    EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "it can be read all the same");
+    CHECK(stored.flags == ZCRM_UPLOAD_SKIPPED, "and it says that it was skipped");
     zcrm_result_free(result);
 
     char path[512];

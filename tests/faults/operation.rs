@@ -282,8 +282,7 @@ impl After {
 }
 
 fn expecting<'a>(content: &[u8], cancel: Option<Cancel>) -> Call<'a> {
-    use sha2::Digest as _;
-    let expected_sha256 = Some(sha2::Sha256::digest(content).into());
+    let expected_sha256 = Some(ring::digest::digest(&ring::digest::SHA256, content).as_ref().try_into().expect("32 bytes"));
     Call { cancel, expected_sha256, expected_bytes: Some(content.len() as u64), ..Call::default() }
 }
 

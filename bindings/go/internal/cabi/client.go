@@ -47,8 +47,9 @@ type Setting struct{ Key, Value string }
 
 // Client counts the calls that use its C client, so that Close can't free it under one of them.
 type Client struct {
-	ptr   *C.zcrm_client
-	hooks *failures
+	ptr    *C.zcrm_client
+	hooks  *failures
+	hooked bool // it has callbacks of its own
 
 	mu     sync.Mutex
 	calls  int
@@ -65,7 +66,7 @@ func NewClient(config Config) (*Client, error) {
 	st := &state{}
 	handle := newHandle(st)
 	defer freeHandle(handle)
-	client := &Client{hooks: hooks}
+	client := &Client{hooks: hooks, hooked: config.hasHooks()}
 	var failed *C.zcrm_error
 	status := C.zg_client_new(built, C.uintptr_t(handle), &client.ptr, &failed)
 	st.repanic()
@@ -107,6 +108,10 @@ func (c *Client) freeIfUnused() {
 		C.zcrm_client_free(c.ptr)
 		c.ptr = nil
 	}
+}
+
+func (config *Config) hasHooks() bool {
+	return config.Token != nil || config.Store != nil || config.Logger != nil
 }
 
 func (config Config) build() (*C.zcrm_config, *failures, error) {
@@ -159,7 +164,7 @@ func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
 		return nil, err
 	}
 	defer C.zcrm_config_free(built)
-	st := &state{progress: call.Progress}
+	st := &state{progress: call.Progress, hooked: config.hasHooks()}
 	result, err := run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_exchange(built, nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0)

@@ -50,30 +50,27 @@ type ListArgs struct {
 	Page, PerPage     uint32
 }
 
-// Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded.
+// Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded, and of an attachment a Transfer only with
+// WantSHA256.
 func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Uploaded, Transfer, error) {
 	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind}
+	var read C.zg_uploaded
 	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+		read = C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
 			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), flag(on.Photo),
 			C.int32_t(source.Kind), text(source.Name), size(source.Name), text(source.ContentType), size(source.ContentType),
 			text(source.Path), size(source.Path), text(source.LinkURL), size(source.LinkURL),
 			(*C.uint8_t)(unsafe.SliceData(source.Data)), C.size_t(len(source.Data)), C.int64_t(source.Length), flag(source.Rewind != nil))
+		return read.reply
 	})
 	if err != nil {
 		return Uploaded{}, Transfer{}, err
 	}
 	defer C.zcrm_result_free(result)
-	var stored Uploaded
-	if !on.Photo {
-		if stored, err = uploaded(result); err != nil {
-			return Uploaded{}, Transfer{}, err
-		}
-	}
-	moved, err := transfer(result)
-	return stored, moved, err
+	stored, err := uploaded(&read)
+	return stored, transferOf(&read.moved), err
 }
 
 // List runs zcrm_attachment_list.
@@ -153,6 +150,7 @@ func (c *Client) run(ctx context.Context, st *state, call func(C.uintptr_t, *C.z
 		return nil, err
 	}
 	defer c.release()
+	st.hooked = c.hooked
 	result, err := run(ctx, st, call)
 	if failure, ok := err.(*Failure); ok {
 		c.hooks.explain(failure)

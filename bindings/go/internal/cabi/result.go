@@ -6,6 +6,7 @@ import "C"
 import (
 	"encoding/json"
 	"syscall"
+	"unsafe"
 )
 
 // Attachment is zcrm_attachment.
@@ -18,11 +19,9 @@ type Attachment struct {
 // Uploaded is what zcrm_attachment_upload gave.
 type Uploaded struct {
 	Attachment
-	Skipped     bool     `json:"skipped"`
-	Settled     bool     `json:"settled"`
-	NameChanged bool     `json:"name_changed"`
-	Twins       []string `json:"twins"`
-	WaitReason  string   `json:"-"`
+	Skipped, Settled, NameChanged bool
+	Twins                         []string
+	WaitReason                    string
 }
 
 // Transfer is zcrm_transfer.
@@ -81,33 +80,50 @@ func readFailure(status int32, text []byte) (failure *Failure, ok bool) {
 	return failure, err == nil
 }
 
-// uploaded reads the JSON for what zcrm_attachment has no fields for.
-func uploaded(result *C.zcrm_result) (Uploaded, error) {
-	stored, err := attachment(result, 0)
-	if err != nil {
-		return Uploaded{}, err
+// uploaded is what zg_upload has read; of the JSON, which costs more than all else here, only what zcrm_attachment has no fields for.
+func uploaded(read *C.zg_uploaded) (Uploaded, error) {
+	flags := read.stored.flags
+	stored := Uploaded{
+		Attachment:  attachmentOf(&read.stored),
+		Skipped:     flags&C.ZCRM_UPLOAD_SKIPPED != 0,
+		Settled:     flags&C.ZCRM_UPLOAD_SETTLED != 0,
+		NameChanged: flags&C.ZCRM_UPLOAD_NAME_CHANGED != 0,
+	}
+	if flags&(C.ZCRM_UPLOAD_TWINS|C.ZCRM_UPLOAD_WAITED) == 0 {
+		return stored, nil
 	}
 	var more struct {
-		Result     Uploaded `json:"result"`
-		WaitReason string   `json:"wait_reason"`
+		Result struct {
+			Twins []string `json:"twins"`
+		} `json:"result"`
+		WaitReason string `json:"wait_reason"`
 	}
-	if err := json.Unmarshal(resultJSON(result), &more); err != nil {
+	if err := json.Unmarshal(resultJSON(read.reply.result), &more); err != nil {
 		return Uploaded{}, unreadable(err)
 	}
-	more.Result.Attachment, more.Result.WaitReason = stored, more.WaitReason
-	return more.Result, nil
+	stored.Twins, stored.WaitReason = more.Result.Twins, more.WaitReason
+	return stored, nil
 }
 
 func unreadable(err error) *Failure {
 	return &Failure{Status: C.ZCRM_E_PROTOCOL, Reason: "result_json", Message: "the library's result is not the JSON that it should be", Cause: err}
 }
 
-func attachment(result *C.zcrm_result, i int) (Attachment, error) {
-	out := C.zcrm_attachment{struct_size: C.sizeof_zcrm_attachment}
+// attachments reads all rows in one crossing.
+func attachments(result *C.zcrm_result) ([]Attachment, error) {
+	rows := make([]C.zcrm_attachment, int(C.zcrm_result_count(result)))
 	var failed *C.zcrm_error
-	if status := C.zcrm_result_attachment(result, C.size_t(i), &out, &failed); status != C.ZCRM_OK {
-		return Attachment{}, takeFailure(status, failed)
+	if status := C.zg_rows(result, unsafe.SliceData(rows), C.size_t(len(rows)), &failed); status != C.ZCRM_OK {
+		return nil, takeFailure(status, failed)
 	}
+	listed := make([]Attachment, len(rows))
+	for i := range rows {
+		listed[i] = attachmentOf(&rows[i])
+	}
+	return listed, nil
+}
+
+func attachmentOf(out *C.zcrm_attachment) Attachment {
 	return Attachment{
 		ID:           goText(out.id),
 		FileName:     goText(out.file_name),
@@ -118,7 +134,7 @@ func attachment(result *C.zcrm_result, i int) (Attachment, error) {
 		OwnerName:    goText(out.owner_name),
 		Bytes:        int64(out.bytes),
 		IsLink:       out.is_link != 0,
-	}, nil
+	}
 }
 
 func transfer(result *C.zcrm_result) (Transfer, error) {
@@ -127,6 +143,10 @@ func transfer(result *C.zcrm_result) (Transfer, error) {
 	if status := C.zcrm_result_transfer(result, &out, &failed); status != C.ZCRM_OK {
 		return Transfer{}, takeFailure(status, failed)
 	}
+	return transferOf(&out), nil
+}
+
+func transferOf(out *C.zcrm_transfer) Transfer {
 	return Transfer{
 		Bytes:          int64(out.bytes),
 		FileName:       goText(out.file_name),
@@ -134,7 +154,7 @@ func transfer(result *C.zcrm_result) (Transfer, error) {
 		SHA256:         goText(out.sha256),
 		Path:           goText(out.path),
 		LengthVerified: out.length_verified != 0,
-	}, nil
+	}
 }
 
 func page(result *C.zcrm_result) (Page, error) {
@@ -143,17 +163,8 @@ func page(result *C.zcrm_result) (Page, error) {
 	if status := C.zcrm_result_page(result, &out, &failed); status != C.ZCRM_OK {
 		return Page{}, takeFailure(status, failed)
 	}
-	listed := Page{NextPageToken: goText(out.next_page_token), More: out.more_records != 0}
-	n := int(C.zcrm_result_count(result))
-	listed.Attachments = make([]Attachment, 0, n)
-	for i := range n {
-		one, err := attachment(result, i)
-		if err != nil {
-			return Page{}, err
-		}
-		listed.Attachments = append(listed.Attachments, one)
-	}
-	return listed, nil
+	listed, err := attachments(result)
+	return Page{Attachments: listed, NextPageToken: goText(out.next_page_token), More: out.more_records != 0}, err
 }
 
 func resultJSON(result *C.zcrm_result) []byte {

@@ -1,5 +1,7 @@
 #include "shim.h"
 
+#include <time.h>
+
 #include "_cgo_export.h"
 
 // The call that runs on this thread: the token and log callbacks have a user pointer of the client's, and need to find it.
@@ -84,6 +86,18 @@ static zcrm_str text(const char *ptr, size_t len) {
     return (zcrm_str){ptr, len};
 }
 
+// Whether the goroutine that is on this thread is to yield, which run in call.go explains: once in 5 ms. Kept by the thread, as what
+// matters is the processor that the thread has.
+static int must_yield(void) {
+    static _Thread_local int64_t last;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+    if (now - last < 5000) return 0;
+    last = now;
+    return 1;
+}
+
 #define TEXT(name) text(name, name##_len)
 
 #define BUILD_CALL                                                                             \
@@ -97,16 +111,29 @@ static zcrm_str text(const char *ptr, size_t len) {
                       .expected_bytes = expected_bytes,                                        \
                       .restrict_triggers = TEXT(triggers),                                     \
                       .flags = flags};                                                         \
-    zg_reply reply = {ZCRM_OK, NULL, NULL};                                                    \
+    zg_reply reply = {ZCRM_OK, 0, NULL, NULL};                                                 \
     uintptr_t before = running;                                                                \
     running = handle
 
-#define FINISH        \
-    running = before; \
+#define FINISH                  \
+    running = before;           \
+    reply.yield = must_yield(); \
     return reply
 
-zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
-                   const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
+static void read_upload(zg_uploaded *out, int photo, uint32_t flags) {
+    zg_reply *reply = &out->reply;
+    if (!photo) reply->status = zcrm_result_attachment(reply->result, 0, &out->stored, &reply->error);
+    if (reply->status == ZCRM_OK && (photo || flags & ZCRM_CALL_SHA256)) {
+        reply->status = zcrm_result_transfer(reply->result, &out->moved, &reply->error);
+    }
+    if (reply->status != ZCRM_OK) {
+        zcrm_result_free(reply->result);
+        reply->result = NULL;
+    }
+}
+
+zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                      const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
     zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
     zcrm_source source = {.struct_size = sizeof source,
                           .kind = kind,
@@ -126,7 +153,11 @@ zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), Z
     } else {
         reply.status = zcrm_attachment_upload(client, &target, &source, &call, &reply.result, &reply.error);
     }
-    FINISH;
+    running = before;
+    reply.yield = must_yield();
+    zg_uploaded out = {reply, {.struct_size = sizeof out.stored}, {.struct_size = sizeof out.moved}};
+    if (reply.status == ZCRM_OK) read_upload(&out, photo, flags);
+    return out;
 }
 
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
@@ -192,4 +223,13 @@ zg_reply zg_exchange(const zcrm_config *config, ZG_CALL) {
     BUILD_CALL;
     reply.status = zcrm_auth_exchange(config, &call, &reply.result, &reply.error);
     FINISH;
+}
+
+zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error) {
+    zcrm_status status = ZCRM_OK;
+    for (size_t i = 0; i < n && status == ZCRM_OK; i++) {
+        rows[i].struct_size = sizeof *rows;
+        status = zcrm_result_attachment(result, i, &rows[i], error);
+    }
+    return status;
 }

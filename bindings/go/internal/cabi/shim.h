@@ -24,23 +24,33 @@
 
 typedef struct zg_reply {
     zcrm_status status;
+    int yield; // the goroutine should: see run in call.go
     zcrm_result *result;
     zcrm_error *error;
 } zg_reply;
+
+// An upload and what Go reads of it, so that all but the freeing is one crossing. The texts are borrowed from the result.
+typedef struct zg_uploaded {
+    zg_reply reply;
+    zcrm_attachment stored; // not of a photo
+    zcrm_transfer moved;    // of a photo, and of what was hashed
+} zg_uploaded;
 
 zcrm_status zg_set_token_fn(zcrm_config *config, uintptr_t hook);
 zcrm_status zg_set_log_fn(zcrm_config *config, int32_t max_level, uintptr_t hook);
 zcrm_status zg_set_token_store(zcrm_config *config, uintptr_t hook, zcrm_error **error);
 zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_client **client, zcrm_error **error);
 
-zg_reply zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
-                   const uint8_t *data, size_t data_len, int64_t length, int rewindable);
+zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                      const uint8_t *data, size_t data_len, int64_t length, int rewindable);
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page);
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
 zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);
 zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
 zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told);
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
+
+zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error);
 
 #endif
 #endif
