@@ -1,9 +1,9 @@
-# Fuzzing and AddressSanitizer. Included by the Makefile; fuzz/src says what each target checks.
+# Fuzzing, AddressSanitizer and ThreadSanitizer. Included by the Makefile; fuzz/src says what each target checks.
 
 SECONDS ?= 60
 TARGETS ?=
 
-.PHONY: fuzz fuzz-corpus asan
+.PHONY: fuzz fuzz-corpus asan tsan
 
 fuzz: ## every fuzz target for SECONDS=60 each, or TARGETS="list step": one line for each, and how to reproduce what fails
 	@fuzz/run.sh $(SECONDS) $(TARGETS)
@@ -13,3 +13,6 @@ fuzz-corpus: ## after make fuzz: the committed corpus, chosen anew from what was
 
 asan: ## the C programs of tests/c and the library, both under AddressSanitizer
 	@tests/c/asan.sh
+
+tsan: ## the same under ThreadSanitizer, Rust's standard library included
+	@tests/c/tsan.sh

@@ -1,5 +1,5 @@
 //! The C programs of `tests/c`, one for each rule of the ABI, against the shared library and an emulator: plain, under valgrind, and (by
-//! `make asan`) under AddressSanitizer.
+//! `make asan` and `make tsan`) under AddressSanitizer and ThreadSanitizer.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
 mod support;
@@ -16,6 +16,8 @@ enum Way {
     Valgrind,
     /// Program and library are made with AddressSanitizer: `tests/c/asan.sh`.
     Asan,
+    /// The same with ThreadSanitizer: `tests/c/tsan.sh`.
+    Tsan,
 }
 
 /// One program in one way of running it.
@@ -38,7 +40,12 @@ impl Run<'_> {
     fn go_with(&self, prepare: impl FnOnce(&Emulator) -> Vec<(&'static str, String)>) {
         let way = self.way;
         let dir = scratch(&format!("{}-{way:?}", self.name));
-        let flags: &[&str] = if way == Way::Asan { &["-fsanitize=address", "-fno-omit-frame-pointer"] } else { &[] };
+        let runtime = std::env::var("ZCRM_TSAN_RUNTIME").map(|dir| format!("-L{dir}")).unwrap_or_default();
+        let flags: &[&str] = match way {
+            Way::Asan => &["-fsanitize=address", "-fno-omit-frame-pointer"],
+            Way::Tsan => &["-fsanitize=thread", "-static-libtsan", "-rdynamic", "-lm", &runtime],
+            _ => &[],
+        };
         let program = compile_with(flags, &root().join(format!("tests/c/{}.c", self.name)), &self.library, &dir);
         let files = tempfile::tempdir_in(&dir).unwrap();
         let emulator = Emulator::start(Options::default()).unwrap();
@@ -49,7 +56,7 @@ impl Run<'_> {
         if way != Way::Plain {
             command.env("ZCRM_TEST_SLOW", "1");
         }
-        if cfg!(debug_assertions) && way != Way::Asan {
+        if cfg!(debug_assertions) && matches!(way, Way::Plain | Way::Valgrind) {
             command.env("ZCRM_TEST_DEBUG_BUILD", "1");
         }
         let output = command.output().unwrap();
@@ -89,6 +96,7 @@ macro_rules! programs {
     ($($name:ident: $prepare:expr;)+) => {
         mod plain { $(#[test] fn $name() { super::plain(stringify!($name), $prepare) })+ }
         mod under_asan { $(#[test] #[ignore = "make asan builds the library for it"] fn $name() { super::under_asan(stringify!($name), $prepare) })+ }
+        mod under_tsan { $(#[test] #[ignore = "make tsan builds the library for it"] fn $name() { super::under_tsan(stringify!($name), $prepare) })+ }
         mod under_valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name), $prepare) })+ }
 
         #[test]
@@ -134,6 +142,11 @@ fn plain(name: &str, prepare: impl FnOnce(&Emulator)) {
 fn under_asan(name: &str, prepare: impl FnOnce(&Emulator)) {
     let library = std::env::var_os("ZCRM_ASAN_LIBRARY").expect("ZCRM_ASAN_LIBRARY: a library with AddressSanitizer");
     Run { name, library: library.into(), way: Way::Asan }.go(prepare);
+}
+
+fn under_tsan(name: &str, prepare: impl FnOnce(&Emulator)) {
+    let library = std::env::var_os("ZCRM_TSAN_LIBRARY").expect("ZCRM_TSAN_LIBRARY: a library with ThreadSanitizer");
+    Run { name, library: library.into(), way: Way::Tsan }.go(prepare);
 }
 
 fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator)) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +23,10 @@ import (
 func TestMain(m *testing.M) {
 	code := m.Run()
 	closeDemo()
+	if err := shown.report(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -163,16 +168,17 @@ func newWorld(t testing.TB, options ...zcrm.Option) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.stop)
+	shown.add(e.AccessToken, e.Credentials.ClientSecret, e.Credentials.RefreshToken)
 	w := &world{emulator: e, t: t}
 	w.client = w.newClient(options...)
 	w.record = w.addRecord("Contacts")
 	return w
 }
 
-// newClient has an access token: of refreshes Zoho, and so the emulator, allows few.
+// newClient has an access token: of refreshes Zoho, and so the emulator, allows few. Its log is searched for secrets.
 func (w *world) newClient(options ...zcrm.Option) *zcrm.Client {
 	w.t.Helper()
-	defaults := []zcrm.Option{zcrm.WithDomains(w.URL, w.URL), zcrm.WithOption("retry_base_ms", "5")}
+	defaults := []zcrm.Option{zcrm.WithDomains(w.URL, w.URL), zcrm.WithOption("retry_base_ms", "5"), zcrm.WithLogger(slog.New(&shown))}
 	if len(options) == 0 {
 		options = []zcrm.Option{zcrm.WithAccessToken(w.AccessToken)}
 	}

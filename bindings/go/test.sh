@@ -138,7 +138,7 @@ for part; do
     case $part in
     env) echo "export PKG_CONFIG_PATH='$PKG_CONFIG_PATH' ZCRM_EMULATOR='$ZCRM_EMULATOR'" ;;
     check) check ;;
-    test) say go test && go test -count 1 ./... ;;
+    test) say go test && go test -count 1 && go test -count 1 ./internal/... ;; # alone, so that what it prints is shown
     race) say go test -race && go test -count 1 -race ./... ;;
     cgocheck) say the cgo pointer rules && GOEXPERIMENT=cgocheck2 go test -count 1 ./... ;;
     link) link ;;

@@ -33,6 +33,7 @@ impl Hash {
 }
 
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each call, and the larger variant is the usual one")]
 enum Running {
     Sha256(Context),
     Fast(Box<XxHash3_128>),

@@ -14,8 +14,8 @@ struct server {
     int listener;
     int reads;             /* whether it reads what comes */
     const char *answer;    /* sent once the head of a request is in; NULL = nothing */
-    volatile int requests; /* heads of requests seen */
-    volatile int stop;
+    _Atomic int requests; /* heads of requests seen */
+    _Atomic int stop;
     char url[64];
     pthread_t thread;
 };

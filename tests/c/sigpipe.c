@@ -5,7 +5,7 @@
 
 enum { ROUNDS = 60, LENGTH = 4 << 20 };
 
-static volatile int stop;
+static _Atomic int stop;
 
 /* Reads the head and a piece of the body, answers nothing, and closes in order: then the next write but one is a broken pipe. */
 static void *leave(void *argument) {

@@ -5,7 +5,7 @@ use zcrm::attachment::{self, Downloaded, ListArgs, Uploaded};
 use zcrm::{Call, Cancel, Error, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
 use zcrm_emulator::PNG;
 
-use crate::world::{World, bytes};
+use crate::world::{World, bytes, sha256};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -283,10 +283,6 @@ impl After {
 
 fn expecting<'a>(content: &[u8], cancel: Option<Cancel>) -> Call<'a> {
     Call { cancel, expected_sha256: Some(sha256(content)), expected_bytes: Some(content.len() as u64), ..Call::default() }
-}
-
-pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
-    ring::digest::digest(&ring::digest::SHA256, content).as_ref().try_into().expect("32 bytes")
 }
 
 /// Keeps what the library said of the call.

@@ -11,7 +11,7 @@ use zcrm_emulator::{PNG, StoredAttachment};
 use crate::operation;
 use crate::random::Random;
 use crate::weather::{Mix, Region};
-use crate::world::{Said, bytes, client};
+use crate::world::{Said, bytes, client, sha256};
 
 /// What a tenant can do, and how often it does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -223,7 +223,7 @@ impl<'r> Tenant<'r> {
 
     fn photo(&self, folder: &Folder) -> Ended {
         let mut photo = lock(&folder.photo);
-        let whole = <[_]>::iter(&photo).flatten().next().map(|i| operation::sha256(&picture(*i)));
+        let whole = <[_]>::iter(&photo).flatten().next().map(|i| sha256(&picture(*i)));
         // With one possible photo its hash is known, so that a falsified byte is seen.
         let expected_sha256 = whole.filter(|_| photo.len() == 1);
         let outcome = self.ended(photo::download(&self.client, &folder.record, Sink::Memory, None, Call { expected_sha256, ..Call::default() }));
