@@ -1,3 +1,4 @@
+
 .PHONY: soak
-soak: ## chaos for SECONDS=60, in rounds of UPLOADS=10000; SEED=n repeats a run
+soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations; SEED=n repeats
 	@cargo test --quiet --test faults -- --ignored --exact chaos::soak --nocapture

@@ -24,8 +24,9 @@
  *     the handle that gave it: valid until that is freed.
  *  6. Callbacks run on the thread that made the call, during the call, never after it. The token, token store and log callbacks are the exceptions:
  *     they may run on any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE).
- *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't abort, print, handle signals or read the
- *     environment. A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE.
+ *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print, handle signals or read the environment.
+ *     A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case: when memory runs out where
+ *     nothing can report it. Where something can, the status is ZCRM_E_MEMORY, which says more.
  *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.
  *  9. Compare zcrm_abi_version() with ZCRM_ABI_VERSION once at start. Don't unload the library.
  *
@@ -108,7 +109,7 @@
 #define ZCRM_E_PROTOCOL 18
 /** The API, or this version of it, doesn't offer this. */
 #define ZCRM_E_UNSUPPORTED 19
-/** Memory could not be had, or a memory limit was reached. */
+/** Memory for the bytes of a file, a reply, a list or a step could not be had; with some, the same call works. (Small blocks, the steps of a batch, and what the parsers, HTTP and TLS below copy can't be refused so in stable Rust: without memory for these the process ends.) */
 #define ZCRM_E_MEMORY 20
 /** The library has a bug; this client is not to be used any more. */
 #define ZCRM_E_PANIC 21
@@ -272,7 +273,7 @@ typedef void (*zcrm_log_fn)(void *user, int32_t level, const char *line, size_t 
 /**
  * Text as pointer and length, only ever inside of structs. `ZCRM_STR("text")` and `ZCRM_CSTR(pointer)` make one.
  *
- * In: UTF-8 without a NUL byte, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
+ * In: UTF-8 without a NUL byte, at most 1 MiB, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
  * Out: borrowed from the handle that gave it, and NUL-terminated; never NULL.
  */
 typedef struct zcrm_str {
@@ -542,7 +543,7 @@ typedef zcrm_status (*zcrm_store_get_fn)(void *user, uint8_t *buf, size_t cap, s
  * @param user  zcrm_token_store.user
  * @param buf   the document; during the callback
  * @param len   its length in bytes
- * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
+ * @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
  */
 typedef zcrm_status (*zcrm_store_put_fn)(void *user, const uint8_t *buf, size_t len);
 
@@ -1018,7 +1019,7 @@ size_t zcrm_result_count(const struct zcrm_result *result);
  * @param index   less than zcrm_result_count()
  * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
  * @param err     NULL, or receives the error
- * @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+ * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API
 zcrm_status zcrm_result_attachment(const struct zcrm_result *result,
@@ -1032,7 +1033,7 @@ zcrm_status zcrm_result_attachment(const struct zcrm_result *result,
  * @param result  of an upload or a download, of an attachment or a photo
  * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
  * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, or `ZCRM_E_ARGUMENT`
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API
 zcrm_status zcrm_result_transfer(const struct zcrm_result *result,
@@ -1045,7 +1046,7 @@ zcrm_status zcrm_result_transfer(const struct zcrm_result *result,
  * @param result  of zcrm_attachment_list()
  * @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
  * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, or `ZCRM_E_ARGUMENT`
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);
 
@@ -1069,7 +1070,7 @@ zcrm_status zcrm_result_data(const struct zcrm_result *result,
  *
  * @param result  of any operation
  * @param n       NULL, or receives the length without the NUL
- * @return text borrowed from `result`; "" when `result` is NULL
+ * @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
  */
 ZCRM_API
 const char *zcrm_result_json(const struct zcrm_result *result,

@@ -125,7 +125,7 @@ async fn send(
         let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
         let stored = match outcome {
             Ok(stored) => sending.stored(stored, body.as_deref_mut()).await?,
-            Err(error) if error.is_ambiguous() || sending.is_own_link(&error) => match sending.settle(error, body.as_deref_mut()).await? {
+            Err(error) if error.is_ambiguous() || sending.is_resent_link() => match sending.settle(error, body.as_deref_mut()).await? {
                 Some(stored) => stored,
                 None => continue,
             },
@@ -294,7 +294,7 @@ async fn stored(client: &Client, mut response: crate::http::Response) -> Result<
         created_by: Option<User>,
     }
     let status = response.status();
-    let body = response.bytes().await?;
+    let body = response.bytes(reply::MOST).await?;
     let object = reply::success(status, response.headers(), &body)?;
     let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
     let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;

@@ -3,7 +3,6 @@
 pub(crate) mod journal;
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -13,6 +12,7 @@ use serde::Serialize;
 
 use crate::call::{Call, IfExists, Outcome, Taken};
 use crate::cancel::Cancel;
+use crate::caught::{self, Caught};
 use crate::client::Client;
 use crate::error::{Error, Result, Sent, Status};
 use crate::step::{self, Attached, StepResult};
@@ -158,12 +158,17 @@ struct Job {
 
 struct Report {
     item: Item,
-    /// The outer error is a panic's payload: it goes on where the batch was called, and no report is waited for in vain.
-    outcome: std::thread::Result<Result<Outcome<StepResult>>>,
+    /// A panic goes on where the batch was called, and no report is waited for in vain.
+    outcome: std::result::Result<Result<Outcome<StepResult>>, Caught>,
 }
 
 impl Shared<'_> {
     fn run(&self, job: Job) -> Report {
+        let outcome = caught::catch(|| self.step(&job));
+        Report { item: job.item, outcome }
+    }
+
+    fn step(&self, job: &Job) -> Result<Outcome<StepResult>> {
         if job.begun_before {
             self.wait_until_settled();
         }
@@ -177,11 +182,11 @@ impl Shared<'_> {
             trace_id: self.trace_id.clone(),
             ..Call::default()
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| step::run_alone(self.client, &job.item.step, call)));
-        if let Ok(Ok(Outcome { result: StepResult::Attached(Attached::One(uploaded)), .. })) = &outcome {
+        let outcome = step::run_alone(self.client, &job.item.step, call)?;
+        if let StepResult::Attached(Attached::One(uploaded)) = &outcome.result {
             self.taken.insert(uploaded.id.clone());
         }
-        Report { item: job.item, outcome }
+        Ok(outcome)
     }
 
     /// Returns early when the batch is over, which the step then sees for itself.
@@ -299,7 +304,7 @@ impl Batch<'_, '_> {
     fn wait(&mut self) -> Result<()> {
         let Report { item, outcome } = self.workers.reports.recv().expect("this side holds a sender too");
         self.in_flight -= 1;
-        match outcome.unwrap_or_else(|payload| resume_unwind(payload)) {
+        match outcome.unwrap_or_else(|panic| panic.go_on()) {
             Ok(outcome) => {
                 self.summary.attempts += u64::from(outcome.attempts);
                 self.waited_ms += outcome.waited_ms;

@@ -81,7 +81,7 @@ impl Client {
     pub fn new(config: Config) -> Result<Client> {
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
-        let lanes = Lanes::new(hosts.secure());
+        let lanes = Lanes::new(hosts.secure(tokens.asks()));
         let gate = Gate::of(&organisation(&config, &hosts));
         Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, gate, own_user: OnceLock::new() })))
     }
@@ -134,6 +134,8 @@ impl Client {
         trace_id: Option<&str>,
         work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
     ) -> Result<Outcome<T>> {
+        #[cfg(feature = "panic-probe")]
+        assert!(!self.config().panic_probe, "panic probe");
         let meter = Meter::default();
         let began = Instant::now();
         let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
@@ -257,7 +259,7 @@ impl Client {
             let value = HeaderValue::from_str(content_type).expect("made of a hexadecimal boundary");
             headers.insert(CONTENT_TYPE, value);
         }
-        Ok(Request { method: ask.method.clone(), url, headers })
+        Ok(Request { method: ask.method.clone(), url, headers, secrets: access.secrets.clone() })
     }
 
     /// One hop of a download, to a host that could be Zoho's, without the token.
@@ -269,7 +271,7 @@ impl Client {
         };
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        session.exchange(Request { method: Method::GET, url, headers }, None).await
+        session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
 
     fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {

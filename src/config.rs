@@ -46,7 +46,8 @@ pub type TokenFn = dyn Fn(bool) -> std::result::Result<Secret, i32> + Send + Syn
 pub trait TokenStore: Send + Sync {
     /// The document as it was last put; `None` when there is none.
     fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>>;
-    /// Puts the document in the place of the old one, whole or not at all.
+    /// Puts the document in the place of the old one, whole or not at all. A failure of the class `Io`, here or of the lock, is logged, and the
+    /// call goes on with the token that it has; any other is the call's.
     fn put(&self, document: &[u8]) -> Result<()>;
     /// Takes the lock that all who share the store respect; `false` when somebody has it. It must end with its holder's process.
     fn try_lock(&self) -> Result<bool>;
@@ -232,6 +233,9 @@ pub struct Config {
     pub(crate) token_store: Option<Arc<dyn TokenStore>>,
     pub(crate) token_fn: Option<Arc<TokenFn>>,
     pub(crate) log_fn: Option<(LogLevel, Arc<LogFn>)>,
+    /// Makes operations panic, for the tests of the panic guard.
+    #[cfg(feature = "panic-probe")]
+    pub(crate) panic_probe: bool,
 }
 
 impl Default for Config {
@@ -291,6 +295,8 @@ impl Config {
             token_store: None,
             token_fn: None,
             log_fn: None,
+            #[cfg(feature = "panic-probe")]
+            panic_probe: false,
         };
         // The table is the one place that knows the defaults.
         for key in KEYS.iter().filter(|k| !k.default.is_empty()) {

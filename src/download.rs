@@ -125,7 +125,7 @@ fn isnt_the_file(headers: &HeaderMap) -> bool {
 
 async fn not_the_file(mut response: Response) -> Error {
     let status = response.status();
-    match response.bytes().await {
+    match response.bytes(reply::MOST).await {
         Ok(body) => reply::success(status, response.headers(), &body)
             .err()
             .unwrap_or_else(|| Error::new(Status::Protocol, "not_the_file", "the server answered with a word of success in place of the file")),

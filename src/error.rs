@@ -72,7 +72,8 @@ statuses! {
     Protocol = 18, "ZCRM_E_PROTOCOL";
     /// The API, or this version of it, doesn't offer this.
     Unsupported = 19, "ZCRM_E_UNSUPPORTED";
-    /// Memory could not be had, or a memory limit was reached.
+    /// Memory for the bytes of a file, a reply, a list or a step could not be had; with some, the same call works. (Small blocks, the
+    /// steps of a batch, and what the parsers, HTTP and TLS below copy can't be refused so in stable Rust: without memory for these the process ends.)
     Memory = 20, "ZCRM_E_MEMORY";
     /// The library has a bug; this client is not to be used any more.
     Panic = 21, "ZCRM_E_PANIC";
@@ -259,7 +260,7 @@ impl Error {
         let detail = self.detail();
         match self.status() {
             Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
-            Status::Protocol | Status::TooLarge => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
+            Status::Protocol | Status::TooLarge | Status::Memory => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
             _ => false,
         }
     }

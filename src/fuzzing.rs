@@ -37,7 +37,7 @@ pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
 pub fn answer(from: impl Into<reqwest::Response>) -> Result<(String, String, Option<Box<RawValue>>)> {
     let mut from = Response::foreign(from.into());
     let (status, headers) = (from.status(), from.headers().clone());
-    let object = reply::success(status, &headers, &wait(from.bytes())?)?;
+    let object = reply::success(status, &headers, &wait(from.bytes(reply::MOST))?)?;
     Ok((object.code, object.message, object.details))
 }
 
@@ -45,7 +45,7 @@ pub fn answer(from: impl Into<reqwest::Response>) -> Result<(String, String, Opt
 pub fn answers(from: impl Into<reqwest::Response>) -> Result<Vec<String>> {
     let mut from = Response::foreign(from.into());
     let (status, headers) = (from.status(), from.headers().clone());
-    let objects = reply::objects(status, &headers, &wait(from.bytes())?)?;
+    let objects = reply::objects(status, &headers, &wait(from.bytes(reply::MOST))?)?;
     Ok(objects.into_iter().map(|object| object.code).collect())
 }
 

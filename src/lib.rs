@@ -14,6 +14,7 @@ mod call;
 mod cancel;
 #[cfg(feature = "capi")]
 mod capi;
+mod caught;
 mod client;
 pub mod config;
 mod download;
@@ -21,6 +22,7 @@ mod error;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod http;
+mod memory;
 pub mod photo;
 mod record;
 pub mod step;

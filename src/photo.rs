@@ -85,6 +85,6 @@ fn check(client: &Client, record: &Record) -> Result<()> {
 
 async fn succeeded(mut response: Response) -> Result<()> {
     let status = response.status();
-    let body = response.bytes().await?;
+    let body = response.bytes(reply::MOST).await?;
     reply::success(status, response.headers(), &body).map(|_| ())
 }

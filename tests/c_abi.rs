@@ -28,16 +28,24 @@ struct Run<'a> {
 impl Run<'_> {
     /// Starts an emulator of its own, runs the program and checks that all its checks held.
     fn go(&self, prepare: impl FnOnce(&Emulator)) {
+        self.go_with(|emulator| {
+            prepare(emulator);
+            Vec::new()
+        });
+    }
+
+    /// The same; what is prepared is told to the program in its environment.
+    fn go_with(&self, prepare: impl FnOnce(&Emulator) -> Vec<(&'static str, String)>) {
         let way = self.way;
         let dir = scratch(&format!("{}-{way:?}", self.name));
         let flags: &[&str] = if way == Way::Asan { &["-fsanitize=address", "-fno-omit-frame-pointer"] } else { &[] };
         let program = compile_with(flags, &root().join(format!("tests/c/{}.c", self.name)), &self.library, &dir);
         let files = tempfile::tempdir_in(&dir).unwrap();
         let emulator = Emulator::start(Options::default()).unwrap();
-        prepare(&emulator);
+        let more = prepare(&emulator);
         let mut command = if way == Way::Valgrind { valgrind(&program) } else { Command::new(&program) };
         environment(&mut command, &emulator, files.path());
-        command.env("ZCRM_TEST_LIBRARY", &self.library);
+        command.env("ZCRM_TEST_LIBRARY", &self.library).envs(more);
         if way != Way::Plain {
             command.env("ZCRM_TEST_SLOW", "1");
         }
@@ -85,7 +93,7 @@ macro_rules! programs {
 
         #[test]
         fn every_program_is_run() {
-            let others = ["header", "memory", "rule7_panic"];
+            let others = ["header", "memory", "rule7_memory", "rule7_panic"];
             for entry in std::fs::read_dir(root().join("tests/c")).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -107,6 +115,7 @@ programs! {
     rule6_rewind: super::every_other_upload_is_refused;
     rule7_arguments: |_| {};
     rule8_cancel: |_| {};
+    rule8_lookup: |_| {};
     batch: |_| {};
     store: |_| {};
     rule9_versions: |_| {};
@@ -150,6 +159,18 @@ fn probed_library() -> PathBuf {
     cargo.current_dir(root()).args(["build", "--lib", "--offline", "--features", "panic-probe", "--target-dir"]).arg(&target);
     succeed(&mut cargo);
     target.join("debug/libzcrm.so")
+}
+
+/// Not under valgrind or AddressSanitizer, which bring allocators of their own.
+#[test]
+fn memory_that_cannot_be_had_is_a_status() {
+    Run { name: "rule7_memory", library: library(), way: Way::Plain }.go_with(|emulator| {
+        let record = emulator.add_record("Contacts");
+        let large = emulator.attach("Contacts", &record, "large.bin", &vec![7; 6 << 20]);
+        (0..10_000).for_each(|i| drop(emulator.attach("Contacts", &record, &format!("a file with a name of some length, number {i}.txt"), b"x")));
+        emulator.script("attachment.download", [Fault::no_length()]);
+        vec![("ZCRM_TEST_MANY", record), ("ZCRM_TEST_LARGE", large)]
+    });
 }
 
 #[test]

@@ -13,6 +13,9 @@ use support::{library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Fault, Options};
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"];
+/// Every error and result of a case passes `tests/cpp/canary.cpp` before it is freed.
+const WATCHED: &[&str] = &["-Wl,--wrap=zcrm_error_free", "-Wl,--wrap=zcrm_result_free"];
+const PROXY_PASSWORD: &str = "canary-of-the-proxy";
 const SANITIZED: &[&str] = &["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-pthread"];
 
 /// A compiler with its language: one program of all cases is made with it.
@@ -48,21 +51,24 @@ impl Build {
         let program = self.link(&dir);
         let waiting: Mutex<Vec<(String, String)>> = Mutex::new(cases(&program));
         assert!(waiting.lock().unwrap().len() > 50, "cases are missing");
-        let failed = Mutex::new(Vec::new());
+        let (failed, looks) = (Mutex::new(Vec::new()), Mutex::new([0; 3]));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     loop {
                         let Some((name, faults)) = waiting.lock().unwrap().pop() else { break };
-                        if let Err(report) = run(&program, &dir, &name, &faults) {
-                            failed.lock().unwrap().push(format!("{name}:\n{report}"));
+                        match run(&program, &dir, &name, &faults) {
+                            Ok(more) => looks.lock().unwrap().iter_mut().zip(more).for_each(|(sum, n)| *sum += n),
+                            Err(report) => failed.lock().unwrap().push(format!("{name}:\n{report}")),
                         }
                     }
                 });
             }
         });
-        let failed = failed.into_inner().unwrap();
+        let (failed, looks) = (failed.into_inner().unwrap(), looks.into_inner().unwrap());
         assert!(failed.is_empty(), "{} {:?}\n{}", self.compiler, self.flags, failed.join("\n"));
+        println!("{} {:?}: looked for secrets in {} log lines, {} errors, {} results", self.compiler, self.flags, looks[0], looks[1], looks[2]);
+        assert!(looks.iter().all(|n| *n > 50), "{looks:?}");
     }
 
     /// Compiles every file of `tests/cpp` side by side, and links them to the library that cargo built with this test.
@@ -72,17 +78,17 @@ impl Build {
             let compiling: Vec<_> = sources.iter().map(|source| scope.spawn(|| self.object(source, dir))).collect();
             compiling.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        self.program(&objects, &dir.join("cases"))
+        self.program(&objects, WATCHED, &dir.join("cases"))
     }
 
     /// Makes a program of sources or objects.
-    fn program(&self, parts: &[PathBuf], program: &Path) -> PathBuf {
+    fn program(&self, parts: &[PathBuf], flags: &[&str], program: &Path) -> PathBuf {
         let dir = program.parent().unwrap();
         let link = dir.join("libzcrm.so.0");
         let _ = std::fs::remove_file(&link); // it may not be there
         std::os::unix::fs::symlink(library(), &link).unwrap();
         let mut command = self.command();
-        command.args(SANITIZED).args(parts).arg(&link).arg(format!("-Wl,-rpath,{}", dir.display())).arg("-o").arg(program);
+        command.args(SANITIZED).args(flags).args(parts).arg(&link).arg(format!("-Wl,-rpath,{}", dir.display())).arg("-o").arg(program);
         succeed(&mut command);
         program.to_owned()
     }
@@ -105,7 +111,8 @@ fn cases(program: &Path) -> Vec<(String, String)> {
     listed.lines().filter_map(|line| line.split_once('\t')).map(|(name, faults)| (name.to_owned(), faults.to_owned())).collect()
 }
 
-fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<(), String> {
+/// Runs a case; gives in how many log lines, errors and results it looked for secrets.
+fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<[usize; 3], String> {
     let emulator = Emulator::start(Options::default()).unwrap();
     let faults: BTreeMap<String, Vec<Fault>> = serde_json::from_str(faults).map_err(|e| format!("faults: {e}"))?;
     for (operation, faults) in faults {
@@ -113,6 +120,8 @@ fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<(), Strin
     }
     let files = tempfile::tempdir_in(dir).unwrap();
     let credentials = emulator.credentials();
+    let grant_code = emulator.grant_code();
+    let secrets = [&emulator.access_token(), &credentials.client_secret, &credentials.refresh_token, &grant_code, PROXY_PASSWORD].map(str::to_owned);
     let output = Command::new(program)
         .arg(name)
         .env_clear()
@@ -126,10 +135,17 @@ fn run(program: &Path, dir: &Path, name: &str, faults: &str) -> Result<(), Strin
         .env("ZCRM_TEST_CLIENT_ID", credentials.client_id)
         .env("ZCRM_TEST_CLIENT_SECRET", credentials.client_secret)
         .env("ZCRM_TEST_REFRESH_TOKEN", credentials.refresh_token)
-        .env("ZCRM_TEST_GRANT_CODE", emulator.grant_code())
+        .env("ZCRM_TEST_GRANT_CODE", grant_code)
+        .env("ZCRM_TEST_PROXY_PASSWORD", PROXY_PASSWORD)
         .output()
         .unwrap();
-    if output.status.success() { Ok(()) } else { Err(format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))) }
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    if !output.status.success() || secrets.iter().any(|secret| printed.contains(secret)) {
+        return Err(format!("{}\n{printed}", output.status));
+    }
+    let numbers = printed.lines().find(|line| line.starts_with("looked for secrets")).ok_or("it never said where it looked for secrets")?;
+    let mut numbers = numbers.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+    Ok(std::array::from_fn(|_| numbers.next().unwrap_or_default()))
 }
 
 /// Compiles a text without making anything of it.
@@ -144,7 +160,7 @@ fn compiles(build: &Build, name: &str, program: &str) -> Result<(), String> {
 fn the_example_attaches_lists_and_fetches() {
     let dir = scratch("cpp-example");
     let build = Build { compiler: "g++", flags: vec!["-std=c++17"] };
-    let program = build.program(&[root().join("examples/cpp/attachments.cpp")], &dir.join("attachments"));
+    let program = build.program(&[root().join("examples/cpp/attachments.cpp")], &[], &dir.join("attachments"));
     let files = tempfile::tempdir_in(&dir).unwrap();
     let emulator = Emulator::start(Options::default()).unwrap();
     let (record, credentials) = (emulator.add_record("Contacts"), emulator.credentials());

@@ -146,7 +146,6 @@ int main(int argc, char **argv) {
   check(CALL(zcrm_config_new)(&config));
   set(config, "access_token", "1000.bench.bench");
   set(config, "api_domain", job.base);
-  set(config, "accounts_url", job.base); /* never asked, but an https one would have the roots loaded on http too */
   char threads[32];
   snprintf(threads, sizeof threads, "%ld", job.threads); /* the default spares Zoho; here every thread is to be in flight, as the peers' are */
   set(config, "max_in_flight", threads);

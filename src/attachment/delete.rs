@@ -119,6 +119,6 @@ impl<'c, 's> Deletion<'c, 's> {
 
 async fn objects(mut response: Response) -> Result<(StatusCode, Vec<reply::ApiObject>)> {
     let status = response.status();
-    let body = response.bytes().await?;
+    let body = response.bytes(reply::MOST).await?;
     Ok((status, reply::objects(status, response.headers(), &body)?))
 }

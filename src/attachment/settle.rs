@@ -140,7 +140,8 @@ impl<'c, 's> Sending<'c, 's> {
                 Err(cause) => return Err(unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message))),
             }
         }
-        if !undecided.is_empty() || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
+        let refused = !error.is_ambiguous() && error.status() != Status::DuplicateLink;
+        if refused || !undecided.is_empty() || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
             return Err(unknown(error, undecided));
         }
         self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| unknown(error, Vec::new()))?;
@@ -151,9 +152,10 @@ impl<'c, 's> Sending<'c, 's> {
         Ok(None)
     }
 
-    /// Whether a second sending of a link was refused because the first one is stored.
-    pub(super) fn is_own_link(&self, error: &Error) -> bool {
-        self.resent > 0 && error.status() == Status::DuplicateLink
+    /// Whether a second sending of a link was refused. Of a link it is the second sending that tells what became of the first one: that it
+    /// is stored, when it is a duplicate; any other refusal tells nothing of it.
+    pub(super) fn is_resent_link(&self) -> bool {
+        self.resent > 0 && self.link_url.is_some()
     }
 
     async fn pause_before_resending(&self, error: &Error, pause: bool) -> Result<()> {

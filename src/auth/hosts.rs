@@ -48,9 +48,9 @@ impl Hosts {
         })
     }
 
-    /// Whether any request goes by https, so that certificates are needed.
-    pub(crate) fn secure(&self) -> bool {
-        self.accounts.starts_with("https:") || self.api.starts_with("https:")
+    /// Whether any request goes by https, so that certificates are needed. `asks`: whether the accounts host is asked for tokens.
+    pub(crate) fn secure(&self, asks: bool) -> bool {
+        (asks && self.accounts.starts_with("https:")) || self.api.starts_with("https:")
     }
 
     /// The API host that a token reply leads to: its own `api_domain` if that is Zoho's or one that the caller named.

@@ -1,5 +1,6 @@
 //! Requests to Zoho's token endpoint. <https://www.zoho.com/crm/developer/docs/api/v8/oauth-overview.html>
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
-use crate::http::{Request, Response, Session, reply, retry};
+use crate::http::{Request, Response, Secrets, Session, reply, retry};
 use crate::transfer::{Outgoing, sha256};
 
 /// The longest life that is believed: Zoho's tokens live an hour, and a reply in milliseconds would otherwise mean 41 days.
@@ -104,6 +105,15 @@ impl Grant {
         Zeroizing::new(form.finish())
     }
 
+    fn secrets(&self) -> Secrets {
+        match self {
+            Grant::Refresh { client_secret, refresh_token: secret, .. } | Grant::Code { client_secret, code: secret, .. } => {
+                Secrets::of([client_secret.expose(), secret.expose()])
+            }
+            Grant::ClientCredentials { client_secret, .. } => Secrets::of([client_secret.expose()]),
+        }
+    }
+
     /// Asks for a token, within `token_timeout_ms`.
     pub(crate) async fn exchange(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Granted> {
         let bound = session.config.token_timeout;
@@ -123,7 +133,7 @@ impl Grant {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let mut body = Outgoing::small(self.form().as_bytes());
-        let response = session.exchange(Request { method: Method::POST, url, headers }, Some(&mut body)).await;
+        let response = session.exchange(Request { method: Method::POST, url, headers, secrets: Arc::new(self.secrets()) }, Some(&mut body)).await;
         read(response?, hosts).await
     }
 }
@@ -134,7 +144,7 @@ fn missing(what: &str, beside: &str) -> Error {
 
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
     let status = response.status();
-    let body = Zeroizing::new(response.bytes().await?);
+    let body = Zeroizing::new(response.bytes(reply::MOST).await?);
     let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));

@@ -14,7 +14,7 @@ use super::oauth::{Grant, Granted, THROTTLED};
 use super::store::{self, Document, Entry, FileStore};
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
 use crate::error::{Error, Result, Sent, Status};
-use crate::http::Session;
+use crate::http::{Secrets, Session};
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
 const MOST_IN_WINDOW: usize = 8;
@@ -26,6 +26,8 @@ pub(crate) struct Access {
     pub(crate) header: HeaderValue,
     /// The API host.
     pub(crate) api: String,
+    /// The token, as a reply may repeat it.
+    pub(crate) secrets: Arc<Secrets>,
     serial: u64,
 }
 
@@ -53,6 +55,8 @@ struct State {
     serial: u64,
     failed: Option<(u64, Error)>,
     asked_at: VecDeque<Instant>,
+    /// Those that the store couldn't take.
+    unwritten: Vec<Instant>,
     throttled_until: Option<Instant>,
 }
 
@@ -83,6 +87,11 @@ impl Tokens {
         }
         let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
         Ok(Tokens { origin, store: config.token_store.clone().or_else(file), state: Mutex::new(state), tries: AtomicU64::new(0) })
+    }
+
+    /// Whether the accounts host is ever asked.
+    pub(crate) fn asks(&self) -> bool {
+        matches!(self.origin, Origin::Oauth(_))
     }
 
     /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
@@ -137,13 +146,14 @@ impl Tokens {
         if let Some(access) = state.adopt(&Document::read(store)?.entry(&key), hosts)? {
             return Ok(access);
         }
-        let _locked = store::lock(store, session.config.token_timeout).await?;
+        let _locked = unless_unwritable(session, store::lock(store, session.config.token_timeout).await)?;
         let document = Document::read(store)?;
         let mut entry = document.entry(&key);
         if let Some(access) = state.adopt(&entry, hosts)? {
             return Ok(access);
         }
         state.remember_requests(&entry.asked_at);
+        let last = state.asked_at.back().copied();
         let asked = self.ask(state, session, hosts, grant).await;
         entry.asked_at = state.requests();
         if let Ok(granted) = &asked {
@@ -151,7 +161,14 @@ impl Tokens {
             entry.access_token = granted.access_token.clone();
             entry.api_domain = granted.api_domain.clone();
         }
-        document.write(store, &key, entry)?;
+        match unless_unwritable(session, document.write(store, &key, entry))? {
+            Some(()) => state.unwritten.clear(),
+            None => {
+                let new = state.asked_at.back().copied().filter(|at| Some(*at) != last); // none, if the request never left
+                state.unwritten.retain(|at| at.elapsed() < THROTTLED);
+                state.unwritten.extend(new);
+            }
+        }
         let granted = asked?;
         state.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
@@ -165,6 +182,17 @@ impl Tokens {
             }
             state.note_throttle(error);
         })
+    }
+}
+
+/// A full disk keeps the token from the other processes, and nothing from this one: it goes on without what couldn't be written.
+fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Err(error) if error.status() == Status::Io => {
+            session.config.log(LogLevel::Warn, || format!("the access token is not shared with other processes: {error}"));
+            Ok(None)
+        }
+        outcome => outcome.map(Some),
     }
 }
 
@@ -187,7 +215,7 @@ impl State {
         let mut header = header.map_err(|_| Error::new(Status::Auth, "token_malformed", "the access token holds characters that a header can't"))?;
         header.set_sensitive(true);
         self.serial += 1;
-        let access = Access { header, api, serial: self.serial };
+        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])), serial: self.serial };
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
         self.held = Some(Held { access: access.clone(), good_until, refused: false });
@@ -210,8 +238,10 @@ impl State {
     /// Requests of other processes count too: Zoho counts them all.
     fn remember_requests(&mut self, asked_at: &[u64]) {
         let (now, now_s) = (Instant::now(), store::now());
-        let ages = asked_at.iter().map(|at| Duration::from_secs(now_s.saturating_sub(*at)));
-        self.asked_at = ages.filter(|age| *age < THROTTLED).filter_map(|age| now.checked_sub(age)).collect();
+        let stored = asked_at.iter().filter_map(|at| now.checked_sub(Duration::from_secs(now_s.saturating_sub(*at))));
+        let mut all: Vec<Instant> = stored.chain(self.unwritten.iter().copied()).filter(|at| now.duration_since(*at) < THROTTLED).collect();
+        all.sort();
+        self.asked_at = all.into();
     }
 
     fn requests(&self) -> Vec<u64> {

@@ -13,6 +13,7 @@ use super::text::{self, zcrm_str};
 use super::{guard, sized};
 use crate::batch::{self, Ended, Item, Options, Pause, Summary};
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free().
 #[derive(Default)]
@@ -100,7 +101,8 @@ pub unsafe extern "C" fn zcrm_batch_add(
             if key.is_null() {
                 return Err(Error::argument("key", "is NULL"));
             }
-            let (key, step) = (text::read(key, usize::MAX, "key")?.to_owned(), text::read(json, len, "json")?.to_owned());
+            let (key, step) = (memory::copy(text::read(key, usize::MAX, "key")?)?, memory::copy(text::read(json, len, "json")?)?);
+            memory::reserve(&mut batch.items, 1)?;
             batch.items.push(Item { key, step });
             Ok(())
         })

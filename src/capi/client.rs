@@ -20,8 +20,6 @@ pub struct zcrm_client(Arc<Shared>);
 struct Shared {
     client: Client,
     poisoned: AtomicBool,
-    #[cfg(feature = "panic-probe")]
-    panic_probe: bool,
 }
 
 impl Noun for zcrm_client {
@@ -42,12 +40,7 @@ pub unsafe extern "C" fn zcrm_client_new(config: *const zcrm_config, out: *mut *
         guard::status(err, || {
             let config = handle::borrow(config, "config")?;
             let out = handle::out(out, "out")?;
-            let shared = Shared {
-                client: Client::new(config.config.clone())?,
-                poisoned: AtomicBool::new(false),
-                #[cfg(feature = "panic-probe")]
-                panic_probe: config.panic_probe,
-            };
+            let shared = Shared { client: Client::new(config.config.clone())?, poisoned: AtomicBool::new(false) };
             out.write(handle::give(zcrm_client(Arc::new(shared))));
             Ok(())
         })
@@ -97,11 +90,7 @@ impl Shared {
                 "an earlier call on this client met a bug in zcrm; free the client and make a new one",
             ));
         }
-        let outcome = guard::catch(|| {
-            #[cfg(feature = "panic-probe")]
-            assert!(!self.panic_probe, "panic probe");
-            body(&self.client)
-        });
+        let outcome = guard::catch(|| body(&self.client));
         if outcome.as_ref().is_err_and(|e| e.status() == Status::Panic) {
             self.poisoned.store(true, Ordering::Release);
         }

@@ -14,9 +14,6 @@ use crate::error::{Error, Result, Status};
 /// Settings from which clients are made. Belongs to the caller; one thread at a time may change it.
 pub struct zcrm_config {
     pub(super) config: Config,
-    /// Makes operations panic, for the tests of the panic guard.
-    #[cfg(feature = "panic-probe")]
-    pub(super) panic_probe: bool,
 }
 
 impl Noun for zcrm_config {
@@ -55,11 +52,7 @@ pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_status {
     let body = || {
         let out = handle::out(out, "out")?;
-        let config = zcrm_config {
-            config: Config::new(),
-            #[cfg(feature = "panic-probe")]
-            panic_probe: false,
-        };
+        let config = zcrm_config { config: Config::new() };
         // SAFETY: not NULL, and writable by the header's contract.
         unsafe { out.write(handle::give(config)) };
         Ok(())
@@ -104,7 +97,7 @@ pub unsafe extern "C" fn zcrm_config_set(
 fn set(config: &mut zcrm_config, key: &str, value: &str) -> Result<()> {
     #[cfg(feature = "panic-probe")]
     if key == "panic_probe" {
-        config.panic_probe = value == "on";
+        config.config.panic_probe = value == "on";
         return Ok(());
     }
     config.config.set(key, value)

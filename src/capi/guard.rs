@@ -1,22 +1,17 @@
 //! The guard around every entry point: no panic leaves the library, and none is printed.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
 use std::sync::Once;
 
 use super::error::zcrm_error;
 use super::handle;
 use super::status::{OK, zcrm_status};
+use crate::caught::{self, Caught};
 use crate::error::{Error, Result, Status};
 
 thread_local! {
-    /// How many guards are active on this thread.
-    static GUARDS: Cell<u32> = const { Cell::new(0) };
     /// Whether this thread is inside of an operation, perhaps in one of its callbacks.
     static IN_OPERATION: Cell<bool> = const { Cell::new(false) };
-    /// Where the panic that is being caught began.
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Runs an entry point that returns a status: failures and panics become a status and, where the caller wants one, an error object.
@@ -42,11 +37,8 @@ pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
 /// A panic inside of `body` becomes an error of the class `Panic`.
 pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     silence_panics();
-    GUARDS.set(GUARDS.get() + 1);
     // What a panic leaves behind half done is the client's, which is poisoned, or the entry point's own, which is gone.
-    let outcome = catch_unwind(AssertUnwindSafe(body));
-    GUARDS.set(GUARDS.get() - 1);
-    outcome.unwrap_or_else(|payload| Err(panicked(&*payload)))
+    caught::catch(body).unwrap_or_else(|panic| Err(panicked(&panic)))
 }
 
 /// Marks the thread as inside of an operation as long as the value lives.
@@ -74,16 +66,14 @@ impl Drop for Inside {
     }
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Error {
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let place = PLACE.take();
-    Error::new(Status::Panic, "panic", format!("this is a bug in zcrm: {} (at {place})", text.unwrap_or("no message")))
+fn panicked(panic: &Caught) -> Error {
+    Error::new(Status::Panic, "panic", format!("this is a bug in zcrm: {}", panic.text()))
 }
 
-/// Keeps the standard library's panic hook from printing to the host's stderr for panics that a guard catches.
+/// Keeps the standard library's panic hook from printing to the host's stderr for panics that are caught: by a guard, or on a thread of a batch.
 ///
 /// The hook belongs to the copy of the standard library that is linked into this library: a shared library has its own, so no host, not
-/// even one written in Rust, shares it. Panics outside of a guard, which only a Rust program that links this crate can have, go to
+/// even one written in Rust, shares it. Panics that nobody here catches, which only a Rust program that links this crate can have, go to
 /// the hook that was there before.
 fn silence_panics() {
     static ONCE: Once = Once::new();
@@ -93,11 +83,9 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if GUARDS.get() == 0 {
-                return before(info);
+            if !caught::note(info) {
+                before(info);
             }
-            let place = info.location().map(ToString::to_string).unwrap_or_default();
-            PLACE.set(place);
         }));
     });
 }

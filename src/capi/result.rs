@@ -1,19 +1,20 @@
 //! What an operation gave.
 
 use std::borrow::Cow;
-use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
+use std::ffi::c_char;
 
+use once_cell::sync::OnceCell;
 use serde::Serialize;
 
 use super::error::zcrm_error;
 use super::handle::{self, Noun};
 use super::status::zcrm_status;
-use super::text::{Texts, to_c, zcrm_str};
+use super::text::{Texts, zcrm_str};
 use super::{guard, sized};
 use crate::attachment::Attachment;
 use crate::call::Outcome;
 use crate::error::{Error, Result, Status};
+use crate::memory;
 
 /// In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
 pub const ZCRM_UPLOAD_SKIPPED: u32 = 1;
@@ -35,10 +36,11 @@ pub const ZCRM_UPLOAD_WAITED: u32 = 16;
 pub struct zcrm_result {
     outcome: Box<dyn Kept>,
     // Made when first asked for: who reads the typed functions never pays for the JSON, and the other way round.
-    json: OnceLock<CString>,
-    attachments: OnceLock<Texts>,
-    transfer: OnceLock<Texts>,
-    page_token: OnceLock<Texts>,
+    /// With a NUL behind it.
+    json: OnceCell<Vec<u8>>,
+    attachments: OnceCell<Texts>,
+    transfer: OnceCell<Texts>,
+    page_token: OnceCell<Texts>,
 }
 
 impl Noun for zcrm_result {
@@ -82,14 +84,14 @@ pub(super) struct Transfer<'a> {
 
 /// An [`Outcome`] of any operation.
 trait Kept: Send + Sync {
-    fn json(&self) -> String;
+    fn json(&self) -> Result<Vec<u8>>;
     fn has_waited(&self) -> bool;
     fn readable(&self) -> &dyn Readable;
 }
 
 impl<T: Readable + Serialize> Kept for Outcome<T> {
-    fn json(&self) -> String {
-        serde_json::to_string(self).expect("a result holds only what JSON can say")
+    fn json(&self) -> Result<Vec<u8>> {
+        memory::json(self)
     }
     fn has_waited(&self) -> bool {
         self.wait_reason.is_some()
@@ -100,8 +102,18 @@ impl<T: Readable + Serialize> Kept for Outcome<T> {
 }
 
 impl zcrm_result {
+    /// The JSON, which escapes every NUL, with one behind it.
+    fn json(&self) -> Result<&[u8]> {
+        let made = self.json.get_or_try_init(|| {
+            let mut json = self.outcome.json()?;
+            memory::append(&mut json, b"\0")?;
+            Ok(json)
+        });
+        made.map(Vec::as_slice)
+    }
+
     pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
-        let (json, texts) = (OnceLock::new(), OnceLock::new);
+        let (json, texts) = (OnceCell::new(), OnceCell::new);
         zcrm_result { outcome: Box::new(outcome), json, attachments: texts(), transfer: texts(), page_token: texts() }
     }
 }
@@ -195,7 +207,7 @@ pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize 
 /// @param index   less than zcrm_result_count()
 /// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
 /// @param err     NULL, or receives the error
-/// @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+/// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_attachment(
     result: *const zcrm_result,
@@ -216,11 +228,11 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     let rows = result.outcome.readable().attachments();
     let row = rows.get(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {}", rows.len())))?;
     let texts =
-        result.attachments.get_or_init(|| {
+        result.attachments.get_or_try_init(|| {
             Texts::new(rows.iter().flat_map(|a| -> [&str; COLUMNS] {
                 [&a.id, &a.file_name, &a.link_url, &a.created_time, &a.modified_time, &a.parent_id, &a.owner_name]
             }))
-        });
+        })?;
     let text = |column| texts.get(index * COLUMNS + column);
     Ok(zcrm_attachment {
         struct_size: size_of::<zcrm_attachment>(),
@@ -247,7 +259,7 @@ fn upload_flags(result: &zcrm_result) -> u32 {
 /// @param result  of an upload or a download, of an attachment or a photo
 /// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
 /// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, or `ZCRM_E_ARGUMENT`
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *mut zcrm_transfer, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.
@@ -255,7 +267,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
         guard::status(err, || {
             let result = handle::borrow(result, "result")?;
             let moved = result.outcome.readable().transfer().ok_or_else(|| absent("transfer"))?;
-            let texts = result.transfer.get_or_init(|| Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]));
+            let texts = result.transfer.get_or_try_init(|| Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]))?;
             let filled = zcrm_transfer {
                 struct_size: size_of::<zcrm_transfer>(),
                 bytes: moved.bytes,
@@ -276,7 +288,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
 /// @param result  of zcrm_attachment_list()
 /// @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
 /// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, or `ZCRM_E_ARGUMENT`
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut zcrm_page, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.
@@ -284,7 +296,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
         guard::status(err, || {
             let result = handle::borrow(result, "result")?;
             let (more, token) = result.outcome.readable().page().ok_or_else(|| absent("page"))?;
-            let texts = result.page_token.get_or_init(|| Texts::new([token]));
+            let texts = result.page_token.get_or_try_init(|| Texts::new([token]))?;
             let next_page_token = texts.get(0);
             let filled = zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 };
             sized::write(out, &filled, "out")
@@ -323,20 +335,23 @@ fn absent(what: &'static str) -> Error {
 ///
 /// @param result  of any operation
 /// @param n       NULL, or receives the length without the NUL
-/// @return text borrowed from `result`; "" when `result` is NULL
+/// @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_json(result: *const zcrm_result, n: *mut usize) -> *const c_char {
-    let json = guard::value(c"", || {
+    let json = guard::value(EMPTY, || {
         // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
         let result = unsafe { handle::borrow(result, "result") };
-        result.map_or(c"", |r| r.json.get_or_init(|| to_c(&r.outcome.json())).as_c_str())
+        result.and_then(zcrm_result::json).unwrap_or(EMPTY)
     });
     if !n.is_null() {
         // SAFETY: not NULL, and writable by the header's contract.
-        unsafe { n.write(json.count_bytes()) };
+        unsafe { n.write(json.len() - 1) };
     }
-    json.as_ptr()
+    json.as_ptr().cast()
 }
+
+/// An empty text with its NUL.
+const EMPTY: &[u8] = b"\0";
 
 /// Frees a result and what was borrowed from it. NULL is accepted.
 #[unsafe(no_mangle)]

@@ -10,6 +10,7 @@ use super::status::{OK, zcrm_status};
 use super::{guard, handle, sized};
 use crate::config::TokenStore;
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Reads the stored document, which is secret. May run on any thread.
 ///
@@ -25,7 +26,7 @@ pub type zcrm_store_get_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf:
 /// @param user  zcrm_token_store.user
 /// @param buf   the document; during the callback
 /// @param len   its length in bytes
-/// @return `ZCRM_OK`, or what the call shall fail with as the callback's status
+/// @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
 pub type zcrm_store_put_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *const u8, len: usize) -> zcrm_status>;
 
 /// Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
@@ -135,7 +136,7 @@ impl TokenStore for Store {
                     return Ok(Some(buf));
                 }
                 n if n > MOST => return Err(Error::argument("store.get", format_args!("a document of {n} bytes is none of this library's"))),
-                n => *buf = vec![0; n],
+                n => *buf = memory::zeroed(n)?,
             }
         }
     }

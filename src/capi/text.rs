@@ -3,10 +3,11 @@
 use std::ffi::{CString, c_char};
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Text as pointer and length, only ever inside of structs. `ZCRM_STR("text")` and `ZCRM_CSTR(pointer)` make one.
 ///
-/// In: UTF-8 without a NUL byte, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
+/// In: UTF-8 without a NUL byte, at most 1 MiB, borrowed for the call. NULL with length 0 is the empty text, which means "not given".
 /// Out: borrowed from the handle that gave it, and NUL-terminated; never NULL.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +25,13 @@ impl zcrm_str {
     /// `ptr` points to `len` readable bytes, or, with the length `SIZE_MAX`, to a NUL-terminated text. Nobody writes there during `'a`.
     pub(super) unsafe fn read<'a>(self, field: &'static str) -> Result<&'a str> {
         // SAFETY: the same contract.
-        unsafe { read(self.ptr, self.len, field) }
+        let text = unsafe { read(self.ptr, self.len, field)? };
+        if text.len() > LONGEST { Err(Error::argument(field, "is longer than 1 MiB")) } else { Ok(text) }
     }
 }
+
+/// Names, paths and ids are copied, some of them several times.
+const LONGEST: usize = 1 << 20;
 
 /// UTF-8 text from pointer and length.
 ///
@@ -81,17 +86,19 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Texts {
+    pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
         let mut all = Texts { bytes: Vec::new(), starts: vec![0] };
         for text in texts {
+            memory::reserve(&mut all.bytes, text.len() + 1)?;
             match text.contains('\0') {
                 true => all.bytes.extend(text.bytes().filter(|b| *b != 0)),
                 false => all.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
             }
             all.bytes.push(0);
+            memory::reserve(&mut all.starts, 1)?;
             all.starts.push(all.bytes.len());
         }
-        all
+        Ok(all)
     }
 
     /// The text number `i`, from 0.

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
+use crate::error::Result;
+use crate::memory;
 use crate::transfer::CHUNK;
 
 /// Buffers of one upload: all the memory that its body takes, in the pipe and in the connection's own queue together.
@@ -67,19 +69,19 @@ pub(super) fn pipe(length: Option<u64>) -> (Pipe, PipeBody) {
 
 impl Pipe {
     /// A buffer to fill, once one is free; `None` when the connection no longer takes any.
-    pub(super) async fn buffer(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn buffer(&mut self) -> Option<Result<Vec<u8>>> {
         if self.to.is_closed() {
             return None;
         }
         if let Ok(buffer) = self.free.try_recv() {
-            return Some(buffer); // filled again: a new one for each piece costs half as much again, in page faults
+            return Some(Ok(buffer)); // filled again: a new one for each piece costs half as much again, in page faults
         }
         if self.made < BUFFERS {
             self.made += 1;
-            return Some(vec![0; CHUNK]);
+            return Some(memory::zeroed(CHUNK));
         }
         tokio::select! {
-            buffer = self.free.recv() => buffer,
+            buffer = self.free.recv() => buffer.map(Ok),
             () = self.to.closed() => None,
         }
     }
@@ -100,7 +102,7 @@ impl Body for PipeBody {
     type Data = Bytes;
     type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::result::Result<Frame<Bytes>, BrokenOff>>> {
         if self.complete {
             return Poll::Ready(None);
         }

@@ -1,6 +1,7 @@
 //! One HTTP request and the head of its reply.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,11 @@ use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
 use super::failure;
+use super::secrets::Secrets;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
+use crate::memory;
 use crate::transfer::{CHUNK, Outgoing};
-
-/// A reply's JSON is at most this long: a list of 200 entries has about 100 KB.
-const MAX_JSON: usize = 8 << 20;
 
 /// What a call has done so far; read after it ended, however it ended.
 #[derive(Default)]
@@ -61,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
+    /// What the request carries and its reply is read without.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 impl Request {
@@ -80,13 +82,17 @@ pub(crate) struct Session<'c> {
     pub(super) http: &'c reqwest::Client,
 }
 
-/// A reply whose head has come.
+/// A reply whose head has come. It is read as if it didn't repeat the secrets of its request; the bytes of a file alone are as they come.
 pub(crate) struct Response {
     reply: reqwest::Response,
+    secrets: Arc<Secrets>,
     stall: Duration,
     /// Held while an early reply is read: letting go of an unfinished body closes the connection under the reply.
     _unfinished: Option<Pipe>,
 }
+
+/// A reply, and what is left of a body that it came before the end of.
+type Answer = (reqwest::Response, Option<Pipe>);
 
 impl Session<'_> {
     /// Sends the request with its body and waits for the head of the reply. The body must be at its start.
@@ -94,6 +100,7 @@ impl Session<'_> {
         // Nobody polls an idle lane: this lets it see that the server closed the connection, before it is used.
         tokio::task::yield_now().await;
         self.meter.sent.set(Sent::No);
+        let secrets = request.secrets.clone();
         let outcome = match body {
             None => self.whole(request, Bytes::new()).await,
             Some(body) if body.length().is_some_and(|n| n <= CHUNK as u64) => {
@@ -102,11 +109,14 @@ impl Session<'_> {
             }
             Some(body) => self.streamed(request, body).await,
         };
-        outcome.inspect(|_| self.meter.sent.set(Sent::Answered)).inspect_err(|_| self.meter.broken.set(true))
+        let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
+        self.meter.sent.set(Sent::Answered);
+        secrets.blank_headers(reply.headers_mut());
+        Ok(Response { reply, secrets, stall: self.config.stall_timeout, _unfinished: unfinished })
     }
 
     /// A body that fits one write together with the head.
-    async fn whole(&self, request: Request, body: Bytes) -> Result<Response> {
+    async fn whole(&self, request: Request, body: Bytes) -> Result<Answer> {
         let body = (!body.is_empty()).then(|| body.into());
         self.meter.sent.set(Sent::Fully); // a failure to connect takes this back
         let reply = self.bounded(self.http.execute(request.with(body))).await?;
@@ -114,7 +124,7 @@ impl Session<'_> {
     }
 
     /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
-    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Response> {
+    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Answer> {
         let (mut pipe, pipe_body) = pipe(body.length());
         let send = self.http.execute(request.with(Some(reqwest::Body::wrap(pipe_body))));
         tokio::pin!(send);
@@ -132,12 +142,13 @@ impl Session<'_> {
     }
 
     async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe) -> Result<()> {
+        let mut fed = 0;
         loop {
             let mut buffer = match timeout(self.config.stall_timeout, pipe.buffer()).await {
                 Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
                 // The reply, or the failure, is about to come from the other side of the select.
                 Ok(None) => return std::future::pending().await,
-                Ok(Some(buffer)) => buffer,
+                Ok(Some(buffer)) => buffer?,
             };
             let filled = body.read(&mut buffer)?;
             if filled == 0 {
@@ -146,7 +157,9 @@ impl Session<'_> {
                 return Ok(());
             }
             pipe.send(buffer, filled);
-            self.meter.sent.set(Sent::Partly);
+            fed += filled as u64;
+            // A server that has as many bytes as were announced may store, and break the connection, before the source says that it ends.
+            self.meter.sent.set(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
         }
     }
 
@@ -157,9 +170,9 @@ impl Session<'_> {
         timeout(bound, send).await.map_err(|_| failure::stalled(bound, "the server doesn't answer"))
     }
 
-    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Response> {
+    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Answer> {
         match reply {
-            Ok(reply) => Ok(Response { reply, stall: self.config.stall_timeout, _unfinished: unfinished }),
+            Ok(reply) => Ok((reply, unfinished)),
             Err(e) => {
                 if e.is_connect() {
                     self.meter.sent.set(Sent::No);
@@ -174,7 +187,7 @@ impl Response {
     /// A reply that no connection has brought.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn foreign(reply: reqwest::Response) -> Response {
-        Response { reply, stall: Duration::from_secs(60), _unfinished: None }
+        Response { reply, secrets: Arc::default(), stall: Duration::from_secs(60), _unfinished: None }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -198,14 +211,22 @@ impl Response {
         }
     }
 
-    /// The whole body, which is JSON or a page of an intermediary: short.
-    pub(crate) async fn bytes(&mut self) -> Result<Vec<u8>> {
-        let mut all = Vec::with_capacity(self.length().map_or(0, |n| n.min(MAX_JSON as u64) as usize));
+    /// The whole body, which is JSON or a page of an intermediary: at most `most` bytes.
+    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
+        let http_status = self.status().as_u16();
+        let mut all = self.collect(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
+        self.secrets.blank(&mut all);
+        Ok(all)
+    }
+
+    async fn collect(&mut self, most: usize) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        memory::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
         while let Some(chunk) = self.chunk().await? {
-            if all.len() + chunk.len() > MAX_JSON {
-                return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {MAX_JSON} bytes")));
+            if all.len() + chunk.len() > most {
+                return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {most} bytes")));
             }
-            all.extend_from_slice(&chunk);
+            memory::append(&mut all, &chunk)?;
         }
         Ok(all)
     }

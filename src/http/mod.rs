@@ -7,6 +7,7 @@ mod gate;
 mod lane;
 pub(crate) mod reply;
 pub(crate) mod retry;
+mod secrets;
 mod tls;
 mod uploads;
 
@@ -20,6 +21,7 @@ pub(crate) use exchange::{Meter, Request, Response, Session};
 pub(crate) use gate::Gate;
 use lane::Lane;
 pub(crate) use lane::Lanes;
+pub(crate) use secrets::Secrets;
 pub(crate) use uploads::{Mark, UnderWay, Uploads};
 
 /// What ends a call from outside.

@@ -69,15 +69,24 @@ const CODES: &[(&str, Status, &str)] = &[
     ("SERVICE_UNAVAILABLE", Status::Server, "service_unavailable"),
 ];
 
+/// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
+pub(crate) const MOST: usize = 256 << 10;
+
+/// The reason of a refusal whose words were cut off.
+pub(super) const CUT_OFF: &str = "reply_truncated";
+
 /// The error that a reply with a failing HTTP status stands for.
 pub(crate) async fn refusal(mut response: Response) -> Error {
     let status = response.status();
     let retry_after = retry::retry_after(response.headers().get(RETRY_AFTER));
-    // A reply that breaks off still has its status, and that is what counts here.
-    let body = response.bytes().await.unwrap_or_default();
-    let error = match object(&body) {
-        Some(object) => of_object(status, object),
-        None => foreign(status, response.headers(), &body),
+    let error = match response.bytes(MOST).await {
+        Ok(body) => match object(&body) {
+            Some(object) => of_object(status, object),
+            None => foreign(status, response.headers(), &body),
+        },
+        // It still has its status. What the words would have said is worth another request where that is harmless: see `retry`.
+        Err(broken) if broken.detail().retryable => cut_off(status, &broken),
+        Err(_) => foreign(status, response.headers(), b""),
     };
     error.with(|d| d.retry_after_ms = retry_after.map_or(-1, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX)))
 }
@@ -192,6 +201,14 @@ pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Err
             d.retryable = retryable(status);
         },
     )
+}
+
+fn cut_off(http: StatusCode, broken: &Error) -> Error {
+    let status = by_http(http).map_or(Status::Protocol, |(status, _)| status);
+    Error::new(status, CUT_OFF, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| {
+        d.http_status = http.as_u16();
+        d.retryable = retryable(status);
+    })
 }
 
 /// What the user can do about it, where Zoho's own message doesn't say.

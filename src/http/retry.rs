@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
 
+use super::reply;
 use crate::config::Config;
 use crate::error::{Error, Sent, Status};
 
@@ -24,7 +25,7 @@ pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
         Status::Network | Status::Timeout | Status::Server | Status::Protocol if error.detail().retryable => {
             repeat == Repeat::Harmless || error.detail().request_sent == Sent::No
         }
-        _ => false,
+        _ => repeat == Repeat::Harmless && error.reason() == reply::CUT_OFF,
     }
 }
 

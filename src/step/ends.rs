@@ -1,5 +1,7 @@
 //! The two ends of a transfer as a step names them: where the bytes come from, and where they go.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -7,6 +9,7 @@ use serde::de::{self, Deserialize, Deserializer};
 
 use super::MAX_BASE64_BYTES;
 use super::parse::{Object, at_least_1, filled};
+use crate::memory;
 
 /// Where the bytes of an attachment come from: exactly one of path, url and base64.
 #[derive(Debug, serde::Deserialize)]
@@ -188,12 +191,26 @@ impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Content, D::Error> {
         const LENIENT: GeneralPurpose =
             GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
-        let text = String::deserialize(from)?;
-        if text.len() as u64 > MAX_BASE64_BYTES.div_ceil(3) * 4 {
-            return Err(de::Error::custom(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path")));
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Content;
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("a string")
+            }
+            /// Decoded where it stands: it may be large.
+            fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Content, E> {
+                if text.len() as u64 > MAX_BASE64_BYTES.div_ceil(3) * 4 {
+                    return Err(de::Error::custom(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path")));
+                }
+                let mut bytes = memory::zeroed(base64::decoded_len_estimate(text.len())).map_err(de::Error::custom)?;
+                let decoded = LENIENT.decode_slice(text, &mut bytes);
+                // The crate's own message quotes what it stumbled over, which is a part of a file.
+                let n = decoded.map_err(|_| de::Error::custom("is not base64 of the standard alphabet, in one piece without line ends"))?;
+                bytes.truncate(n);
+                Ok(Content(bytes))
+            }
         }
-        // The crate's own message quotes what it stumbled over, which is a part of a file.
-        LENIENT.decode(text).map(Content).map_err(|_| de::Error::custom("is not base64 of the standard alphabet, in one piece without line ends"))
+        from.deserialize_str(Text)
     }
 }
 

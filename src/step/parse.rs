@@ -10,6 +10,7 @@ use serde_json::json;
 use super::input::Id;
 use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::{Error, Result, Status};
+use crate::memory;
 
 /// Reads a step's JSON, an object, as `T`; what is wrong with it is an error with its JSON path.
 pub(super) fn parse<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T> {
@@ -38,6 +39,9 @@ pub(super) fn details(json_path: &str) -> Option<Box<serde_json::value::RawValue
 }
 
 fn located(path: &str, error: &serde_json::Error) -> Error {
+    if let Some(exhausted) = memory::passed_on(error) {
+        return exhausted;
+    }
     if !error.is_data() {
         return refused("", format_args!("is not valid JSON: {error}"));
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result, Status, one_line};
+use crate::memory;
 
 /// Takes the bytes of a download as they come.
 pub trait Writer {
@@ -95,7 +96,7 @@ impl<'a> Output<'a> {
     /// What is reserved costs nothing until it is written, so a server that announces too much gains nothing.
     pub(crate) fn expect(&mut self, length: u64) -> Result<()> {
         match (self, usize::try_from(length)) {
-            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| no_memory(length)),
+            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| memory::exhausted(length)),
             _ => Ok(()),
         }
     }
@@ -107,8 +108,7 @@ impl<'a> Output<'a> {
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
-                data.try_reserve(bytes.len()).map_err(|_| no_memory(data.len() + bytes.len()))?;
-                data.extend_from_slice(bytes);
+                memory::append(data, bytes)?;
             }
             Output::Writer { writer, written } => {
                 writer.write(bytes)?;
@@ -149,10 +149,6 @@ impl<'a> Output<'a> {
             }
         }
     }
-}
-
-fn no_memory(bytes: usize) -> Error {
-    Error::new(Status::Memory, "memory", format!("no memory for {bytes} bytes"))
 }
 
 fn name_file(temp: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {

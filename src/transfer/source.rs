@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, UnknownLength};
 use crate::error::{Error, Result, Status};
+use crate::memory;
 
 /// Bytes that the caller makes as they are needed.
 pub trait Reader {
@@ -167,7 +168,7 @@ impl<'a> Input<'a> {
     pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
         debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
         if self.ahead.is_empty() {
-            let mut buf = vec![0; max];
+            let mut buf = memory::zeroed(max)?;
             let mut filled = 0;
             while filled < max {
                 match self.read_kind(&mut buf[filled..])? {
@@ -241,7 +242,7 @@ impl<'a> Input<'a> {
             None => tempfile::tempfile(),
         }
         .map_err(broken)?;
-        let mut buf = vec![0; super::CHUNK];
+        let mut buf = memory::zeroed(super::CHUNK)?;
         loop {
             match self.read(&mut buf)? {
                 0 => break,
@@ -269,13 +270,24 @@ fn changed(length: u64, given: u64) -> Error {
 fn open_file(path: &Path) -> Result<(File, u64)> {
     let shown = || crate::error::one_line(&path.display().to_string());
     let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {}", shown()), &e);
-    // A fifo would block here for ever: look before opening.
-    let meta = std::fs::metadata(path).map_err(broken)?;
+    let file = open_without_waiting(path).map_err(broken)?;
+    let meta = file.metadata().map_err(broken)?;
     if !meta.is_file() {
         return Err(Error::new(Status::Io, "source_open", format!("the source {} is not a regular file; pass a reader instead", shown())));
     }
-    let file = File::open(path).map_err(broken)?;
     Ok((file, meta.len()))
+}
+
+/// A fifo without a writer would block a plain `open` for ever.
+#[cfg(unix)]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 #[cfg(test)]

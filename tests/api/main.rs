@@ -10,6 +10,7 @@ mod framing;
 mod lists;
 mod photos;
 mod retries;
+mod secrets;
 mod settlement;
 mod sharing;
 mod support;

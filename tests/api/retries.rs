@@ -99,6 +99,40 @@ fn a_deletion_whose_reply_was_lost_is_done_when_its_repetition_finds_nothing() {
 }
 
 #[test]
+fn a_refusal_that_is_cut_off_is_asked_for_again_where_that_is_harmless() {
+    let w = world();
+    w.emulator.settings(|s| s.bulk_delete_in_v8 = false);
+    let ids = [w.attach("a", b"a"), w.attach("b", b"b")];
+    for cut in [Fault::truncate(1), Fault::reset_in_reply(200)] {
+        w.emulator.script("attachment.delete", [cut]);
+        let deleted = attachment::delete(&w.client, &w.contact, &[&ids[0], &ids[1]], Call::default());
+        assert!(deleted.is_ok() || why(deleted) == (Status::NotFound, "attachment_unknown"), "the whole reply says how to go on");
+    }
+    assert_eq!(w.stored(), []);
+}
+
+#[test]
+fn a_refusal_that_stays_cut_off_is_known_by_its_status_and_has_done_nothing() {
+    let w = world();
+    w.emulator.script("attachment.delete", [Fault::truncate(1), Fault::none()]);
+    let deleted = attachment::delete(&w.client, &w.contact, &["1234567890123456789"], Call::default());
+    assert_eq!(why(deleted), (Status::NotFound, "attachment_unknown"), "what was refused was not deleted by the lost attempt");
+    w.emulator.script("attachment.delete", vec![Fault::truncate(1); 4]);
+    let error = attachment::delete(&w.client, &w.contact, &["1234567890123456789"], Call::default()).unwrap_err();
+    let d = error.detail();
+    assert_eq!((d.status, d.reason, d.http_status, d.attempts), (Status::Protocol, "reply_truncated", 400, 4), "{error}");
+}
+
+#[test]
+fn an_upload_whose_refusal_is_cut_off_is_refused() {
+    let w = world();
+    let gone = zcrm::Record::new("Contacts", "1234567890123456789");
+    w.emulator.script("attachment.upload", [Fault::truncate(1)]);
+    let error = attachment::upload(&w.client, &gone, Source::memory("a", b"a"), Call::default()).unwrap_err();
+    assert_eq!((error.detail().http_status, error.detail().attempts), (400, 1), "{error}");
+}
+
+#[test]
 fn a_reader_that_cannot_rewind_is_not_sent_twice() {
     let w = world();
     w.emulator.script("attachment.upload", [Fault::status(429)]);

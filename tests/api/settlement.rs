@@ -53,6 +53,17 @@ fn an_upload_that_was_not_stored_is_looked_for_and_then_sent_again() {
 }
 
 #[test]
+fn a_body_of_many_pieces_that_left_whole_is_looked_for_until_it_shows() {
+    for _ in 0..4 {
+        let w = settling(&[]);
+        w.emulator.script("attachment.upload", [Fault::hide_attachment(60).and_lost()]);
+        let uploaded = w.upload("a.bin", &bytes(1_000_000)).unwrap().result;
+        assert!(uploaded.settled, "{uploaded:?}");
+        assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), posts(&w)), (1, 1));
+    }
+}
+
+#[test]
 fn a_body_that_never_left_whole_needs_one_look_alone() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::reset_before_store_after(100_000)]);
@@ -262,6 +273,20 @@ fn a_lost_link_is_found_by_its_url_or_sent_again() {
 }
 
 #[test]
+fn when_the_second_sending_of_a_link_is_refused_the_first_one_is_looked_for_once_more() {
+    for (hidden, found) in [(30, true), (5_000, false)] {
+        let w = settling(&[("retry_base_ms", "200")]);
+        w.emulator.script("attachment.upload", [Fault::hide_attachment(hidden).and_lost(), Fault::status(403)]);
+        let outcome = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default());
+        assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), posts(&w)), (1, 2));
+        match outcome {
+            Ok(outcome) => assert!(found && outcome.result.settled, "{outcome:?}"),
+            Err(error) => assert!(!found && error.status() == Status::OutcomeUnknown && error.detail().http_status == 403, "{error:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_link_that_was_there_before_is_a_duplicate_all_the_same() {
     let w = settling(&[]);
     w.emulator.attach_link("Contacts", &w.contact.id, "t", "https://example.com/");
@@ -325,4 +350,13 @@ fn a_list_that_is_throttled_after_nineteen_looks_a_minute_does_not_break_settlem
         assert!(result.settled);
     }
     assert!(lists(&w) <= 19);
+}
+
+#[test]
+fn an_upload_whose_reply_is_too_large_to_be_read_is_looked_for() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::status_after_store(200).with_body("text/html", &"x".repeat(9 << 20))]);
+    let uploaded = w.upload("a", b"a").unwrap();
+    assert!(uploaded.result.settled);
+    assert_eq!(w.stored(), [("a".to_owned(), 1)]);
 }

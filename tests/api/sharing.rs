@@ -1,6 +1,8 @@
 //! What clients, threads and processes share: tokens, calls in flight, credits, the retry budget.
 
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zcrm::attachment::{self, ListArgs};
@@ -95,6 +97,68 @@ fn a_token_file_that_is_torn_is_as_if_there_were_none() {
     std::fs::write(dir.path().join("t"), b"{\"version\":1,\"tok").unwrap();
     list(&storing(&e, &dir.path().join("t"), &[]), &e).unwrap();
     assert_eq!(token_requests(&e), 1);
+}
+
+#[test]
+fn a_token_file_that_cannot_be_written_costs_a_warning_and_not_the_call() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = refreshing(&e);
+    settings.push(("token_file", dir.path().join("missing/token.json").to_str().unwrap().to_owned()));
+    let mut config = crate::support::config(&e, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+    let lines = Arc::new(Mutex::new(String::new()));
+    let heard = lines.clone();
+    config.set_log_fn(zcrm::config::LogLevel::Warn, move |_, line| *heard.lock().unwrap() += &format!("{line}\n"));
+    let client = Client::new(config).unwrap();
+    (0..3).for_each(|_| list(&client, &e).unwrap());
+    assert_eq!(token_requests(&e), 1, "the token is kept");
+    let lines = lines.lock().unwrap();
+    assert!(lines.contains("token_file") && lines.contains("missing/token.json: writing: No such file"), "{lines}");
+}
+
+/// A store that takes documents until its disk is full.
+#[derive(Clone, Default)]
+struct Disk {
+    document: Arc<Mutex<Option<Vec<u8>>>>,
+    full: Arc<AtomicBool>,
+}
+
+impl zcrm::config::TokenStore for Disk {
+    fn get(&self) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+        Ok(self.document.lock().unwrap().clone().map(zeroize::Zeroizing::new))
+    }
+    fn put(&self, document: &[u8]) -> Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(zcrm::Error::io("token_store", "the store", &std::io::Error::from_raw_os_error(libc::ENOSPC)));
+        }
+        *self.document.lock().unwrap() = Some(document.to_vec());
+        Ok(())
+    }
+    fn try_lock(&self) -> Result<bool> {
+        Ok(true)
+    }
+    fn unlock(&self) {}
+}
+
+#[test]
+fn token_requests_that_a_full_disk_does_not_remember_are_counted_all_the_same() {
+    let e = emulator();
+    let disk = Disk::default();
+    let settings = refreshing(&e);
+    let mut config = crate::support::config(&e, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+    config.set_token_store(disk.clone());
+    let client = Client::new(config).unwrap();
+    let mut ends = Vec::new();
+    for round in 0..20 {
+        // Full in between: the requests of that time are put into the store as soon as it takes them.
+        disk.full.store((3..6).contains(&round), Ordering::SeqCst);
+        ends.push(list(&client, &e).is_ok());
+        e.expire_tokens();
+    }
+    assert_eq!((token_requests(&e), ends.iter().filter(|ok| **ok).count()), (8, 8), "{ends:?}");
+    let stored = String::from_utf8(disk.document.lock().unwrap().clone().unwrap()).unwrap();
+    let asked_at = stored.split_once("\"asked_at\":[").unwrap().1.split_once(']').unwrap().0;
+    assert_eq!(asked_at.split(',').count(), 8, "{asked_at}");
 }
 
 #[test]

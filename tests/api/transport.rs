@@ -299,6 +299,23 @@ fn no_secret_is_in_any_log_line_or_error() {
     }
 }
 
+#[test]
+fn certificates_are_needed_only_for_hosts_that_are_asked() {
+    let e = Emulator::start(Options::default()).unwrap();
+    let contact = Record::new("Contacts", e.add_record("Contacts"));
+    let client = |credentials: &[(&str, &str)]| {
+        let mut config = Config::new();
+        // No certificate is known, so that whoever looks for one fails. The accounts host stays at its default, which is https.
+        for (key, value) in [("api_domain", e.url()), ("os_roots", "off")].iter().chain(credentials) {
+            config.set(key, value).unwrap();
+        }
+        Client::new(config).unwrap()
+    };
+    list(&client(&[("access_token", &e.access_token())]), &contact).unwrap();
+    let asking = client(&[("client_id", "1000.A"), ("client_secret", "b"), ("refresh_token", "1000.c")]);
+    assert_eq!(why(list(&asking, &contact)), (Status::Tls, "no_roots"));
+}
+
 /// A server that speaks TLS 1.1 at most; ends when dropped.
 struct OldServer(std::process::Child);
 

@@ -26,6 +26,10 @@ int main(void) {
     refused(source, "source.name", "NULL with a length");
     source.name = (zcrm_str){"x", SIZE_MAX - 1};
     refused(source, "source.name", "a length that can't be");
+    static char longest[(1 << 20) + 1];
+    memset(longest, 'x', sizeof longest);
+    source.name = (zcrm_str){longest, sizeof longest};
+    refused(source, "source.name", "a text of more than 1 MiB");
     source.name = (zcrm_str){"a.txt", 5};
     source.data = NULL;
     source.data_len = 9;

@@ -19,6 +19,23 @@ int main(void) {
     CHECK(zcrm_attachment_list(bad, &target, NULL, NULL, NULL, NULL) == ZCRM_E_STATE, "also without an error object");
     EXPECT(zcrm_attachment_list(good, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "another client isn't, on the same thread");
     zcrm_client_free(bad);
+
+    /* A batch works on threads of its own. */
+    config = config_for(env("ZCRM_TEST_URL"));
+    set(config, "panic_probe", "on");
+    bad = client_of(config);
+    char list[256];
+    zcrm_batch *batch = NULL;
+    zcrm_batch_new(&batch);
+    snprintf(list, sizeof list, "{\"operation\":\"attachment.list\",\"module\":\"Contacts\",\"record_id\":\"%s\"}", env("ZCRM_TEST_RECORD"));
+    for (const char *key = "abcdefgh"; *key; key++) zcrm_batch_add(batch, key, list, ZCRM_NUL, NULL);
+    status = zcrm_batch_run(bad, batch, NULL, NULL, NULL, &err);
+    CHECK(strstr(zcrm_error_message(err), "panic probe") && strstr(zcrm_error_message(err), ".rs:"), "a panic on a batch's thread says what and where");
+    EXPECT(status, ZCRM_E_PANIC, &err, "it is a status where the batch was run");
+    EXPECT(zcrm_batch_run(bad, batch, NULL, NULL, NULL, &err), ZCRM_E_STATE, &err, "and poisons the client");
+    EXPECT(zcrm_batch_run(good, batch, NULL, NULL, NULL, &err), ZCRM_OK, &err, "and that one alone");
+    zcrm_batch_free(batch);
+    zcrm_client_free(bad);
     zcrm_client_free(good);
     return finish();
 }

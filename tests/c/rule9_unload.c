@@ -1,9 +1,21 @@
 /* Rule 9: a host that unloads the library all the same doesn't crash when a thread that used it ends. */
 #include <dlfcn.h>
+#include <netdb.h>
 
 #include "check.h"
 
 #define SYMBOL(name) __typeof__(&name) name##_ = (__typeof__(&name))dlsym(library, #name)
+
+static volatile int begun, over;
+
+/* In place of the C library's: a look-up that goes on after the library is unloaded. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    (void)name, (void)service, (void)hints, (void)found;
+    __atomic_fetch_add(&begun, 1, __ATOMIC_SEQ_CST);
+    sleep_ms(is_slow() ? 5000 : 1500);
+    __atomic_fetch_add(&over, 1, __ATOMIC_SEQ_CST);
+    return EAI_AGAIN;
+}
 
 static void *use_and_unload(void *unused) {
     (void)unused;
@@ -26,6 +38,11 @@ static void *use_and_unload(void *unused) {
     CHECK(zcrm_client_new_(config, &client, NULL) == ZCRM_OK, "a client");
     CHECK(zcrm_attachment_list_(client, &target, NULL, NULL, NULL, NULL) == ZCRM_OK, "lists");
     zcrm_client_free_(client);
+    zcrm_config_set_(config, "api_domain", "http://hangs.invalid", ZCRM_NUL, NULL);
+    CHECK(zcrm_client_new_(config, &client, NULL) == ZCRM_OK, "another client");
+    zcrm_call call = {.struct_size = sizeof call, .timeout_ms = is_slow() ? 1000 : 200};
+    CHECK(zcrm_attachment_list_(client, &target, NULL, &call, NULL, NULL) == ZCRM_E_TIMEOUT, "gives up in a look-up that hangs");
+    zcrm_client_free_(client);
     zcrm_config_free_(config);
     CHECK(dlclose(library) == 0, "the library is closed");
     return NULL;
@@ -39,5 +56,9 @@ int main(void) {
         pthread_join(thread, NULL);
         CHECK(1, "the thread ended");
     }
+    CHECK(begun == 3 && over < begun, "a look-up goes on");
+    while (over < begun) sleep_ms(50);
+    sleep_ms(is_slow() ? 2000 : 200);
+    CHECK(1, "and ends");
     return finish();
 }

@@ -46,7 +46,7 @@ CASE(a_batch_tells_of_each_step_and_sums_them_up) {
     std::map<std::string, zcrm_status> told;
     const auto caller = std::this_thread::get_id();
     const auto summary = NEED(batch.run(c, {}, [&](const zcrm::BatchEnd &end) {
-        CHECK(std::this_thread::get_id() == caller && !end.from_journal);
+        CHECK(std::this_thread::get_id() == caller && !end.from_journal && !shows_secret(end.json));
         CHECK(end.json.find(end.status == ZCRM_OK ? "\"result\"" : "step_input") != std::string_view::npos);
         CHECK(told.emplace(end.key, end.status).second);
         return true;

@@ -9,6 +9,7 @@ int main(int argc, char **argv) {
     for (const Case &one : cases()) {
         if (std::string_view(argv[1]) == one.name) {
             one.run();
+            report_looks();
             return failures() != 0;
         }
     }

@@ -185,7 +185,7 @@ fn names_the_disk(ends: &[Value], errno: i32) {
 
 #[test]
 fn a_disk_that_fails_at_any_step_leaves_nothing_half_done() {
-    for scenario in ["download", "spool", "token_file", "journal"] {
+    for scenario in ["download", "spool", "journal"] {
         let ends = at_every_step(scenario, "once");
         names_the_disk(&ends, libc::EIO);
     }
@@ -193,9 +193,17 @@ fn a_disk_that_fails_at_any_step_leaves_nothing_half_done() {
 
 #[test]
 fn a_disk_that_is_full_from_any_step_on_leaves_nothing_half_done() {
-    for scenario in ["download", "spool", "token_file", "journal"] {
+    for scenario in ["download", "spool", "journal"] {
         let ends = at_every_step(scenario, "full");
         names_the_disk(&ends, libc::ENOSPC);
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_token_costs_no_call() {
+    for how in ["once", "full"] {
+        let ends = at_every_step("token_file", how);
+        assert!(!ends.is_empty() && ends.iter().all(Value::is_null), "{how}: {ends:?}");
     }
 }
 

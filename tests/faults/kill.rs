@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use zcrm::batch::{self, Item, Options};
 use zcrm::{Call, Client, Config};
-use zcrm_emulator::Emulator;
+use zcrm_emulator::{Emulator, Fault};
 
 use crate::random::{Random, seed};
 use crate::relay::{Act, Relay, Step};
@@ -22,6 +22,8 @@ struct Batch {
     records: Vec<String>,
     files: usize,
     parallel: usize,
+    /// The looks for a lost upload, and so how long a restart waits before it looks for what was under way.
+    settle_waits: &'static str,
 }
 
 impl Batch {
@@ -32,7 +34,7 @@ impl Batch {
         for i in 0..files {
             std::fs::write(dir.path().join(format!("{i}.bin")), content(i)).unwrap();
         }
-        Batch { emulator, dir, records, files, parallel }
+        Batch { emulator, dir, records, files, parallel, settle_waits: "20,60" }
     }
 
     /// The process that runs the batch, against this address.
@@ -40,7 +42,7 @@ impl Batch {
         let c = self.emulator.credentials();
         let settings = json!({
             "accounts_url": url, "api_domain": url, "client_id": c.client_id, "client_secret": c.client_secret, "refresh_token": c.refresh_token,
-            "token_file": self.dir.path().join("token"), "allow_paths": self.dir.path(), "retry_base_ms": "5", "settle_waits_ms": "20,60",
+            "token_file": self.dir.path().join("token"), "allow_paths": self.dir.path(), "retry_base_ms": "5", "settle_waits_ms": self.settle_waits,
             "max_in_flight": "100",
         });
         let batch = json!({"settings": settings, "dir": self.dir.path(), "records": self.records, "files": self.files, "parallel": self.parallel});
@@ -166,10 +168,51 @@ fn a_batch_that_is_killed_at_any_step_goes_on_to_each_file_once() {
     for step in steps {
         let batch = Batch::new(4, 1);
         killed_at(&batch, step);
+        batch.quiet();
         assert!(batch.start(batch.emulator.url()).wait_with_output().unwrap().status.success(), "{step:?}");
         batch.check();
         assert!(batch.lists() <= 1, "{step:?}: {} lists", batch.lists());
     }
+}
+
+/// Every upload shows a second after it was stored. The process that follows a kill doesn't wait for that: it starts at once.
+fn late(files: usize, parallel: usize) -> Batch {
+    let batch = Batch { settle_waits: "20,3000", ..Batch::new(files, parallel) };
+    batch.emulator.script("attachment.upload", vec![Fault::hide_attachment(1_000); 2 * files]);
+    batch
+}
+
+#[test]
+fn what_shows_late_after_a_kill_is_waited_for_and_not_sent_again() {
+    let counted = Batch::new(4, 1);
+    let relay = Relay::to(counted.emulator.url(), None);
+    assert!(counted.start(&relay.url).wait_with_output().unwrap().status.success());
+    let replies: Vec<_> = relay.steps().into_iter().filter(|step| step.turn % 2 == 1 && step.byte == 0).collect();
+    assert!(replies.len() >= 4, "{replies:?}");
+    std::thread::scope(|scope| {
+        for step in replies {
+            scope.spawn(move || {
+                let batch = late(4, 1);
+                killed_at(&batch, step);
+                assert!(batch.start(batch.emulator.url()).wait_with_output().unwrap().status.success(), "{step:?}");
+                batch.check();
+            });
+        }
+    });
+}
+
+#[test]
+fn random_kills_and_uploads_that_show_late_leave_each_file_once() {
+    let seed = seed();
+    let mut random = Random::new(seed);
+    println!("SEED={seed}");
+    let batch = late(200, 4);
+    let mut kill = || kill_after(batch.start(batch.emulator.url()), 5 + random.below(20), Duration::from_micros(random.below(4_000)));
+    let kills = (0..6).filter(|_| kill()).count();
+    assert!(batch.start(batch.emulator.url()).wait_with_output().unwrap().status.success(), "SEED={seed}: the last run");
+    println!("{kills} kills, {} lists", batch.lists());
+    batch.check();
+    assert!(kills >= 4, "only {kills} kills");
 }
 
 fn killed_at(batch: &Batch, step: Step) {
@@ -180,5 +223,4 @@ fn killed_at(batch: &Batch, step: Step) {
     process.wait().unwrap();
     // What had left the process arrives, or is cut off with it.
     relay.free();
-    batch.quiet();
 }

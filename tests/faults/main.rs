@@ -48,7 +48,7 @@
 //! | 64 | twice without a journal | `matrix`: `CheckFirst`; step `a_job_that_comes_a_second_time_…` |
 //! | 65, 66, 67, 68 | SIGPIPE, fork, callbacks, misuse | `tests/c`: sigpipe, fork, rule6, rule7, rule2, rule3, threads |
 //! | 69 | no descriptors, no threads | `disk::without_file_descriptors_…`, `disk::a_batch_that_gets_no_threads_…` |
-//! | 70 | two organisations | `rows::t70_…`; api `attachments::two_organisations_…` |
+//! | 70 | two organisations | `chaos::two_organisations_…`; api `attachments::two_organisations_…` |
 //! | 71 | links | `matrix`: Link; api `checks::…`, `downloads::a_link_has_no_bytes_…` |
 //! | 72 | refusals within a batch | `rows::t72_…`; api `errors::a_virus_…` |
 #![cfg(target_os = "linux")]
@@ -56,6 +56,8 @@
 mod cause;
 mod chaos;
 mod disk;
+mod heap;
+mod held;
 mod kill;
 mod matrix;
 mod operation;
@@ -63,6 +65,9 @@ mod random;
 mod relay;
 mod replay;
 mod rows;
+mod tally;
+mod tenant;
+mod weather;
 mod world;
 
 use std::process::{Command, Stdio};

@@ -1,7 +1,8 @@
 //! The matrix: every operation under every fault, and the invariants I1 to I10 after each.
 //!
 //! I1 each upload is stored once, or its twins are named. I2 success means that it is so. I3 a refusal means that nothing has changed.
-//! I4 no partial and no temporary file. I5 no secret in a log line, error or result. I6 threads and file descriptors back to the start.
+//! I4 no partial and no temporary file. I5 no secret in a log line, error or result. I6 threads and file descriptors back to the start (and the heap:
+//! `heap`).
 //! I7 no more requests than the budget. I8 the fault has fired. I9 an end in bounded time. I10 nothing is sent to a host that wasn't named.
 //!
 //! The cells run in several processes, one after another in each, so that threads and descriptors can be counted. One cell alone:
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use zcrm::Cancel;
 
 use crate::cause::{Cause, Expect, Hosts, causes};
+use crate::held::{held, leaks};
 use crate::operation::{ALL, Operation};
 use crate::world::World;
 
@@ -98,7 +100,7 @@ fn worker() {
 }
 
 /// Runs one cell in a world of its own; gives how the call ended and what is wrong with that.
-fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<String>) {
+pub fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<String>) {
     let short = [("stall_timeout_ms", "150"), ("connect_timeout_ms", "150"), ("token_timeout_ms", "300")];
     let stalls = causes(operation, &Hosts { own: foreign, foreign })[index].stalls;
     let settings = [operation.settings(), if stalls { &short } else { &[] }].concat();
@@ -135,26 +137,5 @@ fn expectation(cause: &Cause, error: Option<&zcrm::Error>) -> Option<String> {
         (Expect::Success, Some(error)) => Some(format!("it has to succeed: {error}")),
         (Expect::Failure, None) => Some("it has to fail".to_owned()),
         _ => None,
-    }
-}
-
-/// Threads and file descriptors of this process.
-fn held() -> (usize, usize) {
-    let count = |dir: &str| std::fs::read_dir(dir).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"))
-}
-
-/// I6: what is held now beyond what was held before; the emulator's own threads take a moment to end.
-fn leaks(before: (usize, usize)) -> Option<String> {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let now = held();
-        if now.0 <= before.0 && now.1 <= before.1 {
-            return None;
-        }
-        if Instant::now() > deadline {
-            return Some(format!("I6: threads and descriptors were {before:?} and are {now:?}"));
-        }
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -339,7 +339,7 @@ fn deletions(w: &World, before: &Before, after: &After, lie: bool) -> Vec<String
 }
 
 /// Whether the failure says that nothing has happened.
-fn is_definite(error: &Error) -> bool {
+pub fn is_definite(error: &Error) -> bool {
     !matches!(
         error.status(),
         Status::Network | Status::Timeout | Status::Server | Status::Protocol | Status::TooLarge | Status::OutcomeUnknown | Status::Cancelled

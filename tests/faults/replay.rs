@@ -83,9 +83,7 @@ impl Scenario {
 
     /// Whether one broken connection is mended by the library.
     fn mends(&self) -> bool {
-        // Of a refusal that is cut off the status alone is known: not that 404 meant the request for several.
-        let cut_refusal = self.operation == Operation::DeleteSeveral && !self.script.is_empty();
-        !cut_refusal && !matches!(self.operation, Operation::UploadReader | Operation::DownloadWriter | Operation::Settling)
+        !matches!(self.operation, Operation::UploadReader | Operation::DownloadWriter | Operation::Settling)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Rows of the reliability notes that are no cell of the matrix and no step of a replay.
 
-use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
@@ -11,7 +10,7 @@ use zcrm::batch::{self, Item, Options, Summary};
 use zcrm::{Call, Client, Outcome, Record, Result, Sink, Source, Status};
 use zcrm_emulator::Fault;
 
-use crate::world::{World, bytes, refreshing};
+use crate::world::{World, bytes};
 
 fn list(client: &Client, record: &Record) -> Result<Outcome<Page>> {
     attachment::list(client, record, &ListArgs::default(), Call::default())
@@ -126,30 +125,6 @@ fn t52_whatever_a_proxy_answers_is_an_error_without_its_password() {
         assert!(!said.contains(PASSWORD) && w.secrets_said().is_empty(), "{said}");
         assert!(matches!(error.status(), Status::Network | Status::Server | Status::Protocol | Status::Auth), "{answer:?} {scheme}: {said}");
     }
-}
-
-#[test]
-fn t70_clients_of_two_organisations_never_use_each_others_tokens_in_chaos() {
-    let w = World::new(&[]);
-    let (other_credentials, other_record) = (w.emulator.credentials_of(2), "1".to_owned());
-    let mut config = refreshing(&w.emulator);
-    let c = other_credentials;
-    for (key, value) in [("client_id", &c.client_id), ("client_secret", &c.client_secret), ("refresh_token", &c.refresh_token)] {
-        config.set(key, value).unwrap();
-    }
-    config.set("retry_base_ms", "5").unwrap();
-    let (other, other_record) = (Client::new(config).unwrap(), Record::new("Contacts", other_record));
-    w.emulator.settings(|s| (s.chaos_per_mille, s.chaos_seed) = (150, 70));
-    std::thread::scope(|scope| {
-        for (client, record) in [(&w.client, &w.contact), (&other, &other_record)].repeat(4) {
-            scope.spawn(move || (0..50).for_each(|_| drop(list(client, record))));
-        }
-    });
-    let ledger = w.emulator.ledger();
-    let owners: HashMap<_, _> = ledger.tokens_issued.iter().map(|t| (t.token.as_str(), t.organisation)).collect();
-    let used: Vec<_> = ledger.requests.iter().filter_map(|r| Some((r.path.contains(&w.contact.id), *owners.get(r.token.as_deref()?)?))).collect();
-    assert!(used.len() > 200 && !ledger.faults_fired.is_empty(), "{} requests", used.len());
-    assert!(used.iter().all(|(first, organisation)| *organisation == if *first { 1 } else { 2 }));
 }
 
 #[test]

@@ -13,8 +13,12 @@ pub struct World {
     pub client: Client,
     pub contact: Record,
     pub dir: tempfile::TempDir,
-    said: Arc<Mutex<String>>,
+    said: Said,
 }
+
+/// What the library has said: its log lines, and the results and errors that it gave.
+#[derive(Clone, Default)]
+pub struct Said(Arc<Mutex<String>>);
 
 /// Quick retries and looks, so that no case waits long; patient with a busy machine where nothing stalls.
 const QUICK: &[(&str, &str)] = &[("retry_base_ms", "5"), ("settle_waits_ms", "20,60"), ("stall_timeout_ms", "20000")];
@@ -27,12 +31,8 @@ impl World {
     /// The same with an emulator that is there already.
     pub fn of(emulator: Emulator, settings: &[(&str, &str)]) -> World {
         let contact = Record::new("Contacts", emulator.add_record("Contacts"));
-        let said = Arc::new(Mutex::new(String::new()));
-        let mut config = refreshing(&emulator);
-        QUICK.iter().chain(settings).for_each(|(key, value)| config.set(key, value).unwrap());
-        let lines = said.clone();
-        config.set_log_fn(LogLevel::Trace, move |_, line| say(&lines, line));
-        let client = Client::new(config).expect("the settings fit together");
+        let said = Said::default();
+        let client = client(&emulator, 1, settings, &said);
         World { emulator, client, contact, dir: tempfile::tempdir().expect("a directory"), said }
     }
 
@@ -42,13 +42,12 @@ impl World {
 
     /// Keeps what the library said, to be searched for secrets.
     pub fn said(&self, text: &str) {
-        say(&self.said, text);
+        self.said.add(text);
     }
 
     /// I5: the secrets that the library has said.
     pub fn secrets_said(&self) -> Vec<String> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets(&self.emulator).into_iter().filter(|secret| said.contains(secret.as_str())).collect()
+        self.said.secrets(&secrets(&self.emulator))
     }
 
     /// How often an operation was asked of the emulator.
@@ -64,10 +63,27 @@ impl World {
     }
 }
 
-fn say(said: &Mutex<String>, text: &str) {
-    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-    said.push_str(text);
-    said.push('\n');
+impl Said {
+    pub fn add(&self, text: &str) {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(text);
+        said.push('\n');
+    }
+
+    /// The secrets among these that were said.
+    pub fn secrets(&self, all: &[String]) -> Vec<String> {
+        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter(|secret| said.contains(secret.as_str())).cloned().collect()
+    }
+}
+
+/// A client of an organisation, counted from 1, that is quick and whose every word is kept.
+pub fn client(emulator: &Emulator, organisation: usize, settings: &[(&str, &str)], said: &Said) -> Client {
+    let mut config = refreshing(emulator, organisation);
+    QUICK.iter().chain(settings).for_each(|(key, value)| config.set(key, value).unwrap());
+    let lines = said.clone();
+    config.set_log_fn(LogLevel::Trace, move |_, line| lines.add(line));
+    Client::new(config).expect("the settings fit together")
 }
 
 /// An emulator without records.
@@ -75,9 +91,9 @@ pub fn emulator() -> Emulator {
     Emulator::start(Options { seed: false, ..Options::default() }).expect("an emulator starts")
 }
 
-/// The settings of the emulator's refresh token.
-pub fn refreshing(emulator: &Emulator) -> Config {
-    let c = emulator.credentials();
+/// The settings of an organisation's refresh token.
+fn refreshing(emulator: &Emulator, organisation: usize) -> Config {
+    let c = emulator.credentials_of(organisation);
     let mut config = Config::new();
     let settings = [
         ("accounts_url", emulator.url()),
@@ -91,10 +107,10 @@ pub fn refreshing(emulator: &Emulator) -> Config {
 }
 
 /// What must be in no log line, error or result. Of an access token its beginning is enough.
-fn secrets(emulator: &Emulator) -> Vec<String> {
-    let c = emulator.credentials();
+pub fn secrets(emulator: &Emulator) -> Vec<String> {
+    let credentials = [1, 2].map(|organisation| emulator.credentials_of(organisation));
     let issued = emulator.ledger().tokens_issued.into_iter().map(|t| t.token);
-    [c.client_secret, c.refresh_token].into_iter().chain(issued).collect()
+    credentials.into_iter().flat_map(|c| [c.client_secret, c.refresh_token]).chain(issued).collect()
 }
 
 /// Bytes that are all different in their first kilobytes, so that a shifted or repeated piece shows.

@@ -28,7 +28,7 @@ pub fn compile(source: &Path, library: &Path, dir: &Path) -> PathBuf {
     compile_with(&[], source, library, dir)
 }
 
-/// The same with further flags.
+/// The same with further flags. What the program defines takes the place of what the library finds elsewhere: of a function of the C library.
 pub fn compile_with(flags: &[&str], source: &Path, library: &Path, dir: &Path) -> PathBuf {
     let program = dir.join(source.file_stem().unwrap());
     for name in ["libzcrm.so", "libzcrm.so.0"] {
@@ -39,7 +39,7 @@ pub fn compile_with(flags: &[&str], source: &Path, library: &Path, dir: &Path) -
         }
     }
     let mut gcc = Command::new("gcc");
-    gcc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread"]).args(flags).arg("-I");
+    gcc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", "-rdynamic"]).args(flags).arg("-I");
     gcc.arg(root().join("include")).arg(source).arg("-o").arg(&program);
     gcc.arg("-L").arg(dir).args(["-Wl,--as-needed", "-lzcrm"]).arg(format!("-Wl,-rpath,{}", dir.display()));
     succeed(&mut gcc);

@@ -225,7 +225,12 @@ impl Emulator {
 
     /// Makes a record in organisation 1; an unknown module becomes a custom one.
     pub fn add_record(&self, module: &str) -> String {
-        self.shared.state().add_record(0, module, RecordState::Normal)
+        self.add_record_of(1, module)
+    }
+
+    /// The same in an organisation, counted from 1.
+    pub fn add_record_of(&self, organisation: usize, module: &str) -> String {
+        self.shared.state().add_record(organisation - 1, module, RecordState::Normal)
     }
 
     /// Changes the state of a record of organisation 1.
@@ -269,13 +274,23 @@ impl Emulator {
 
     /// The attachments of a record of organisation 1, oldest first; none if there is no such record.
     pub fn attachments(&self, module: &str, record_id: &str) -> Vec<StoredAttachment> {
-        self.shared.state().attachments(0, module, record_id)
+        self.attachments_of(1, module, record_id)
+    }
+
+    /// The same of an organisation, counted from 1.
+    pub fn attachments_of(&self, organisation: usize, module: &str, record_id: &str) -> Vec<StoredAttachment> {
+        self.shared.state().attachments(organisation - 1, module, record_id)
     }
 
     /// The photo of a record of organisation 1.
     pub fn photo(&self, module: &str, record_id: &str) -> Option<Vec<u8>> {
+        self.photo_of(1, module, record_id)
+    }
+
+    /// The same of an organisation, counted from 1.
+    pub fn photo_of(&self, organisation: usize, module: &str, record_id: &str) -> Option<Vec<u8>> {
         let state = self.shared.state();
-        let photo = state.organisations[0].record(module, record_id)?.photo.as_ref()?;
+        let photo = state.organisations[organisation - 1].record(module, record_id)?.photo.as_ref()?;
         photo.content.as_ref().map(|c| c.bytes().to_vec())
     }
 }

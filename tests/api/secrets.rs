@@ -1,0 +1,112 @@
+//! Replies that repeat what they were asked with: the token and the credentials are in no error, log line or result.
+
+use serde_json::json;
+use zcrm::attachment::{self, ListArgs};
+use zcrm::{Call, Client, Config, Record, Sink, Status, auth};
+use zcrm_emulator::{Emulator, Fault, Options};
+
+use crate::support::{World, canary, client, why, world_with};
+
+/// A world, and the token of its client.
+fn told() -> (World, String) {
+    let w = world_with(&[("max_retries", "1")]);
+    let token = w.emulator.access_token();
+    let client = client(&w.emulator, &[("access_token", &token), ("max_retries", "1"), ("retry_base_ms", "10"), ("settle", "off")]);
+    (World { client, ..w }, token)
+}
+
+/// The status of a list that is answered so, twice; whatever is shown is searched.
+fn listed(w: &World, fault: Fault) -> Status {
+    w.emulator.script("attachment.list", [fault.clone(), fault]);
+    let failed = why(attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default())).0;
+    w.emulator.clear_script(); // a refusal isn't repeated
+    failed
+}
+
+#[test]
+fn a_refusal_that_repeats_the_token_is_shown_without_it() {
+    let (w, token) = told();
+    let header = format!("Zoho-oauthtoken {token}");
+    for body in [
+        json!({"code": "INVALID_DATA", "message": format!("what is {header}?"), "details": {}}),
+        json!({"code": "INVALID_DATA", "message": "", "details": {"headers": {"Authorization": header}}}),
+        json!({"code": token, "message": "", "details": {}}),
+    ] {
+        assert_eq!(listed(&w, Fault::body(400, body.to_string().as_bytes())), Status::Rejected);
+        assert_eq!(listed(&w, Fault::body(503, body.to_string().as_bytes())), Status::Server, "and in the line about the retry");
+    }
+    assert_eq!(listed(&w, Fault::body(403, format!("<pre>Authorization: {header}</pre>").as_bytes())), Status::Forbidden);
+    let page = Fault::body(403, b"x").with_header("Content-Type", &format!("text/html; of={token}"));
+    assert_eq!(listed(&w, page), Status::Forbidden);
+}
+
+#[test]
+fn a_token_that_the_length_of_a_shown_text_cuts_in_two_is_not_shown_in_part() {
+    let (w, token) = told();
+    for before in (340..520).step_by(12) {
+        let page = format!("{}{token}{}", "x".repeat(before), "y".repeat(3000));
+        assert_eq!(listed(&w, Fault::body(403, page.as_bytes())), Status::Forbidden);
+    }
+}
+
+#[test]
+fn a_success_that_cannot_be_read_is_shown_without_the_token() {
+    let (w, token) = told();
+    for body in [format!("<html>{token}"), json!({"data": [{"id": "1", "Owner": token}]}).to_string()] {
+        assert_eq!(listed(&w, Fault::body(200, body.as_bytes())), Status::Protocol);
+    }
+    w.emulator.script("attachment.upload", [Fault::body(200, json!({"code": "SUCCESS", "details": {"id": [token]}}).to_string().as_bytes())]);
+    assert_eq!(why(w.upload("a", b"a")).0, Status::OutcomeUnknown);
+    let ids = [w.attach("a", b"a"), w.attach("b", b"b")];
+    let refused = json!({"code": "NO_PERMISSION", "message": token, "details": {"token": token}});
+    w.emulator.script("attachment.delete", [Fault::body(200, json!({"data": [refused, refused]}).to_string().as_bytes())]);
+    assert_eq!(why(attachment::delete(&w.client, &w.contact, &[&ids[0], &ids[1]], Call::default())).0, Status::Forbidden);
+}
+
+#[test]
+fn headers_of_a_download_that_repeat_the_token_are_shown_without_it() {
+    let (w, token) = told();
+    let id = w.attach("a", b"a");
+    let download = |name: &str, value: &str| {
+        w.emulator.script("attachment.download", [Fault::body(200, b"bytes").with_header(name, value)]);
+        attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, Call::default())
+    };
+    assert_eq!(why(download("Content-Encoding", &token)).0, Status::Protocol);
+    let named = download("Content-Disposition", &format!("attachment; filename=\"{token}\"; filename*=UTF-8''{token}")).unwrap();
+    canary::check(&serde_json::to_string(&named).unwrap());
+    assert_eq!(named.result.data.as_deref(), Some(b"bytes".as_slice()));
+}
+
+#[test]
+fn a_token_endpoint_that_repeats_the_credentials_is_shown_without_them() {
+    let e = Emulator::start(Options::default()).unwrap();
+    let (c, code) = (e.credentials(), e.grant_code());
+    let mut config = Config::new();
+    // No api_domain: it is the token reply that names it.
+    for (key, value) in [("accounts_url", e.url()), ("max_retries", "1"), ("retry_base_ms", "1"), ("client_id", &c.client_id)] {
+        config.set(key, value).unwrap();
+    }
+    for (key, value) in [("client_secret", &c.client_secret), ("refresh_token", &c.refresh_token), ("grant_code", &code)] {
+        canary::set(&mut config, key, value);
+    }
+    canary::listen(&mut config);
+    let contact = Record::new("Contacts", e.record("Contacts"));
+    for secret in [&c.client_secret, &c.refresh_token, &code] {
+        for reply in [
+            json!({"error": format!("invalid_client {secret}")}),
+            json!({"error": "access_denied", "error_description": format!("client_secret={secret}")}),
+            json!({"access_token": "1000.new", "expires_in": 3600, "api_domain": format!("https://{secret}.example")}),
+        ] {
+            for http in [200, 500] {
+                e.script("token", (0..4).map(|_| Fault::body(http, reply.to_string().as_bytes())));
+                if secret != &code {
+                    why(attachment::list(&Client::new(config.clone()).unwrap(), &contact, &ListArgs::default(), Call::default()));
+                }
+                if secret != &c.refresh_token {
+                    why(auth::exchange(&config, Call::default()));
+                }
+                e.clear_script();
+            }
+        }
+    }
+}
