@@ -64,6 +64,6 @@ void zg_bench_read_go(uintptr_t handle, int n) {
     static uint8_t into[64 << 10];
     for (int i = 0; i < n; i++) {
         size_t got;
-        zcrmGoRead(handle, into, sizeof into, &got);
+        zcrmGoRead(handle, into, sizeof into, &got, 0);
     }
 }

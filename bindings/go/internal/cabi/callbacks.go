@@ -36,7 +36,8 @@ func guard(st *state, body func()) (ok bool) {
 }
 
 //export zcrmGoRead
-func zcrmGoRead(handle C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t) C.zcrm_status {
+func zcrmGoRead(handle C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t, yield C.int) C.zcrm_status {
+	yieldIf(yield)
 	st := cgo.Handle(handle).Value().(*state)
 	if !guard(st, func() {
 		var read int
@@ -89,7 +90,8 @@ func zcrmGoRewind(handle C.uintptr_t) C.zcrm_status {
 }
 
 //export zcrmGoWrite
-func zcrmGoWrite(handle C.uintptr_t, buf *C.uint8_t, length C.size_t) C.zcrm_status {
+func zcrmGoWrite(handle C.uintptr_t, buf *C.uint8_t, length C.size_t, yield C.int) C.zcrm_status {
+	yieldIf(yield)
 	st := cgo.Handle(handle).Value().(*state)
 	if !guard(st, func() {
 		var written int

@@ -7,8 +7,20 @@
 // The call that runs on this thread: the token and log callbacks have a user pointer of the client's, and need to find it.
 static _Thread_local uintptr_t running;
 
+// Whether the goroutine on this thread is to yield, which yieldIf in call.go explains. Kept by the thread, as what matters is the
+// processor that the thread has.
+static int must_yield(void) {
+    static _Thread_local int64_t last;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    int64_t now = (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+    if (now - last < 5000) return 0;
+    last = now;
+    return 1;
+}
+
 static zcrm_status on_read(void *user, uint8_t *buf, size_t cap, size_t *n) {
-    return zcrmGoRead((uintptr_t)user, buf, cap, n);
+    return zcrmGoRead((uintptr_t)user, buf, cap, n, must_yield());
 }
 
 static zcrm_status on_rewind(void *user) {
@@ -16,7 +28,7 @@ static zcrm_status on_rewind(void *user) {
 }
 
 static zcrm_status on_write(void *user, const uint8_t *buf, size_t len) {
-    return zcrmGoWrite((uintptr_t)user, (uint8_t *)buf, len);
+    return zcrmGoWrite((uintptr_t)user, (uint8_t *)buf, len, must_yield());
 }
 
 static int32_t on_progress(void *user, uint64_t done, int64_t total) {
@@ -84,18 +96,6 @@ zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_clie
 
 static zcrm_str text(const char *ptr, size_t len) {
     return (zcrm_str){ptr, len};
-}
-
-// Whether the goroutine that is on this thread is to yield, which run in call.go explains: once in 5 ms. Kept by the thread, as what
-// matters is the processor that the thread has.
-static int must_yield(void) {
-    static _Thread_local int64_t last;
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    int64_t now = (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-    if (now - last < 5000) return 0;
-    last = now;
-    return 1;
 }
 
 #define TEXT(name) text(name, name##_len)

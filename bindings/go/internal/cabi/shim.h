@@ -24,7 +24,7 @@
 
 typedef struct zg_reply {
     zcrm_status status;
-    int yield; // the goroutine should: see run in call.go
+    int yield; // see yieldIf in call.go
     zcrm_result *result;
     zcrm_error *error;
 } zg_reply;
