@@ -17,6 +17,9 @@ use crate::error::{Error, Result, Status};
 /// An idle lane older than this is dropped: nobody polls it, and servers close idle connections after about as long.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Probes on a connection where a reply is waited for, so that a router between doesn't forget it: many do after a minute.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 pub(crate) struct Lane {
     runtime: Option<Runtime>,
     pub(super) http: reqwest::Client,
@@ -108,7 +111,11 @@ impl Lanes {
             .user_agent(&config.user_agent)
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(1);
+            .pool_max_idle_per_host(1) // a lane has one call at a time
+            .tcp_nodelay(true) // head and body leave in one write: nothing is gained by waiting for more
+            .tcp_keepalive(KEEPALIVE);
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(config.stall_timeout); // unacknowledged bytes are silence too, and nothing ends it sooner
         let builder = match config.proxy.as_ref().map(|p| p.expose()) {
             None => builder.no_proxy(), // reqwest would read the environment
             Some("env") => builder,
