@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
@@ -236,11 +237,32 @@ func attachmentOf(a cabi.Attachment) Attachment {
 	}
 }
 
-// timeOf is zero for no time and for one that isn't written as Zoho documents it.
+// zone is that of the time that was read last: Zoho writes the times of an organisation with one offset, or two, and time.Parse would
+// make a Location for each time, which takes longer than the rest of it.
+var zone atomic.Pointer[time.Location]
+
+func init() { zone.Store(time.FixedZone("", 0)) }
+
+// timeOf is what time.Parse would give, and zero for no time and for one that isn't written as Zoho documents it.
 func timeOf(text string) time.Time {
 	if text == "" {
 		return time.Time{} // to parse it would make an error
 	}
-	t, _ := time.Parse(time.RFC3339, text)
+	last := zone.Load()
+	t, err := time.ParseInLocation(time.RFC3339, text, last)
+	if err != nil || t.Location() == time.UTC {
+		return t
+	}
+	if local := t.Local(); offsetOf(local) == offsetOf(t) {
+		return local
+	}
+	if t.Location() != last {
+		zone.Store(t.Location())
+	}
 	return t
+}
+
+func offsetOf(t time.Time) int {
+	_, offset := t.Zone()
+	return offset
 }
