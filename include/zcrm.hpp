@@ -562,6 +562,8 @@ struct Attachment {
     std::int64_t bytes = -1;
     /** Whether it is a link. */
     bool is_link = false;
+    /** After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. */
+    std::uint32_t flags = 0;
 };
 
 /** The bytes that an upload or a download moved. */
@@ -630,6 +632,7 @@ class Outcome {
         out.owner_name = detail::text(c.owner_name);
         out.bytes = c.bytes;
         out.is_link = c.is_link != 0;
+        out.flags = c.flags;
         return {};
     }
     /** Reads what was moved into `out`. */

@@ -73,10 +73,12 @@ CASE(triggers_can_be_restricted) {
 CASE(what_is_there_already_is_not_uploaded_again) {
     const auto c = client();
     const std::string text = "once";
-    const auto again = [&](const std::string &bytes, const zcrm::Call &call) {
-        return NEED(c.attachment_upload(contact(), zcrm::from_memory("a.txt", bytes), call)).attachment.id;
-    };
     const std::string id = attach(c, "a.txt", text);
+    const auto again = [&](const std::string &bytes, const zcrm::Call &call) {
+        const auto upload = NEED(c.attachment_upload(contact(), zcrm::from_memory("a.txt", bytes), call));
+        CHECK((upload.attachment.flags == ZCRM_UPLOAD_SKIPPED) == (upload.attachment.id == id));
+        return upload.attachment.id;
+    };
     CHECK(again(text, zcrm::Call{}.skip_existing()) == id);
     CHECK(again("ecno", zcrm::Call{}.skip_existing()) == id);
     CHECK(again(text, zcrm::Call{}.skip_same_bytes()) == id);
