@@ -162,7 +162,8 @@ mod tests {
     fn every_input_of_the_corpus_keeps_what_its_target_checks() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         let mut broken = Vec::new();
-        for (target, check) in super::checks::TARGETS {
+        // Miri is for what is unsafe, and slow.
+        for (target, check) in super::checks::TARGETS.iter().filter(|(target, _)| !cfg!(miri) || *target == "abi") {
             let inputs: Vec<_> = fs::read_dir(corpus.join(target)).unwrap_or_else(|e| panic!("{target} has no corpus: {e}")).collect();
             assert!(!inputs.is_empty(), "{target} has no corpus");
             for path in inputs.into_iter().map(|input| input.unwrap().path()) {
