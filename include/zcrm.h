@@ -113,7 +113,7 @@
 #define ZCRM_E_MEMORY 20
 /** The library has a bug; this client is not to be used any more. */
 #define ZCRM_E_PANIC 21
-/** The request was sent and its reply lost: the upload may be stored, or not. */
+/** A request was sent and its reply lost: what it asked for may be done, or not. */
 #define ZCRM_E_OUTCOME_UNKNOWN 22
 /** The same URL is already attached to this record. */
 #define ZCRM_E_DUPLICATE_LINK 23

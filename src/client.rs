@@ -191,7 +191,8 @@ impl Client {
             {
                 renewed = true;
             } else {
-                self.wait_for_retry(session, ask.repeat, error, retries).await?;
+                let may_be_done = session.meter.lost.get() && ask.repeat == Repeat::Harmless && ask.method != Method::GET;
+                self.wait_for_retry(session, ask.repeat, error, retries).await.map_err(|error| if may_be_done { in_doubt(error) } else { error })?;
                 retries += 1;
             }
             if let Some(body) = body.as_deref_mut() {
@@ -283,6 +284,19 @@ impl Client {
             format!("{operation}{trace} {ms} ms, {attempts} attempts: {end}")
         });
     }
+}
+
+/// A refusal for good that follows an attempt whose reply was lost: that one may have been done. What isn't there any more is another matter:
+/// who deletes has reached what he wanted. (What became of an upload of an attachment, settlement finds out.)
+fn in_doubt(error: Error) -> Error {
+    if error.detail().retryable || error.is_ambiguous() || error.status() == Status::NotFound {
+        return error;
+    }
+    let message = format!("the reply to an earlier attempt was lost, so that it may have been done; the last one was refused: {error}");
+    error.with(|d| {
+        d.status = Status::OutcomeUnknown;
+        d.message = message;
+    })
 }
 
 /// Which clients share an organisation's limits: those with the same label, or else the same credentials.

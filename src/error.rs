@@ -77,7 +77,7 @@ statuses! {
     Memory = 20, "ZCRM_E_MEMORY";
     /// The library has a bug; this client is not to be used any more.
     Panic = 21, "ZCRM_E_PANIC";
-    /// The request was sent and its reply lost: the upload may be stored, or not.
+    /// A request was sent and its reply lost: what it asked for may be done, or not.
     OutcomeUnknown = 22, "ZCRM_E_OUTCOME_UNKNOWN";
     /// The same URL is already attached to this record.
     DuplicateLink = 23, "ZCRM_E_DUPLICATE_LINK";

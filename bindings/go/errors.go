@@ -38,7 +38,7 @@ const (
 	ErrUnsupported    Code = 19 // the API, or this version of it, doesn't offer this
 	ErrMemory         Code = 20 // memory could not be had, or a memory limit was reached
 	ErrPanic          Code = 21 // the library has a bug; this client is not to be used any more
-	ErrOutcomeUnknown Code = 22 // the request was sent and its reply lost: the upload may be stored, or not
+	ErrOutcomeUnknown Code = 22 // a request was sent and its reply lost: what it asked for may be done, or not
 	ErrDuplicateLink  Code = 23 // the same URL is already attached to this record
 	ErrIsLink         Code = 24 // the attachment is a link: it has a URL, not bytes
 	ErrInvalidModule  Code = 25 // the module doesn't exist, or doesn't offer this operation

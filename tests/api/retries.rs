@@ -36,6 +36,22 @@ fn a_refusal_is_not_tried_again() {
 }
 
 #[test]
+fn a_refusal_after_a_lost_reply_leaves_open_whether_it_was_done() {
+    let w = world();
+    w.emulator.script("photo.upload", [Fault::reset_after_store(), Fault::status(403)]);
+    let error = photo::upload(&w.client, &w.contact, Source::memory("a.png", PNG), Call::default()).unwrap_err();
+    assert_eq!((error.status(), error.detail().http_status, error.detail().attempts), (Status::OutcomeUnknown, 403, 2));
+    w.emulator.script("photo.delete", [Fault::reset_after_store(), Fault::status(403)]);
+    let error = photo::delete(&w.client, &w.contact, Call::default()).unwrap_err();
+    assert_eq!(error.status(), Status::OutcomeUnknown);
+    // A read has nothing to be done, and an attempt that never arrived did nothing.
+    w.emulator.script("attachment.list", [Fault::reset_after_store(), Fault::status(403)]);
+    assert_eq!(list(&w).unwrap_err().status(), Status::Forbidden);
+    w.emulator.script("photo.delete", [Fault::status(429), Fault::status(403)]);
+    assert_eq!(photo::delete(&w.client, &w.contact, Call::default()).unwrap_err().status(), Status::Forbidden);
+}
+
+#[test]
 fn a_429_is_waited_out_for_uploads_too() {
     let w = world();
     w.emulator.script("attachment.upload", [Fault::status(429), Fault::status(429)]);

@@ -214,7 +214,7 @@ impl<'r> Tenant<'r> {
         let wrong = error.as_ref().filter(|e| e.status() == Status::NotFound).map(|_| format!("I2: {} isn't there to be deleted", kept.id));
         let state = match &error {
             None => State::Gone,
-            Some(error) if is_definite(error) => State::There,
+            Some(error) if operation::is_definite(error) => State::There,
             Some(_) => State::Going,
         };
         lock(&folder.kept).iter_mut().filter(|k| k.id == kept.id).for_each(|k| k.state = state);
@@ -292,14 +292,9 @@ impl Folder {
 fn settle_photo(photo: &mut Vec<Option<usize>>, error: Option<&Error>, new: Option<usize>) {
     match error {
         None => *photo = vec![new],
-        Some(error) if is_definite(error) => {}
+        Some(error) if operation::is_definite(error) => {}
         Some(_) => photo.push(new),
     }
-}
-
-/// Whether the failure says that nothing has happened: a refusal that follows a lost attempt says so of its own attempt alone.
-fn is_definite(error: &Error) -> bool {
-    operation::is_definite(error) && error.detail().attempts <= 1
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
