@@ -286,10 +286,10 @@ impl Client {
     }
 }
 
-/// A refusal for good that follows an attempt whose reply was lost: that one may have been done. What isn't there any more is another matter:
-/// who deletes has reached what he wanted. (What became of an upload of an attachment, settlement finds out.)
+/// A refusal for good that follows an attempt whose reply was lost: that one may have been done. Not so where there is nothing
+/// (who deletes has reached what he wanted) or no such operation (there never was). (What became of an upload of an attachment, settlement finds out.)
 fn in_doubt(error: Error) -> Error {
-    if error.detail().retryable || error.is_ambiguous() || error.status() == Status::NotFound {
+    if error.detail().retryable || error.is_ambiguous() || matches!(error.status(), Status::NotFound | Status::Unsupported) {
         return error;
     }
     let message = format!("the reply to an earlier attempt was lost, so that it may have been done; the last one was refused: {error}");
