@@ -10,9 +10,9 @@ use crate::error::{Error, Result, Status};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sha256,
-    /// XXH3 of 128 bits. What can't be read twice has to be hashed while it is sent, though hardly any reply is ever lost: by SHA-256 an
-    /// upload over plain http took 2.5 times libcurl's CPU, by BLAKE3 it would be 1.2 times, by this one it is as good as free. It never
-    /// leaves the process, and nobody can make two files with the same one, not knowing the seed.
+    /// XXH3 of 128 bits. What can't be read twice has to be hashed while it is sent, though hardly any reply is ever lost: SHA-256 takes 50 ms
+    /// for 100 MB, which over plain http is more than all the rest, BLAKE3 10 ms, this one 2 ms. It never leaves the process, and nobody can
+    /// make two files with the same one, not knowing the seed.
     Fast,
 }
 
