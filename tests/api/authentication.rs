@@ -52,15 +52,15 @@ fn an_expired_token_is_renewed_once_and_the_call_goes_on() {
 }
 
 #[test]
-fn sixty_four_threads_that_meet_an_expired_token_renew_it_once() {
+fn two_hundred_and_fifty_six_threads_that_meet_an_expired_token_renew_it_once() {
     let e = emulator();
-    e.settings(|s| s.concurrency = 100);
+    e.settings(|s| s.concurrency = 300);
     let client = refreshing_client(&e);
     list(&client, &e).unwrap();
     e.expire_tokens();
     e.clear_ledger();
     std::thread::scope(|scope| {
-        for _ in 0..64 {
+        for _ in 0..256 {
             scope.spawn(|| list(&client, &e).unwrap());
         }
     });

@@ -15,11 +15,11 @@
 //! | 10 | odd 200 and 207 | `matrix`: 200 with …, 207; api `errors::…` |
 //! | 11 | 500, 502, 503, 504 | `matrix`: status …, before and after storing; api `retries::an_idempotent_call_…` |
 //! | 12 | 400, 403, 404, 413, 415 | `matrix`; api `errors::every_documented_error_…`, `retries::a_refusal_…` (cut off too) |
-//! | 15, 21 | dead token | `rows::t15_…`, `matrix`: 401, `replay`, `chaos`; api `authentication::sixty_four_threads_…` |
+//! | 15, 21 | dead token | `rows::t15_…`, `matrix`: 401, `replay`, `chaos`; api `authentication::two_hundred_and_fifty_six_threads_…` |
 //! | 16 | refused again | `matrix`: 401, always; api `authentication::a_token_that_is_refused_again_…` |
 //! | 17 | scope, unknown address | `matrix`: 401 `OAUTH_SCOPE_MISMATCH`; api `errors::a_missing_scope_…` |
 //! | 18, 19, 20 | token replies | `matrix`: `TokenRequest`; api `authentication::failures_of_the_token_endpoint_…` and those after it |
-//! | 22 | processes share a store | `kill::a_thousand_files_…` (one token file); api `sharing::many_clients_…`, `…a_lock_whose_holder_…` |
+//! | 22 | processes share a store | `tokens::eight_processes_…`, `kill::a_thousand_files_…` (one token file); api `sharing::many_clients_…`, `…a_lock_whose_holder_…` |
 //! | 24 | Retry-After | `matrix`: status 429, Retry-After …; api `retries::retry_after_…` |
 //! | 25, 26 | concurrency, credits | api `sharing::when_zoho_bears_less_…`, `…exhausted_credits_…`, `batch::exhausted_credits_…` |
 //! | 28 | throttled lists | api `settlement::a_list_that_is_throttled_…` |
@@ -67,6 +67,7 @@ mod replay;
 mod rows;
 mod tally;
 mod tenant;
+mod tokens;
 mod weather;
 mod world;
 
