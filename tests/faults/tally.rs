@@ -18,6 +18,7 @@ pub struct Tally {
     pub ends: BTreeMap<String, BTreeMap<String, usize>>,
     pub uploads: usize,
     pub settled: usize,
+    /// Uploads whose outcome isn't known.
     pub unknown: usize,
     /// Failures because a request was refused, or a reply falsified.
     refused: usize,
@@ -57,8 +58,9 @@ impl Tally {
         let Some(error) = &made.ended.error else { return };
         use zcrm::Status::*;
         match (error.status(), error.reason()) {
-            (OutcomeUnknown, _) => self.unknown += 1,
-            (Forbidden | Checksum, _) => self.refused += 1,
+            (OutcomeUnknown, _) if made.act.uploads() => self.unknown += 1,
+            // Of what isn't settled a call is in doubt when a refusal follows a lost reply.
+            (Forbidden | Checksum | OutcomeUnknown, _) => self.refused += 1,
             (Protocol, _) if (300..400).contains(&error.detail().http_status) => self.refused += 1,
             (NotFound, _) => {} // of what another call deletes meanwhile; else it is in `wrong`
             (Network | Timeout | Server | Protocol | RateLimited, _) => self.exhausted += 1,
