@@ -22,9 +22,9 @@ pub enum IfExists {
 
 /// Ids of attachments that jobs have got. Clones are the same set.
 #[derive(Debug, Clone, Default)]
-pub struct Taken(Arc<Mutex<HashSet<String>>>);
+pub struct Claimed(Arc<Mutex<HashSet<String>>>);
 
-impl Taken {
+impl Claimed {
     /// A job has got this one.
     pub fn insert(&self, id: impl Into<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into());
@@ -57,7 +57,7 @@ pub struct Call<'a> {
     /// Attachment upload: what happens when it seems to be there already. A host asks for it when a job comes a second time.
     pub if_exists: IfExists,
     /// Attachments that `if_exists` passes over, because other jobs have got them.
-    pub taken: Option<Taken>,
+    pub claimed: Option<Claimed>,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,
     /// Stands in the log lines of this call.

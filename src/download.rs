@@ -10,7 +10,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, Session, reply};
-use crate::transfer::{self, Digest, Incoming, Kind, Progress, Received, Sink};
+use crate::transfer::{self, Digest, HashKind, Incoming, Progress, Received, Sink};
 
 /// A download that is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +51,7 @@ pub(crate) fn run<'a>(
     let limits = client.limits(&call);
     let in_memory = matches!(sink, Sink::Memory);
     let max_bytes = max_bytes.or(in_memory.then_some(client.config().memory_max_bytes));
-    let digest = Digest::new(call.sha256.then_some(Kind::Sha256), call.expected_sha256);
+    let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, max_bytes, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
         let named = fetch(client, session, &ask, &mut incoming, absent).await?;

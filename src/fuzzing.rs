@@ -12,12 +12,12 @@ use zeroize::Zeroizing;
 
 use crate::attachment::list::{self, Page};
 use crate::auth::{Hosts, oauth, store};
-use crate::batch::journal;
 use crate::config::{Config, TokenStore};
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
-use crate::http::{Response, reply, retry};
-use crate::transfer::{Bytes, Digest, Framing, Incoming, Input, Kind, Outgoing, Progress, Sink};
+use crate::http::{Response, reply};
+use crate::step::batch::journal;
+use crate::transfer::{Bytes, Digest, Framing, HashKind, Incoming, Input, Outgoing, Progress, Sink};
 
 pub use crate::error::one_line;
 
@@ -83,7 +83,7 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let absent = || Error::new(Status::NotFound, "attachment_unknown", "absent");
-    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(Some(Kind::Sha256), None))?;
+    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
     let named = wait(download::take(Response::foreign(from.into()), &mut incoming, absent))?;
     Ok(named.with(incoming.finish()?))
 }
@@ -95,7 +95,7 @@ pub fn file_name(disposition: &[u8]) -> String {
 
 /// A `Retry-After`.
 pub fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    retry::retry_after(Some(value))
+    reply::retry_after(Some(value))
 }
 
 /// Whether the first bytes of a file are a photo's.

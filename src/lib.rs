@@ -9,30 +9,30 @@ extern crate self as zcrm; // the checks of the fuzz targets are compiled into t
 
 pub mod attachment;
 pub mod auth;
-pub mod batch;
 mod call;
 mod cancel;
 #[cfg(feature = "capi")]
 mod capi;
-mod caught;
 mod client;
 pub mod config;
 mod download;
 mod error;
+mod fallible;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod http;
-mod memory;
+mod organisation;
+mod panics;
 pub mod photo;
 mod record;
 pub mod step;
 mod transfer;
-mod version;
 
-pub use call::{Call, IfExists, Outcome, ProgressFn, Taken};
+pub use call::{Call, Claimed, IfExists, Outcome, ProgressFn};
 pub use cancel::Cancel;
 pub use client::Client;
 pub use config::Config;
 pub use error::{Detail, Error, Result, Sent, Status};
 pub use record::Record;
+pub use step::batch;
 pub use transfer::{Bytes, Reader, Seekable, Sink, Source, Streamed, Writer, Written};

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 
-use super::unknown;
+use super::no_such_attachment;
 use crate::client::{Ask, Client};
 use crate::config::BulkDelete;
 use crate::error::{Error, Result, Status};
@@ -43,7 +43,7 @@ impl<'c, 's> Deletion<'c, 's> {
         let outcome = outcome.and_then(|(status, mut objects)| match objects.pop() {
             Some(object) if object.code == "SUCCESS" => Ok(()),
             Some(object) => Err(reply::of_object(status, object)),
-            None => Err(unknown()),
+            None => Err(no_such_attachment()),
         });
         self.note(id, outcome)
     }
@@ -93,7 +93,7 @@ impl<'c, 's> Deletion<'c, 's> {
             Err(error) if error.status() == Status::NotFound => {
                 self.failed.get_or_insert((id.to_owned(), error));
             }
-            Err(error) => return Err(self.named(error)),
+            Err(error) => return Err(self.with_deleted(error)),
             Ok(()) => self.deleted.push(id.to_owned()),
         }
         Ok(())
@@ -103,12 +103,12 @@ impl<'c, 's> Deletion<'c, 's> {
         match &self.failed {
             None => Ok(Deleted { ids: self.deleted }),
             Some((_, error)) if asked == 1 => Err(error.clone()),
-            Some((id, error)) => Err(self.named(error.clone().with(|d| d.message = format!("{id}: {}", d.message)))),
+            Some((id, error)) => Err(self.with_deleted(error.clone().with(|d| d.message = format!("{id}: {}", d.message)))),
         }
     }
 
     /// The error with what was deleted before and beside it.
-    fn named(&self, error: Error) -> Error {
+    fn with_deleted(&self, error: Error) -> Error {
         let deleted = match self.deleted.as_slice() {
             [] => return error,
             ids => ids.join(","),

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status, one_line};
+use crate::fallible;
 use crate::http::{Limits, Response, Session, reply};
-use crate::memory;
 use crate::record::Record;
 
 /// What is asked for when the caller names no fields. The list refuses to come without any from v3 on, and gives the others null or not at all.
@@ -120,7 +120,7 @@ pub(super) async fn all(client: &Client, session: &Session<'_>, record: &Record,
     let mut all = walk.next(client, session).await?;
     while all.more_records && !one {
         let next = walk.next(client, session).await?;
-        memory::reserve(&mut all.attachments, next.attachments.len())?;
+        fallible::reserve(&mut all.attachments, next.attachments.len())?;
         all.attachments.extend(next.attachments);
         (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
     }
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
         let page = client.ask(session, &self.ask, None, parse).await;
         self.ask.query.truncate(fixed);
         let mut page = page?;
-        self.seen.try_reserve(page.attachments.len()).map_err(|_| memory::exhausted(self.seen.len() * size_of::<String>()))?;
+        self.seen.try_reserve(page.attachments.len()).map_err(|_| fallible::exhausted(self.seen.len() * size_of::<String>()))?;
         page.attachments.retain(|attachment| self.seen.insert(attachment.id.clone()));
         if page.more_records && page.attachments.is_empty() {
             let message = "the list says there is more, but its next page holds nothing new; stopped rather than go in a circle";
@@ -268,7 +268,7 @@ pub(crate) async fn parse(mut response: Response) -> Result<Page> {
             let info = reply.info.unwrap_or(Info { more_records: false, next_page_token: None });
             Ok(Page { attachments: reply.data, more_records: info.more_records, next_page_token: info.next_page_token })
         }
-        Err(cause) if memory::passed_on(&cause).is_some() => Err(memory::passed_on(&cause).expect("it is one")),
+        Err(cause) if fallible::passed_on(&cause).is_some() => Err(fallible::passed_on(&cause).expect("it is one")),
         Err(cause) => Err(match reply::success(status, response.headers(), &body) {
             Err(error) if error.status() != Status::Protocol => error,
             _ => {
@@ -291,7 +291,7 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<A
         fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<Attachment>, A::Error> {
             let mut rows = Vec::new();
             while let Some(row) = from.next_element::<Row>()? {
-                memory::reserve(&mut rows, 1).map_err(de::Error::custom)?;
+                fallible::reserve(&mut rows, 1).map_err(de::Error::custom)?;
                 rows.push(row.into());
             }
             Ok(rows)
@@ -309,7 +309,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Strin
             f.write_str("a string, a whole number or null")
         }
         fn visit_str<E: de::Error>(self, v: &str) -> std::result::Result<String, E> {
-            memory::copy(v).map_err(de::Error::custom)
+            fallible::copy(v).map_err(de::Error::custom)
         }
         fn visit_string<E: de::Error>(self, v: String) -> std::result::Result<String, E> {
             Ok(v)

@@ -14,11 +14,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::list::{self, Attachment, ListArgs};
 use super::{Deletion, Stored};
-use crate::call::{IfExists, Taken};
+use crate::call::{Claimed, IfExists};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
-use crate::http::{Mark, Session, UnderWay, retry};
+use crate::http::{Session, retry};
+use crate::organisation::{Mark, UnderWay};
 use crate::record::Record;
 use crate::transfer::{Hash, Incoming, Outgoing};
 
@@ -31,14 +32,14 @@ const MOST_COMPARED: usize = 8;
 const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
 
 /// One upload from before its first sending until its outcome is known.
-pub(super) struct Sending<'c, 's> {
+pub(super) struct Settlement<'c, 's> {
     client: &'c Client,
     session: &'c Session<'s>,
     record: &'c Record,
     under_way: UnderWay<'c>,
     link_url: Option<&'c str>,
     /// Attachments that other jobs have got.
-    taken: Option<Taken>,
+    claimed: Option<Claimed>,
     began: Instant,
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
@@ -55,16 +56,27 @@ enum Look {
     Undecided(Vec<String>),
 }
 
-impl<'c, 's> Sending<'c, 's> {
+impl<'c, 's> Settlement<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
         let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
-        let under_way = client.uploads().begin(mark);
-        Sending { client, session, record, under_way, link_url, taken: None, began: Instant::now(), before: None, resent: 0, hash: OnceCell::new() }
+        let under_way = client.claims().begin(mark);
+        Settlement {
+            client,
+            session,
+            record,
+            under_way,
+            link_url,
+            claimed: None,
+            began: Instant::now(),
+            before: None,
+            resent: 0,
+            hash: OnceCell::new(),
+        }
     }
 
     /// None of these is what is looked for.
-    pub(super) fn but_not(mut self, taken: Option<Taken>) -> Self {
-        self.taken = taken;
+    pub(super) fn but_not(mut self, claimed: Option<Claimed>) -> Self {
+        self.claimed = claimed;
         self
     }
 
@@ -78,7 +90,7 @@ impl<'c, 's> Sending<'c, 's> {
         if if_exists != IfExists::Upload {
             let hash = if if_exists == IfExists::SkipSameBytes { self.source_hash(body).await? } else { None };
             if let Some(same) = self.same(&listed, hash).await? {
-                self.client.uploads().claim(&same.id);
+                self.client.claims().claim(&same.id);
                 return Ok(Some(Stored { skipped: true, ..Stored::listed(&same) }));
             }
         }
@@ -89,8 +101,8 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
     async fn same(&self, listed: &[Attachment], hash: Option<Hash>) -> Result<Option<Attachment>> {
-        let taken = |entry: &Attachment| self.taken.as_ref().is_some_and(|taken| taken.contains(&entry.id));
-        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !taken(entry);
+        let claimed = |entry: &Attachment| self.claimed.as_ref().is_some_and(|claimed| claimed.contains(&entry.id));
+        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !claimed(entry);
         for entry in listed.iter().filter(like_mine) {
             match &hash {
                 Some(hash) if !self.has_hash(entry, hash).await? => {}
@@ -102,7 +114,7 @@ impl<'c, 's> Sending<'c, 's> {
 
     /// The upload is stored under this id.
     pub(super) async fn stored(&self, stored: Stored, body: Option<&mut Outgoing<'_>>) -> Result<Stored> {
-        self.client.uploads().claim(&stored.id);
+        self.client.claims().claim(&stored.id);
         if self.resent == 0 || self.link_url.is_some() {
             return Ok(stored);
         }
@@ -120,7 +132,7 @@ impl<'c, 's> Sending<'c, 's> {
     pub(super) async fn settle(&mut self, error: Error, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Stored>> {
         let config = self.client.config();
         if config.settle == Settle::Off {
-            return Err(unknown(error, Vec::new()));
+            return Err(outcome_unknown(error, Vec::new()));
         }
         config.log(LogLevel::Warn, || format!("looking for an upload whose reply was lost: {error}"));
         if let Some(body) = body.as_deref_mut().filter(|body| body.is_torn()) {
@@ -137,16 +149,18 @@ impl<'c, 's> Sending<'c, 's> {
                 Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
                 Ok(Look::Undecided(ids)) => undecided = ids,
                 Ok(Look::Nothing) => undecided.clear(),
-                Err(cause) => return Err(unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message))),
+                Err(cause) => {
+                    return Err(outcome_unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message)));
+                }
             }
         }
         let refused = !error.is_ambiguous() && error.status() != Status::DuplicateLink;
         if refused || !undecided.is_empty() || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
-            return Err(unknown(error, undecided));
+            return Err(outcome_unknown(error, undecided));
         }
-        self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| unknown(error, Vec::new()))?;
+        self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| outcome_unknown(error, Vec::new()))?;
         if let Some(body) = body {
-            body.rewind().map_err(|_| unknown(error, Vec::new()))?;
+            body.rewind().map_err(|_| outcome_unknown(error, Vec::new()))?;
         }
         self.resent += 1;
         Ok(None)
@@ -223,12 +237,12 @@ impl<'c, 's> Sending<'c, 's> {
         let mut mine = self.with_my_bytes(mine, body).await?;
         // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
         mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
-        mine.retain(|entry| !self.client.uploads().is_claimed(&entry.id));
+        mine.retain(|entry| !self.client.claims().is_claimed(&entry.id));
         if mine.len() > 1 && self.resent == 0 {
             return Ok(Look::Undecided(mine.into_iter().map(|entry| entry.id).collect()));
         }
         let mut mine = mine.into_iter();
-        match mine.find(|entry| self.client.uploads().claim(&entry.id)) {
+        match mine.find(|entry| self.client.claims().claim(&entry.id)) {
             Some(first) => Ok(Look::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
             None => Ok(Look::Nothing),
         }
@@ -241,7 +255,7 @@ impl<'c, 's> Sending<'c, 's> {
             None => self.link_url.is_some() || OffsetDateTime::parse(&entry.created_time, &Rfc3339).is_ok_and(|created| created >= since),
         };
         let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
-        new && by_me && self.has_my_size(entry) && !self.client.uploads().is_claimed(&entry.id)
+        new && by_me && self.has_my_size(entry) && !self.client.claims().is_claimed(&entry.id)
     }
 
     fn has_my_size(&self, entry: &Attachment) -> bool {
@@ -293,7 +307,7 @@ impl<'c, 's> Sending<'c, 's> {
         let mut ask = Ask::get(self.record, "Attachments");
         ask.path.push(&entry.id);
         ask.redirect = true;
-        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::unknown).await {
+        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::no_such_attachment).await {
             Ok(_) => Ok(incoming.hash().as_ref() == Some(hash)),
             Err(error) if error.status() == Status::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -302,7 +316,7 @@ impl<'c, 's> Sending<'c, 's> {
 }
 
 /// The honest answer: what is not known, what was found, and what the caller can do.
-fn unknown(error: Error, candidates: Vec<String>) -> Error {
+fn outcome_unknown(error: Error, candidates: Vec<String>) -> Error {
     let found = match candidates.len() {
         0 => String::new(),
         n => format!(" ({n} attachments could be it)"),

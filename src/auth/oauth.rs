@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
-use crate::http::{Request, Response, Secrets, Session, reply, retry};
+use crate::http::{Request, Response, Secrets, Session, reply};
 use crate::transfer::{Outgoing, sha256};
 
 /// The longest life that is believed: Zoho's tokens live an hour, and a reply in milliseconds would otherwise mean 41 days.
@@ -158,7 +158,7 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
             scope: reply.scope,
         }),
         _ => Err(refusal(status, &reply, hosts).with(|d| {
-            let asked = retry::retry_after(response.headers().get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
+            let asked = reply::retry_after(response.headers().get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
             d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
         })),
     }

@@ -13,7 +13,7 @@ use super::text::{self, zcrm_str};
 use super::{guard, sized};
 use crate::batch::{self, Ended, Item, Options, Pause, Summary};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::fallible;
 
 /// Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free().
 #[derive(Default)]
@@ -101,8 +101,8 @@ pub unsafe extern "C" fn zcrm_batch_add(
             if key.is_null() {
                 return Err(Error::argument("key", "is NULL"));
             }
-            let (key, step) = (memory::copy(text::read(key, usize::MAX, "key")?)?, memory::copy(text::read(json, len, "json")?)?);
-            memory::reserve(&mut batch.items, 1)?;
+            let (key, step) = (fallible::copy(text::read(key, usize::MAX, "key")?)?, fallible::copy(text::read(json, len, "json")?)?);
+            fallible::reserve(&mut batch.items, 1)?;
             batch.items.push(Item { key, step });
             Ok(())
         })

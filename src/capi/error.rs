@@ -1,7 +1,8 @@
 //! The error object: everything that is known of one failure.
 
 use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
+
+use once_cell::sync::OnceCell;
 
 use super::handle::{self, Noun};
 use super::status::zcrm_status;
@@ -19,7 +20,7 @@ pub struct zcrm_error {
     message: CString,
     reason: CString,
     api_code: CString,
-    json: OnceLock<CString>,
+    json: OnceCell<CString>,
 }
 
 impl Noun for zcrm_error {
@@ -30,7 +31,7 @@ impl zcrm_error {
     pub(super) fn new(error: Error) -> zcrm_error {
         let detail = error.detail();
         let (message, reason, api_code) = (to_c(&detail.message), to_c(detail.reason), to_c(&detail.api_code));
-        zcrm_error { error, message, reason, api_code, json: OnceLock::new() }
+        zcrm_error { error, message, reason, api_code, json: OnceCell::new() }
     }
 }
 

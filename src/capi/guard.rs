@@ -6,8 +6,8 @@ use std::sync::Once;
 use super::error::zcrm_error;
 use super::handle;
 use super::status::{OK, zcrm_status};
-use crate::caught::{self, Caught};
 use crate::error::{Error, Result, Status};
+use crate::panics::{self, Caught};
 
 thread_local! {
     /// Whether this thread is inside of an operation, perhaps in one of its callbacks.
@@ -38,7 +38,7 @@ pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
 pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     silence_panics();
     // What a panic leaves behind half done is the client's, which is poisoned, or the entry point's own, which is gone.
-    caught::catch(body).unwrap_or_else(|panic| Err(panicked(&panic)))
+    panics::catch(body).unwrap_or_else(|panic| Err(panicked(&panic)))
 }
 
 /// Marks the thread as inside of an operation as long as the value lives.
@@ -83,7 +83,7 @@ fn silence_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if !caught::note(info) {
+            if !panics::note(info) {
                 before(info);
             }
         }));

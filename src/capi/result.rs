@@ -14,7 +14,7 @@ use super::{guard, sized};
 use crate::attachment::Attachment;
 use crate::call::Outcome;
 use crate::error::{Error, Result, Status};
-use crate::memory;
+use crate::fallible;
 
 /// In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
 pub const ZCRM_UPLOAD_SKIPPED: u32 = 1;
@@ -91,7 +91,7 @@ trait Kept: Send + Sync {
 
 impl<T: Readable + Serialize> Kept for Outcome<T> {
     fn json(&self) -> Result<Vec<u8>> {
-        memory::json(self)
+        fallible::json(self)
     }
     fn has_waited(&self) -> bool {
         self.wait_reason.is_some()
@@ -106,7 +106,7 @@ impl zcrm_result {
     fn json(&self) -> Result<&[u8]> {
         let made = self.json.get_or_try_init(|| {
             let mut json = self.outcome.json()?;
-            memory::append(&mut json, b"\0")?;
+            fallible::append(&mut json, b"\0")?;
             Ok(json)
         });
         made.map(Vec::as_slice)

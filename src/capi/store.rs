@@ -10,7 +10,7 @@ use super::status::{OK, zcrm_status};
 use super::{guard, handle, sized};
 use crate::config::TokenStore;
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::fallible;
 
 /// Reads the stored document, which is secret. May run on any thread.
 ///
@@ -136,7 +136,7 @@ impl TokenStore for Store {
                     return Ok(Some(buf));
                 }
                 n if n > MOST => return Err(Error::argument("store.get", format_args!("a document of {n} bytes is none of this library's"))),
-                n => *buf = memory::zeroed(n)?,
+                n => *buf = fallible::zeroed(n)?,
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::fallible;
 
 /// Text as pointer and length, only ever inside of structs. `ZCRM_STR("text")` and `ZCRM_CSTR(pointer)` make one.
 ///
@@ -89,13 +89,13 @@ impl Texts {
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
         let mut all = Texts { bytes: Vec::new(), starts: vec![0] };
         for text in texts {
-            memory::reserve(&mut all.bytes, text.len() + 1)?;
+            fallible::reserve(&mut all.bytes, text.len() + 1)?;
             match text.contains('\0') {
                 true => all.bytes.extend(text.bytes().filter(|b| *b != 0)),
                 false => all.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
             }
             all.bytes.push(0);
-            memory::reserve(&mut all.starts, 1)?;
+            fallible::reserve(&mut all.starts, 1)?;
             all.starts.push(all.bytes.len());
         }
         Ok(all)

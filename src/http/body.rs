@@ -2,6 +2,7 @@
 //!
 //! The source stays on the caller's stack and is read there; only owned pieces cross to the connection's task, which may outlive the call.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::error::Result;
-use crate::memory;
+use crate::fallible;
 use crate::transfer::CHUNK;
 
 /// Buffers of one upload: all the memory that its body takes, in the pipe and in the connection's own queue together.
@@ -57,9 +58,16 @@ impl Drop for Lent {
 }
 
 /// The caller broke the body off; the connection is closed and the server sees an incomplete request.
-#[derive(Debug, thiserror::Error)]
-#[error("the request was broken off")]
+#[derive(Debug)]
 pub(super) struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("the request was broken off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
 
 pub(super) fn pipe(length: Option<u64>) -> (Pipe, PipeBody) {
     let (to, from) = mpsc::unbounded_channel();
@@ -78,7 +86,7 @@ impl Pipe {
         }
         if self.made < BUFFERS {
             self.made += 1;
-            return Some(memory::zeroed(CHUNK));
+            return Some(fallible::zeroed(CHUNK));
         }
         tokio::select! {
             buffer = self.free.recv() => buffer.map(Ok),

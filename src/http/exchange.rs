@@ -1,59 +1,21 @@
 //! One HTTP request and the head of its reply.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
 use super::failure;
+use super::meter::Meter;
 use super::secrets::Secrets;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
-use crate::memory;
+use crate::fallible;
 use crate::transfer::{CHUNK, Outgoing};
-
-/// What a call has done so far; read after it ended, however it ended.
-#[derive(Default)]
-pub(crate) struct Meter {
-    /// API requests made.
-    pub(crate) attempts: Cell<u32>,
-    /// Time waited between them.
-    pub(crate) waited: Cell<Duration>,
-    /// Why it waited last.
-    pub(crate) wait_reason: Cell<Option<&'static str>>,
-    /// The server's clock, in the last reply.
-    pub(crate) date: Cell<Option<HeaderValue>>,
-    /// Whether an upload has been sent whose effect is not known.
-    pub(crate) unknown: Cell<bool>,
-    /// API credits that are left, once Zoho says so.
-    pub(crate) credits: Cell<Option<u64>>,
-    /// How much of the last request had left.
-    pub(crate) sent: Cell<Sent>,
-    /// Whether the effect of an earlier attempt is unknown: its reply was lost, or the server failed.
-    pub(crate) lost: Cell<bool>,
-    /// Whether bytes of the reply have gone to the caller's writer: no attempt can follow.
-    pub(crate) spent: Cell<bool>,
-    /// Whether the lane's connection must not be used again.
-    pub(crate) broken: Cell<bool>,
-}
-
-impl Meter {
-    /// Whether an upload has left whose effect is not known.
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.unknown.get() && (self.lost.get() || self.sent.get() != Sent::No)
-    }
-
-    /// Time was spent in waiting, for this reason.
-    pub(crate) fn waited_for(&self, reason: &'static str, time: Duration) {
-        self.waited.set(self.waited.get() + time);
-        self.wait_reason.set(Some(reason));
-    }
-}
 
 /// One request, without its body.
 #[derive(Clone)]
@@ -225,12 +187,12 @@ impl Response {
 
     async fn collect(&mut self, most: usize) -> Result<Vec<u8>> {
         let mut all = Vec::new();
-        memory::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
+        fallible::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
         while let Some(chunk) = self.chunk().await? {
             if all.len() + chunk.len() > most {
                 return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {most} bytes")));
             }
-            memory::append(&mut all, &chunk)?;
+            fallible::append(&mut all, &chunk)?;
         }
         Ok(all)
     }

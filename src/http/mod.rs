@@ -3,13 +3,12 @@
 mod body;
 mod exchange;
 mod failure;
-mod gate;
 mod lane;
+mod meter;
 pub(crate) mod reply;
 pub(crate) mod retry;
 mod secrets;
 mod tls;
-mod uploads;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -17,12 +16,11 @@ use std::time::Duration;
 use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
-pub(crate) use exchange::{Meter, Request, Response, Session};
-pub(crate) use gate::Gate;
+pub(crate) use exchange::{Request, Response, Session};
 use lane::Lane;
 pub(crate) use lane::Lanes;
+pub(crate) use meter::Meter;
 pub(crate) use secrets::Secrets;
-pub(crate) use uploads::{Mark, UnderWay, Uploads};
 
 /// What ends a call from outside.
 pub(crate) struct Limits {

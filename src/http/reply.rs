@@ -1,12 +1,13 @@
 //! Replies that say no: every error that the API is documented to send, as a status.
 
+use std::time::{Duration, SystemTime};
+
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::exchange::Response;
-use super::retry;
 use crate::error::{Error, Result, Status, one_line};
 
 /// A success or error object of the API, as a whole body or inside `data[]`.
@@ -78,7 +79,7 @@ pub(super) const CUT_OFF: &str = "reply_truncated";
 /// The error that a reply with a failing HTTP status stands for.
 pub(crate) async fn refusal(mut response: Response) -> Error {
     let status = response.status();
-    let retry_after = retry::retry_after(response.headers().get(RETRY_AFTER));
+    let retry_after = retry_after(response.headers().get(RETRY_AFTER));
     let error = match response.bytes(MOST).await {
         Ok(body) => match object(&body) {
             Some(object) => of_object(status, object),
@@ -223,9 +224,33 @@ fn hint(status: Status, reason: &str) -> &'static str {
     }
 }
 
+/// `Retry-After` in seconds or as a date; nonsense is as if it were absent.
+pub(crate) fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
+    let text = value?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(text: &str) -> Option<Duration> {
+        retry_after(Some(&HeaderValue::from_str(text).unwrap()))
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_nonsense_ignored() {
+        assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parsed("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        assert!(parsed("Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
+        for nonsense in ["-1", "abc", "", "99999999999999999999"] {
+            assert_eq!(parsed(nonsense), None, "{nonsense}");
+        }
+    }
 
     fn class_of(http: u16, body: &str) -> (Status, &'static str) {
         let http = StatusCode::from_u16(http).unwrap();

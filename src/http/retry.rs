@@ -1,8 +1,6 @@
 //! Which failures are tried again, and after how long.
 
-use std::time::{Duration, SystemTime};
-
-use reqwest::header::HeaderValue;
+use std::time::Duration;
 
 use super::reply;
 use crate::config::Config;
@@ -48,33 +46,9 @@ fn jitter(max: Duration) -> Duration {
     max.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// `Retry-After` in seconds or as a date; nonsense is as if it were absent.
-pub(crate) fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
-    let text = value?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parsed(text: &str) -> Option<Duration> {
-        retry_after(Some(&HeaderValue::from_str(text).unwrap()))
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms_and_nonsense_ignored() {
-        assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
-        assert_eq!(parsed("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert!(parsed("Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
-        for nonsense in ["-1", "abc", "", "99999999999999999999"] {
-            assert_eq!(parsed(nonsense), None, "{nonsense}");
-        }
-    }
 
     #[test]
     fn a_longer_wait_than_allowed_ends_the_call() {

@@ -16,7 +16,7 @@ mod tests {
     use schemars::generate::{Contract, SchemaSettings};
     use serde_json::{Map, Value, json};
 
-    use super::super::operation::Operation;
+    use super::super::operations::Operation;
     use super::super::{MAX_BASE64_BYTES, MAX_INPUT_BYTES, MAX_ITEMS, MAX_STEPS, input};
     use crate::call::Outcome;
     use crate::config::{Config, KEYS};

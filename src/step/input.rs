@@ -7,10 +7,10 @@ use serde::de::{self, Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-#[cfg(test)]
-use super::ends::one_of;
-use super::ends::{Link, Picture, Sink, Source};
 use super::parse::{Object, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to};
+#[cfg(test)]
+use super::source_sink::one_of;
+use super::source_sink::{Link, Picture, Sink, Source};
 #[cfg(test)]
 use super::{MAX_ITEMS, MAX_STEPS};
 use crate::call;
@@ -194,7 +194,7 @@ pub(super) struct BatchStep {
 /// A step that may stand in a batch. Its other fields are those of its operation, which each has a schema of its own.
 #[cfg(test)]
 fn alone(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    let ids: Vec<&str> = super::run::OPERATIONS.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<&str> = super::dispatch::OPERATIONS.iter().map(|(id, _)| *id).collect();
     schemars::json_schema!({
         "type": "object",
         "required": ["operation"],

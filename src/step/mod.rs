@@ -3,20 +3,20 @@
 //! [`describe`] says what there is, [`run`] does it. Input is untrusted: it names files only below the directories of the setting
 //! `allow_paths`, and whatever is wrong with it is an error with its JSON path.
 
-mod allow;
-mod batch;
+pub mod batch;
 mod describe;
-mod ends;
+mod dispatch;
 mod input;
-mod operation;
+mod operations;
 mod output;
 mod parse;
-mod run;
+mod paths;
+mod source_sink;
 
 pub use describe::describe;
+pub use dispatch::run;
+pub(crate) use dispatch::run_alone;
 pub use output::{Attached, Base64, BatchDone, BatchItem, ItemStatus, LinkAttached, LinksAttached, StepDownloaded, StepResult};
-pub use run::run;
-pub(crate) use run::run_alone;
 
 /// Most bytes of one step's JSON.
 pub const MAX_INPUT_BYTES: usize = 16 << 20;

@@ -5,7 +5,6 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::attachment::{Deleted, Downloaded, Page, Uploaded};
-use crate::batch::Summary;
 use crate::error::Detail;
 use crate::photo::{PhotoDeleted, PhotoUploaded};
 
@@ -160,4 +159,25 @@ results! {
     PhotoDeleted(PhotoDeleted);
     Deleted(Deleted);
     Batch(BatchDone);
+}
+
+/// How a batch ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Summary {
+    /// Steps that are done, those of earlier runs included.
+    pub done: u64,
+    /// Of these, done in an earlier run.
+    pub from_journal: u64,
+    /// Steps that were refused or failed.
+    pub failed: u64,
+    /// Of these, uploads of which nobody knows whether they are stored.
+    pub unknown: u64,
+    /// Steps that were not begun, or not ended: the next run takes them up.
+    pub left: u64,
+    /// Why steps are left: `credits_budget`, `credits_exhausted`, `cancelled`, `call_timeout` or `journal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<&'static str>,
+    /// API calls made.
+    pub attempts: u64,
 }

@@ -7,10 +7,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::json;
 
-use super::input::Id;
 use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::{Error, Result, Status};
-use crate::memory;
+use crate::fallible;
 
 /// Reads a step's JSON, an object, as `T`; what is wrong with it is an error with its JSON path.
 pub(super) fn parse<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T> {
@@ -38,8 +37,17 @@ pub(super) fn details(json_path: &str) -> Option<Box<serde_json::value::RawValue
     serde_json::value::to_raw_value(&json!({"json_path": crate::error::one_line(json_path)})).ok()
 }
 
+/// An error about a parameter of a typed function says where in the step's JSON that is.
+pub(super) fn placed(error: Error, paths: &[(&str, &str)]) -> Error {
+    let Some(field) = error.detail().field.filter(|_| error.detail().details.is_none() && error.detail().http_status == 0) else {
+        return error;
+    };
+    let path = paths.iter().find(|(name, _)| *name == field).map_or(field, |(_, path)| path);
+    error.with(|d| d.details = details(&format!("$.{path}")))
+}
+
 fn located(path: &str, error: &serde_json::Error) -> Error {
-    if let Some(exhausted) = memory::passed_on(error) {
+    if let Some(exhausted) = fallible::passed_on(error) {
         return exhausted;
     }
     if !error.is_data() {
@@ -131,7 +139,7 @@ pub(super) fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> s
     Option::<Vec<T>>::deserialize(from)?.map(|items| counted(items, MAX_ITEMS)).transpose()
 }
 
-pub(super) fn some_ids<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Id>, D::Error> {
+pub(super) fn some_ids<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> std::result::Result<Vec<T>, D::Error> {
     counted(Vec::deserialize(from)?, MAX_ITEMS)
 }
 

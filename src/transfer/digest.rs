@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Status};
 
 /// Which hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum HashKind {
     Sha256,
     /// XXH3 of 128 bits. What can't be read twice has to be hashed while it is sent, though hardly any reply is ever lost: SHA-256 takes 50 ms
     /// for 100 MB, which over plain http is more than all the rest, BLAKE3 10 ms, this one 2 ms. It never leaves the process, and nobody can
@@ -24,10 +24,10 @@ pub(crate) enum Hash {
 }
 
 impl Hash {
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> HashKind {
         match self {
-            Hash::Sha256(_) => Kind::Sha256,
-            Hash::Fast(_) => Kind::Fast,
+            Hash::Sha256(_) => HashKind::Sha256,
+            Hash::Fast(_) => HashKind::Fast,
         }
     }
 }
@@ -40,11 +40,11 @@ enum Running {
 }
 
 impl Running {
-    fn new(kind: Kind) -> Running {
+    fn new(kind: HashKind) -> Running {
         static SEED: Lazy<u64> = Lazy::new(|| getrandom::u64().unwrap_or_default());
         match kind {
-            Kind::Sha256 => Running::Sha256(Context::new(&SHA256)),
-            Kind::Fast => Running::Fast(Box::new(XxHash3_128::with_seed(*SEED))),
+            HashKind::Sha256 => Running::Sha256(Context::new(&SHA256)),
+            HashKind::Fast => Running::Fast(Box::new(XxHash3_128::with_seed(*SEED))),
         }
     }
 
@@ -58,16 +58,16 @@ impl Running {
 
 /// The running hash of one transfer; nothing is computed unless it was asked for or has something to be held against.
 pub(crate) struct Digest {
-    kind: Option<Kind>,
+    kind: Option<HashKind>,
     wanted: bool,
     running: Option<Running>,
     expected: Option<[u8; 32]>,
 }
 
 impl Digest {
-    pub(crate) fn new(kind: Option<Kind>, expected: Option<[u8; 32]>) -> Digest {
-        let wanted = kind == Some(Kind::Sha256);
-        let kind = if expected.is_some() { Some(Kind::Sha256) } else { kind };
+    pub(crate) fn new(kind: Option<HashKind>, expected: Option<[u8; 32]>) -> Digest {
+        let wanted = kind == Some(HashKind::Sha256);
+        let kind = if expected.is_some() { Some(HashKind::Sha256) } else { kind };
         Digest { kind, wanted, running: kind.map(Running::new), expected }
     }
 

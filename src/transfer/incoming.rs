@@ -1,8 +1,8 @@
 //! The body of a download on its way into a sink.
 
-use super::digest::{Digest, Hash, Kind};
+use super::digest::{Digest, Hash, HashKind};
 use super::progress::Progress;
-use super::sink::{Output, Sink, Stored};
+use super::sink::{Finished, Output, Sink};
 use crate::error::{Error, Result, Status};
 
 /// A download being taken in.
@@ -20,7 +20,7 @@ pub(crate) struct Received {
     pub(crate) bytes: u64,
     pub(crate) sha256: Option<String>,
     pub(crate) length_verified: bool,
-    pub(crate) stored: Stored,
+    pub(crate) stored: Finished,
 }
 
 impl<'a> Incoming<'a> {
@@ -36,7 +36,7 @@ impl<'a> Incoming<'a> {
     }
 
     /// Takes the bytes in for their hash alone.
-    pub(crate) fn hashing(kind: Kind) -> Incoming<'a> {
+    pub(crate) fn hashing(kind: HashKind) -> Incoming<'a> {
         let (output, digest) = (Output::Nowhere { written: 0 }, Digest::new(Some(kind), None));
         Incoming { output, progress: Progress::new(None), digest, max_bytes: None, expected_bytes: None, announced: None }
     }

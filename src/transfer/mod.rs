@@ -9,7 +9,7 @@ mod progress;
 mod sink;
 mod source;
 
-pub(crate) use digest::{Digest, Hash, Kind, sha256};
+pub(crate) use digest::{Digest, Hash, HashKind, sha256};
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;
 pub(crate) use name::from_disposition;

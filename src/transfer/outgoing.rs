@@ -2,23 +2,23 @@
 
 use bytes::Bytes;
 
-use super::digest::{Digest, Hash, Kind};
+use super::digest::{Digest, Hash, HashKind};
 use super::multipart::Framing;
 use super::progress::Progress;
 use super::source::Input;
 use crate::error::{Error, Result, Status};
-use crate::memory;
+use crate::fallible;
 
 /// A request's body.
 pub(crate) struct Outgoing<'a> {
     head: Vec<u8>,
     tail: Vec<u8>,
-    file: Option<Sending<'a>>,
+    file: Option<FilePart<'a>>,
     at: At,
 }
 
 /// A file on its way out.
-struct Sending<'a> {
+struct FilePart<'a> {
     input: Input<'a>,
     progress: Progress<'a>,
     digest: Digest,
@@ -45,7 +45,7 @@ impl<'a> Outgoing<'a> {
 
     /// A form with a file.
     pub(crate) fn file(framing: Framing, input: Input<'a>, progress: Progress<'a>, digest: Digest) -> Outgoing<'a> {
-        Outgoing { file: Some(Sending { input, progress, digest, sent: 0 }), ..Outgoing::form(framing) }
+        Outgoing { file: Some(FilePart { input, progress, digest, sent: 0 }), ..Outgoing::form(framing) }
     }
 
     /// Length of the whole body, if the source's is known.
@@ -86,7 +86,7 @@ impl<'a> Outgoing<'a> {
             return Ok(file.digest.hash().filter(|_| whole));
         }
         file.input.rewind()?;
-        let (mut digest, mut buf) = (Digest::new(Some(Kind::Sha256), None), memory::zeroed(super::CHUNK)?);
+        let (mut digest, mut buf) = (Digest::new(Some(HashKind::Sha256), None), fallible::zeroed(super::CHUNK)?);
         loop {
             match file.input.read(&mut buf)? {
                 0 => break,
@@ -128,7 +128,7 @@ impl<'a> Outgoing<'a> {
 
     /// The whole body, which is known to be short.
     pub(crate) fn read_all(&mut self) -> Result<Bytes> {
-        let mut all = memory::zeroed(self.length().unwrap_or_default() as usize)?;
+        let mut all = fallible::zeroed(self.length().unwrap_or_default() as usize)?;
         let n = self.read(&mut all)?;
         all.truncate(n);
         Ok(all.into())
@@ -165,7 +165,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-impl Sending<'_> {
+impl FilePart<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let n = self.input.read(buf)?;
         if n == 0 {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result, Status, one_line};
-use crate::memory;
+use crate::fallible;
 
 /// Takes the bytes of a download as they come.
 pub trait Writer {
@@ -60,7 +60,7 @@ pub(crate) enum Output<'a> {
 
 /// What is left of a sink once the download is complete.
 #[derive(Default)]
-pub(crate) struct Stored {
+pub(crate) struct Finished {
     pub(crate) path: Option<PathBuf>,
     pub(crate) data: Option<Vec<u8>>,
 }
@@ -96,7 +96,7 @@ impl<'a> Output<'a> {
     /// What is reserved costs nothing until it is written, so a server that announces too much gains nothing.
     pub(crate) fn expect(&mut self, length: u64) -> Result<()> {
         match (self, usize::try_from(length)) {
-            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| memory::exhausted(length)),
+            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| fallible::exhausted(length)),
             _ => Ok(()),
         }
     }
@@ -108,7 +108,7 @@ impl<'a> Output<'a> {
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
-                memory::append(data, bytes)?;
+                fallible::append(data, bytes)?;
             }
             Output::Writer { writer, written } => {
                 writer.write(bytes)?;
@@ -136,16 +136,16 @@ impl<'a> Output<'a> {
     }
 
     /// Makes a complete file durable and gives it its name.
-    pub(crate) fn finish(self) -> Result<Stored> {
+    pub(crate) fn finish(self) -> Result<Finished> {
         match self {
-            Output::Writer { .. } | Output::Nowhere { .. } => Ok(Stored::default()),
-            Output::Memory(data) => Ok(Stored { data: Some(data), ..Stored::default() }),
+            Output::Writer { .. } | Output::Nowhere { .. } => Ok(Finished::default()),
+            Output::Memory(data) => Ok(Finished { data: Some(data), ..Finished::default() }),
             Output::File { temp, path, overwrite, .. } => {
                 temp.as_file().sync_all().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;
                 name_file(temp, &path, overwrite)?;
                 // The name itself is durable only once the directory is; file systems that can't do this say so harmlessly.
                 let _ = File::open(directory(&path)).and_then(|dir| dir.sync_all());
-                Ok(Stored { path: Some(path), ..Stored::default() })
+                Ok(Finished { path: Some(path), ..Finished::default() })
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, UnknownLength};
 use crate::error::{Error, Result, Status};
-use crate::memory;
+use crate::fallible;
 
 /// Bytes that the caller makes as they are needed.
 pub trait Reader {
@@ -104,7 +104,7 @@ impl<'a> Source<'a> {
 
 /// Bytes being read: what the transport asks, whichever kind they are.
 pub(crate) struct Input<'a> {
-    kind: Kind<'a>,
+    kind: Opened<'a>,
     /// Bytes that a check has read ahead; they are given out first.
     ahead: Vec<u8>,
     /// Bytes given out since the start.
@@ -112,7 +112,7 @@ pub(crate) struct Input<'a> {
     length: Option<u64>,
 }
 
-enum Kind<'a> {
+enum Opened<'a> {
     File(File),
     Memory(&'a [u8]),
     Reader(&'a mut dyn Reader),
@@ -123,10 +123,10 @@ impl<'a> Input<'a> {
         let (kind, length) = match bytes {
             Bytes::File(path) => {
                 let (file, length) = open_file(&path)?;
-                (Kind::File(file), Some(length))
+                (Opened::File(file), Some(length))
             }
-            Bytes::Memory(memory) => (Kind::Memory(memory), Some(memory.len() as u64)),
-            Bytes::Reader(reader, length) => (Kind::Reader(reader), length),
+            Bytes::Memory(memory) => (Opened::Memory(memory), Some(memory.len() as u64)),
+            Bytes::Reader(reader, length) => (Opened::Reader(reader), length),
         };
         Ok(Input { kind, ahead: Vec::new(), given: 0, length })
     }
@@ -143,8 +143,8 @@ impl<'a> Input<'a> {
     /// Whether its bytes can be read a second time.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.kind {
-            Kind::File(_) | Kind::Memory(_) => true,
-            Kind::Reader(reader) => reader.can_rewind(),
+            Opened::File(_) | Opened::Memory(_) => true,
+            Opened::Reader(reader) => reader.can_rewind(),
         }
     }
 
@@ -152,11 +152,11 @@ impl<'a> Input<'a> {
     pub(crate) fn rewind(&mut self) -> Result<()> {
         if self.given > self.ahead.len() as u64 {
             match &mut self.kind {
-                Kind::File(file) => {
+                Opened::File(file) => {
                     file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("source_rewind", "the source file can't be rewound", &e))?;
                 }
-                Kind::Memory(_) => {}
-                Kind::Reader(reader) => reader.rewind()?,
+                Opened::Memory(_) => {}
+                Opened::Reader(reader) => reader.rewind()?,
             }
             self.ahead.clear();
         }
@@ -168,7 +168,7 @@ impl<'a> Input<'a> {
     pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
         debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
         if self.ahead.is_empty() {
-            let mut buf = memory::zeroed(max)?;
+            let mut buf = fallible::zeroed(max)?;
             let mut filled = 0;
             while filled < max {
                 match self.read_kind(&mut buf[filled..])? {
@@ -205,14 +205,14 @@ impl<'a> Input<'a> {
 
     fn read_kind(&mut self, buf: &mut [u8]) -> Result<usize> {
         match &mut self.kind {
-            Kind::File(file) => Streamed(file).read(buf),
-            Kind::Memory(memory) => {
+            Opened::File(file) => Streamed(file).read(buf),
+            Opened::Memory(memory) => {
                 let rest = usize::try_from(self.given).ok().and_then(|given| memory.get(given..)).unwrap_or_default();
                 let n = rest.len().min(buf.len());
                 buf[..n].copy_from_slice(&rest[..n]);
                 Ok(n)
             }
-            Kind::Reader(reader) => match reader.read(buf)? {
+            Opened::Reader(reader) => match reader.read(buf)? {
                 n if n > buf.len() => Err(Error::new(Status::Callback, "read_overrun", "the read callback says it wrote more than the buffer holds")),
                 n => Ok(n),
             },
@@ -242,7 +242,7 @@ impl<'a> Input<'a> {
             None => tempfile::tempfile(),
         }
         .map_err(broken)?;
-        let mut buf = memory::zeroed(super::CHUNK)?;
+        let mut buf = fallible::zeroed(super::CHUNK)?;
         loop {
             match self.read(&mut buf)? {
                 0 => break,
@@ -254,7 +254,7 @@ impl<'a> Input<'a> {
             tokio::task::yield_now().await; // lets a cancel in
         }
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
-        Ok(Input { kind: Kind::File(file), ahead: Vec::new(), given: 0, length: Some(self.given) })
+        Ok(Input { kind: Opened::File(file), ahead: Vec::new(), given: 0, length: Some(self.given) })
     }
 }
 

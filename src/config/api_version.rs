@@ -1,6 +1,6 @@
 //! What each version of the API can: the one table of differences.
 
-use crate::config::{Check, Config};
+use super::{Check, Config};
 use crate::error::{Error, Result, Status};
 
 /// One version of the API.

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::operation::{Operation, Wishes};
-use super::output::{BatchDone, BatchItem, ItemStatus};
-use super::parse::{Object, details, refused};
-use super::{allow, input, run};
-use crate::batch::{self, Ended, Item, Options, Pause};
+use super::super::operations::{Operation, Wishes};
+use super::super::output::{BatchDone, BatchItem, ItemStatus};
+use super::super::parse::{self, Object, details, refused};
+use super::super::{input, paths};
+use super::{Ended, Item, Options, Pause};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Error, Result, Status};
@@ -21,16 +21,16 @@ impl Operation for input::Batch {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<BatchDone>> {
         let steps: Vec<input::BatchStep> = self.steps.into_iter().map(|Object(step)| step).collect();
         let mut items = Items::of(&steps)?;
-        let journal = self.journal.map(|path| allow::journal(client.config(), &path)).transpose();
+        let journal = self.journal.map(|path| paths::journal(client.config(), &path)).transpose();
         let options = Options {
             parallel: self.parallel.unwrap_or_default() as usize,
-            journal: journal.map_err(|e| run::placed(e, &[("path", "journal")]))?,
+            journal: journal.map_err(|e| parse::placed(e, &[("path", "journal")]))?,
             credits: self.credits.unwrap_or_default(),
             pause: Pause::default(),
         };
         let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
         let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
-        let outcome = batch::run(client, steps, &options, call, &mut |end| items.ended(&end))?;
+        let outcome = super::run(client, steps, &options, call, &mut |end| items.ended(&end))?;
         Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
     }
 }

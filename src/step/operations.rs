@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::ends::{Link, Sink, Source};
 use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
-use super::{allow, input, run};
+use super::source_sink::{Link, Sink, Source};
+use super::{input, parse, paths};
 use crate::attachment::{self, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::call::{Call, IfExists, Outcome};
 use crate::client::Client;
@@ -42,7 +42,7 @@ impl Operation for input::AttachmentUpload {
             Ok(source) => {
                 let paths = if matches!(source, Source::Link(_)) { LINK } else { FILE };
                 let given = Allowed::of(client, source)?;
-                let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, paths))?;
+                let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| parse::placed(e, paths))?;
                 Ok(outcome.map(Attached::One))
             }
             Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
@@ -63,7 +63,7 @@ impl Operation for input::AttachmentList {
             page_token: self.page_token.unwrap_or_default(),
         };
         let wishes = Wishes::new(self.timeout_ms, self.trace_id);
-        attachment::list(client, &record, &args, wishes.over(call)).map_err(|e| run::placed(e, &[]))
+        attachment::list(client, &record, &args, wishes.over(call)).map_err(|e| parse::placed(e, &[]))
     }
 }
 
@@ -97,7 +97,7 @@ impl Operation for input::PhotoUpload {
             ..Wishes::new(self.timeout_ms, self.trace_id)
         };
         let given = Allowed::of(client, self.source.0)?;
-        photo::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| run::placed(e, FILE))
+        photo::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| parse::placed(e, FILE))
     }
 }
 
@@ -124,7 +124,7 @@ impl Operation for input::PhotoDelete {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
         let record = Record::new(self.module, self.record_id.0);
-        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.trace_id).over(call)).map_err(|e| run::placed(e, &[]))
+        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.trace_id).over(call)).map_err(|e| parse::placed(e, &[]))
     }
 }
 
@@ -136,7 +136,7 @@ impl Operation for input::AttachmentDelete {
         let record = Record::new(self.module, self.record_id.0);
         let ids: Vec<&str> = self.attachment_ids.iter().map(|id| id.0.as_str()).collect();
         let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
-        attachment::delete(client, &record, &ids, call).map_err(|e| run::placed(e, &[("attachment_id", "attachment_ids")]))
+        attachment::delete(client, &record, &ids, call).map_err(|e| parse::placed(e, &[("attachment_id", "attachment_ids")]))
     }
 }
 
@@ -150,14 +150,14 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<(transfer::Sink<'a>, Option
     match sink {
         Sink::Base64 { max_bytes } => Ok((transfer::Sink::Memory, Some(max_bytes))),
         Sink::File { path, overwrite, max_bytes } => {
-            let path = allow::target(client.config(), &path).map_err(|e| run::placed(e, SINK))?;
+            let path = paths::target(client.config(), &path).map_err(|e| parse::placed(e, SINK))?;
             Ok((transfer::Sink::File { path, overwrite }, max_bytes))
         }
     }
 }
 
 fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownloaded>> {
-    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| run::placed(e, SINK))
+    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| parse::placed(e, SINK))
 }
 
 /// What a step says of its call, to be laid over what the host says.
@@ -190,7 +190,7 @@ impl Wishes {
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
             // A host that has begun this step before knows better than the step.
             if_exists: self.if_exists.map(Into::into).filter(|wish| *wish != IfExists::Upload).unwrap_or(call.if_exists),
-            taken: call.taken,
+            claimed: call.claimed,
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
         }
@@ -207,7 +207,7 @@ impl Allowed {
                 // The name as the step gives it, not that of what a link leads to.
                 let own = || Path::new(&path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 let name = if name.is_empty() { own() } else { name };
-                let real = allow::source(client.config(), &path).map_err(|e| run::placed(e, &[("path", "source.path")]))?;
+                let real = paths::source(client.config(), &path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?;
                 let path = real.into_os_string().into_string().map_err(|_| Error::argument("path", "isn't UTF-8 once links are resolved"))?;
                 Source::File { path, name, content_type }
             }
@@ -239,11 +239,11 @@ struct Links<'c> {
     call: Call<'c>,
     until: Option<Instant>,
     /// What all of them took.
-    taken: Taken,
+    cost: Cost,
 }
 
 #[derive(Default)]
-struct Taken {
+struct Cost {
     attempts: u32,
     waited_ms: u64,
     wait_reason: Option<&'static str>,
@@ -253,7 +253,7 @@ struct Taken {
 impl<'c> Links<'c> {
     fn new(client: &'c Client, record: &'c Record, call: Call<'c>) -> Links<'c> {
         let bound = call.timeout.or(client.config().call_timeout);
-        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), taken: Taken::default() }
+        Links { client, record, call, until: bound.and_then(|bound| Instant::now().checked_add(bound)), cost: Cost::default() }
     }
 
     fn attach(mut self, links: Vec<Link>) -> Result<Outcome<Attached>> {
@@ -279,10 +279,10 @@ impl<'c> Links<'c> {
             _ => Ok(Outcome {
                 operation: <input::AttachmentUpload as Operation>::ID,
                 result: Attached::Links(done),
-                attempts: self.taken.attempts,
-                waited_ms: self.taken.waited_ms,
-                wait_reason: self.taken.wait_reason,
-                credits_remaining: self.taken.credits_remaining,
+                attempts: self.cost.attempts,
+                waited_ms: self.cost.waited_ms,
+                wait_reason: self.cost.wait_reason,
+                credits_remaining: self.cost.credits_remaining,
             }),
         }
     }
@@ -292,23 +292,23 @@ impl<'c> Links<'c> {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
             if_exists: self.call.if_exists,
-            taken: self.call.taken.clone(),
+            claimed: self.call.claimed.clone(),
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };
         match attachment::upload(self.client, self.record, link_source(link), call) {
             Ok(outcome) => {
-                self.taken.attempts += outcome.attempts;
-                self.taken.waited_ms += outcome.waited_ms;
-                self.taken.wait_reason = outcome.wait_reason.or(self.taken.wait_reason);
-                self.taken.credits_remaining = outcome.credits_remaining.or(self.taken.credits_remaining);
+                self.cost.attempts += outcome.attempts;
+                self.cost.waited_ms += outcome.waited_ms;
+                self.cost.wait_reason = outcome.wait_reason.or(self.cost.wait_reason);
+                self.cost.credits_remaining = outcome.credits_remaining.or(self.cost.credits_remaining);
                 Ok(outcome.result)
             }
             Err(error) => {
-                self.taken.attempts += error.detail().attempts;
-                self.taken.waited_ms += error.detail().waited_ms;
+                self.cost.attempts += error.detail().attempts;
+                self.cost.waited_ms += error.detail().waited_ms;
                 let (url, title) = (format!("links[{i}].url"), format!("links[{i}].title"));
-                Err(run::placed(error, &[("link_url", &url), ("name", &title)]))
+                Err(parse::placed(error, &[("link_url", &url), ("name", &title)]))
             }
         }
     }
@@ -319,7 +319,7 @@ impl<'c> Links<'c> {
         error.with(|d| {
             d.message = message;
             d.details = serde_json::value::to_raw_value(done).ok();
-            (d.attempts, d.waited_ms) = (self.taken.attempts, self.taken.waited_ms);
+            (d.attempts, d.waited_ms) = (self.cost.attempts, self.cost.waited_ms);
         })
     }
 }

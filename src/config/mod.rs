@@ -1,6 +1,7 @@
 //! The settings of a client: string keys with one table that says what each means.
 
-mod keys;
+mod api_version;
+mod settings;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, Status};
-pub(crate) use keys::bare;
-pub use keys::{KEYS, Key};
+pub(crate) use api_version::ApiVersion;
+pub(crate) use settings::bare;
+pub use settings::{KEYS, Key};
 
 /// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

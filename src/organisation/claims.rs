@@ -1,4 +1,4 @@
-//! Uploads under way in this process, and the attachments that they were found to be: what one call has got, no other may adopt.
+//! Claims under way in this process, and the attachments that they own: what belongs to one upload, no other may take for its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ pub(crate) struct Mark {
 }
 
 #[derive(Default)]
-pub(crate) struct Uploads(Mutex<State>);
+pub(crate) struct Claims(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -30,11 +30,11 @@ struct State {
 
 /// An upload under way; over when dropped.
 pub(crate) struct UnderWay<'u> {
-    uploads: &'u Uploads,
+    claims: &'u Claims,
     mark: Arc<Mark>,
 }
 
-impl Uploads {
+impl Claims {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -42,7 +42,7 @@ impl Uploads {
     pub(crate) fn begin(&self, mark: Mark) -> UnderWay<'_> {
         let mark = Arc::new(mark);
         self.state().under_way.push(mark.clone());
-        UnderWay { uploads: self, mark }
+        UnderWay { claims: self, mark }
     }
 
     /// Takes an attachment for this call; `false` when another call has it.
@@ -63,7 +63,7 @@ impl Uploads {
 impl UnderWay<'_> {
     /// Whether another upload of the same name and size to the same record is under way: then what is found may be that one's.
     pub(crate) fn has_double(&self) -> bool {
-        self.uploads.state().under_way.iter().filter(|mark| **mark == self.mark).count() > 1
+        self.claims.state().under_way.iter().filter(|mark| **mark == self.mark).count() > 1
     }
 
     pub(crate) fn mark(&self) -> &Mark {
@@ -73,7 +73,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut state = self.uploads.state();
+        let mut state = self.claims.state();
         if let Some(at) = state.under_way.iter().position(|mark| Arc::ptr_eq(mark, &self.mark)) {
             state.under_way.swap_remove(at);
         }
@@ -86,18 +86,18 @@ mod tests {
 
     #[test]
     fn an_attachment_belongs_to_the_first_call_that_claims_it() {
-        let uploads = Uploads::default();
-        assert!(uploads.claim("1") && !uploads.claim("1") && uploads.is_claimed("1") && !uploads.is_claimed("2"));
+        let claims = Claims::default();
+        assert!(claims.claim("1") && !claims.claim("1") && claims.is_claimed("1") && !claims.is_claimed("2"));
     }
 
     #[test]
     fn a_double_is_seen_only_while_it_is_under_way() {
-        let uploads = Uploads::default();
+        let claims = Claims::default();
         let mark = |name: &str| Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), bytes: 3 };
-        let first = uploads.begin(mark("a"));
-        let other = uploads.begin(mark("b"));
+        let first = claims.begin(mark("a"));
+        let other = claims.begin(mark("b"));
         assert!(!first.has_double());
-        let second = uploads.begin(mark("a"));
+        let second = claims.begin(mark("a"));
         assert!(first.has_double() && second.has_double() && !other.has_double());
         drop(second);
         assert!(!first.has_double());

@@ -15,13 +15,13 @@ use crate::error::{Error, Result, Status};
 use crate::http::retry::Repeat;
 use crate::http::{Session, reply};
 use crate::record::Record;
-use crate::transfer::{Bytes, Digest, Framing, Input, Kind, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Bytes, Digest, Framing, HashKind, Input, Outgoing, Progress, Sink, Source};
 
 pub use crate::download::Downloaded;
 pub use delete::Deleted;
 use delete::Deletion;
 pub use list::{Attachment, ListArgs, Page, Pages};
-use settle::Sending;
+use settle::Settlement;
 
 /// An attachment that Zoho has stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -80,13 +80,13 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
                 // What can't be read again has to be hashed now, to be known again if its reply is lost.
                 let hashed = !input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off;
-                let hash = call.sha256.then_some(Kind::Sha256).or(hashed.then_some(Kind::Fast));
+                let hash = call.sha256.then_some(HashKind::Sha256).or(hashed.then_some(HashKind::Fast));
                 Some(Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256)))
             }
             None => has_body.then(|| Outgoing::form(framing)),
         };
         let bytes = body.as_ref().and_then(Outgoing::file_length).unwrap_or_default();
-        let mut sending = Sending::new(client, session, record, &file_name, bytes, link).but_not(call.taken.clone());
+        let mut sending = Settlement::new(client, session, record, &file_name, bytes, link).but_not(call.claimed.clone());
         let stored = match sending.prepare(call.if_exists, body.as_mut()).await? {
             Some(stored) => stored,
             None => send(client, session, &ask, body.as_mut(), &mut sending).await?,
@@ -114,7 +114,7 @@ async fn send(
     session: &Session<'_>,
     ask: &Ask<'_>,
     mut body: Option<&mut Outgoing<'_>>,
-    sending: &mut Sending<'_, '_>,
+    sending: &mut Settlement<'_, '_>,
 ) -> Result<Stored> {
     if let Some(body) = body.as_deref_mut() {
         body.rewind()?; // it may have been read to be hashed
@@ -164,7 +164,7 @@ pub fn download<'a>(
     client.check_id("attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
     ask.path.push(id);
-    download::run(client, "attachment.download", ask, sink, max_bytes, call, unknown)
+    download::run(client, "attachment.download", ask, sink, max_bytes, call, no_such_attachment)
 }
 
 /// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it.
@@ -186,7 +186,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
     })
 }
 
-fn unknown() -> Error {
+fn no_such_attachment() -> Error {
     Error::new(Status::NotFound, "attachment_unknown", "the record has no such attachment")
 }
 

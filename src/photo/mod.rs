@@ -12,7 +12,7 @@ use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
 use crate::record::Record;
-use crate::transfer::{Digest, Framing, Input, Kind, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Digest, Framing, HashKind, Input, Outgoing, Progress, Sink, Source};
 
 /// A photo that Zoho has stored. It has no id of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
         let mut input = input.sized(config, limit, "photo_size").await?;
         image::check(config, input.peek(image::HEADER)?)?;
         let mut body =
-            Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256.then_some(Kind::Sha256), call.expected_sha256));
+            Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256));
         client.ask(session, &ask, Some(&mut body), succeeded).await?;
         Ok(PhotoUploaded { file_name, bytes: body.sent(), sha256: body.sha256() })
     })

@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer};
 
 use super::MAX_BASE64_BYTES;
 use super::parse::{Object, at_least_1, filled};
-use crate::memory;
+use crate::fallible;
 
 /// Where the bytes of an attachment come from: exactly one of path, url and base64.
 #[derive(Debug, serde::Deserialize)]
@@ -202,7 +202,7 @@ impl<'de> Deserialize<'de> for Content {
                 if text.len() as u64 > MAX_BASE64_BYTES.div_ceil(3) * 4 {
                     return Err(de::Error::custom(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path")));
                 }
-                let mut bytes = memory::zeroed(base64::decoded_len_estimate(text.len())).map_err(de::Error::custom)?;
+                let mut bytes = fallible::zeroed(base64::decoded_len_estimate(text.len())).map_err(de::Error::custom)?;
                 let decoded = LENIENT.decode_slice(text, &mut bytes);
                 // The crate's own message quotes what it stumbled over, which is a part of a file.
                 let n = decoded.map_err(|_| de::Error::custom("is not base64 of the standard alphabet, in one piece without line ends"))?;

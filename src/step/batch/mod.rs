@@ -1,6 +1,7 @@
 //! Many steps with one call: in parallel, each with its own outcome, and with a journal, so that a killed process goes on where it was.
 
 pub(crate) mod journal;
+mod json;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,14 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use crate::call::{Call, IfExists, Outcome, Taken};
+pub use super::output::Summary;
+use super::output::{Attached, StepResult};
+use crate::call::{Call, Claimed, IfExists, Outcome};
 use crate::cancel::Cancel;
-use crate::caught::{self, Caught};
 use crate::client::Client;
 use crate::error::{Error, Result, Sent, Status};
-use crate::step::{self, Attached, StepResult};
+use crate::panics::{self, Caught};
 use journal::{Before, Journal};
 
 /// One step of a batch.
@@ -73,27 +73,6 @@ pub struct Ended<'a> {
     pub left: bool,
 }
 
-/// How a batch ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Summary {
-    /// Steps that are done, those of earlier runs included.
-    pub done: u64,
-    /// Of these, done in an earlier run.
-    pub from_journal: u64,
-    /// Steps that were refused or failed.
-    pub failed: u64,
-    /// Of these, uploads of which nobody knows whether they are stored.
-    pub unknown: u64,
-    /// Steps that were not begun, or not ended: the next run takes them up.
-    pub left: u64,
-    /// Why steps are left: `credits_budget`, `credits_exhausted`, `cancelled`, `call_timeout` or `journal`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<&'static str>,
-    /// API calls made.
-    pub attempts: u64,
-}
-
 /// Runs the items. `ended` is told of each on the calling thread, in the order in which they end; `false` cancels the batch.
 /// Of `call`, cancel and timeout hold for the whole; `if_exists`, `sha256` and `trace_id` for each step.
 /// An error only when the batch can't be run as a whole: a refused step is told to `ended` and counted.
@@ -106,15 +85,15 @@ pub fn run(
 ) -> Result<Outcome<Summary>> {
     let began = Instant::now();
     let mut journal = options.journal.as_deref().map(Journal::open).transpose()?;
-    let taken = Taken::default();
-    journal.iter().flat_map(Journal::stored_ids).for_each(|id| taken.insert(id));
+    let claimed = Claimed::default();
+    journal.iter().flat_map(Journal::stored_ids).for_each(|id| claimed.insert(id));
     let parallel = options.parallel();
     let cancel = call.cancel.clone().unwrap_or_default();
     let deadline = call.timeout.and_then(|t| began.checked_add(t));
     // What a killed process had sent may show late: nothing of it is looked for before the waits for a lost upload have passed.
     let late: Duration = client.config().settle_waits.iter().sum();
     let settled = began + journal.as_ref().map_or(Duration::ZERO, |journal| late.saturating_sub(journal.age()));
-    let shared = Shared { client, taken, cancel, deadline, settled, if_exists: call.if_exists, sha256: call.sha256, trace_id: call.trace_id };
+    let shared = Shared { client, claimed, cancel, deadline, settled, if_exists: call.if_exists, sha256: call.sha256, trace_id: call.trace_id };
     std::thread::scope(|scope| {
         let workers = Workers::start(scope, &shared, parallel);
         let mut batch = Batch {
@@ -139,7 +118,7 @@ pub fn run(
 struct Shared<'c> {
     client: &'c Client,
     /// Attachments that other keys have got, in this run or an earlier one: none of them is what is looked for.
-    taken: Taken,
+    claimed: Claimed,
     cancel: Cancel,
     deadline: Option<Instant>,
     /// When the uploads of an earlier run show, if they are stored.
@@ -164,7 +143,7 @@ struct Report {
 
 impl Shared<'_> {
     fn run(&self, job: Job) -> Report {
-        let outcome = caught::catch(|| self.step(&job));
+        let outcome = panics::catch(|| self.step(&job));
         Report { item: job.item, outcome }
     }
 
@@ -178,13 +157,13 @@ impl Shared<'_> {
             timeout: left.map(|left| left.max(Duration::from_millis(1))),
             if_exists: if job.begun_before { IfExists::SkipSameBytes } else { self.if_exists },
             sha256: self.sha256,
-            taken: Some(self.taken.clone()),
+            claimed: Some(self.claimed.clone()),
             trace_id: self.trace_id.clone(),
             ..Call::default()
         };
-        let outcome = step::run_alone(self.client, &job.item.step, call)?;
+        let outcome = super::run_alone(self.client, &job.item.step, call)?;
         if let StepResult::Attached(Attached::One(uploaded)) = &outcome.result {
-            self.taken.insert(uploaded.id.clone());
+            self.claimed.insert(uploaded.id.clone());
         }
         Ok(outcome)
     }

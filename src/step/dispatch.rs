@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::operation::Operation;
+use super::operations::Operation;
 use super::output::StepResult;
-use super::parse::{self, parse, refused};
+use super::parse::{parse, refused};
 use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
-use crate::error::{Error, Result, one_line};
+use crate::error::{Result, one_line};
 
 /// An operation, and what runs it.
 type Known = (&'static str, fn(&Client, &str, Call<'_>) -> Result<Outcome<StepResult>>);
@@ -68,13 +68,4 @@ fn operation(json: &str) -> Result<String> {
 /// [`run`] once the operation is known.
 fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
     parse::<O>(json)?.run(client, call).map(|outcome| outcome.map(Into::into))
-}
-
-/// An error about a parameter of a typed function says where in the step's JSON that is.
-pub(super) fn placed(error: Error, paths: &[(&str, &str)]) -> Error {
-    let Some(field) = error.detail().field.filter(|_| error.detail().details.is_none() && error.detail().http_status == 0) else {
-        return error;
-    };
-    let path = paths.iter().find(|(name, _)| *name == field).map_or(field, |(_, path)| path);
-    error.with(|d| d.details = parse::details(&format!("$.{path}")))
 }

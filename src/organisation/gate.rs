@@ -1,16 +1,12 @@
-//! What all clients of one organisation in this process share: calls in flight, credits, and how much may be tried again.
+//! The gate of an organisation: calls in flight, credits, and how much may be tried again.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::Lazy;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
-use super::exchange::Session;
-use super::uploads::Uploads;
 use crate::error::{Error, Result, Status};
 
 /// Zoho's only documented rate header: it appears once half of the day's credits are used.
@@ -25,15 +21,11 @@ const CLOSED_LONGEST: Duration = Duration::from_secs(3600);
 /// Refusals of one burst count once.
 const BURST: Duration = Duration::from_millis(500);
 
-/// The gates of this process, by organisation.
-static GATES: Lazy<Mutex<BTreeMap<String, Weak<Gate>>>> = Lazy::new(Mutex::default);
-
 /// The gate of one organisation.
+#[derive(Default)]
 pub(crate) struct Gate {
     state: Mutex<State>,
     room: Notify,
-    /// Uploads under way, and what they have become.
-    pub(crate) uploads: Uploads,
 }
 
 struct State {
@@ -51,47 +43,34 @@ struct State {
 pub(crate) struct Place<'g>(&'g Gate);
 
 impl Gate {
-    /// The gate that every client of this organisation shares.
-    pub(crate) fn of(organisation: &str) -> Arc<Gate> {
-        let mut gates = GATES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(gate) = gates.get(organisation).and_then(Weak::upgrade) {
-            return gate;
-        }
-        let state = State { in_flight: 0, bearable: f64::MAX, cut_at: None, trust: TRUST, closed_until: None, closed_for: CLOSED, credits: None };
-        let gate = Arc::new(Gate { state: Mutex::new(state), room: Notify::new(), uploads: Uploads::default() });
-        gates.insert(organisation.to_owned(), Arc::downgrade(&gate));
-        gate
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place among at most `max_in_flight` calls. An error while the organisation has no credits.
-    pub(crate) async fn enter(&self, session: &Session<'_>) -> Result<Place<'_>> {
-        if let Some(place) = self.try_enter(session)? {
-            return Ok(place);
+    /// Waits for a place among at most `most` calls, and says how long it waited. An error while the organisation has no credits.
+    pub(crate) async fn enter(&self, most: u32) -> Result<(Place<'_>, Duration)> {
+        if let Some(place) = self.try_enter(most)? {
+            return Ok((place, Duration::ZERO));
         }
         let began = Instant::now();
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
             room.as_mut().enable(); // before the look, so that no place given back in between is missed
-            if let Some(place) = self.try_enter(session)? {
-                session.meter.waited_for("in_flight", began.elapsed());
+            if let Some(place) = self.try_enter(most)? {
                 self.room.notify_one(); // there may be room for another one, since the bound has grown
-                return Ok(place);
+                return Ok((place, began.elapsed()));
             }
             room.await;
         }
     }
 
-    fn try_enter(&self, session: &Session<'_>) -> Result<Option<Place<'_>>> {
+    fn try_enter(&self, most: u32) -> Result<Option<Place<'_>>> {
         let mut state = self.state();
         if let Some(until) = state.closed_until.filter(|until| *until > Instant::now()) {
-            return Err(exhausted(until - Instant::now()));
+            return Err(out_of_credits(until - Instant::now()));
         }
-        let most = f64::from(session.config.max_in_flight).min(state.bearable);
+        let most = f64::from(most).min(state.bearable);
         if f64::from(state.in_flight) >= most.max(1.0).floor() {
             return Ok(None);
         }
@@ -109,14 +88,15 @@ impl Gate {
     pub(crate) fn may_retry(&self) -> bool {
         let mut state = self.state();
         let may = state.trust >= 1.0;
-        state.trust -= f64::from(u8::from(may));
+        if may {
+            state.trust -= 1.0;
+        }
         may
     }
 
-    /// Learns from an answer: its credits header, and whether Zoho bears more or fewer calls at once.
-    pub(crate) fn answered(&self, session: &Session<'_>, status: StatusCode, headers: &HeaderMap) -> Result<()> {
-        let credits = headers.get(CREDITS).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
-        session.meter.credits.set(credits.or(session.meter.credits.get()));
+    /// Learns from an answer: the credits that it says are left, and whether Zoho bears more or fewer calls at once.
+    /// Below `reserve` credits the gate is closed.
+    pub(crate) fn answered(&self, status: StatusCode, credits: Option<u64>, reserve: u64) -> Result<()> {
         let mut state = self.state();
         state.credits = credits.or(state.credits);
         if status != StatusCode::TOO_MANY_REQUESTS {
@@ -124,23 +104,22 @@ impl Gate {
                 state.succeeded();
             }
             // The answer counts; it is the next call that finds the gate closed.
-            if credits.is_some_and(|left| left < session.config.credits_reserve) {
+            if credits.is_some_and(|left| left < reserve) {
                 state.close();
             }
             return Ok(());
         }
         if credits == Some(0) {
-            return Err(exhausted(state.close()));
+            return Err(out_of_credits(state.close()));
         }
         state.cut();
         Ok(())
     }
 }
 
-impl Drop for Gate {
-    /// The last client of the organisation is gone.
-    fn drop(&mut self) {
-        GATES.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, gate| gate.strong_count() > 0);
+impl Default for State {
+    fn default() -> State {
+        State { in_flight: 0, bearable: f64::MAX, cut_at: None, trust: TRUST, closed_until: None, closed_for: CLOSED, credits: None }
     }
 }
 
@@ -177,7 +156,12 @@ impl Drop for Place<'_> {
     }
 }
 
-fn exhausted(wait: Duration) -> Error {
+/// The credits that a reply says are left.
+pub(crate) fn credits_left(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CREDITS)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn out_of_credits(wait: Duration) -> Error {
     let message = "the organisation's API credits are used up, or down to credits_reserve; they come back over 24 hours: go on later";
     Error::new(Status::RateLimited, "credits_exhausted", message).with(|d| d.retry_after_ms = wait.as_millis() as i64)
 }
@@ -187,14 +171,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_of_one_organisation_share_a_gate_and_others_do_not() {
-        let (a, b, c) = (Gate::of("gate-test-1"), Gate::of("gate-test-1"), Gate::of("gate-test-2"));
-        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
-    }
-
-    #[test]
     fn in_an_outage_retries_stay_under_a_fifth_of_the_load() {
-        let gate = Gate::of("gate-test-outage");
+        let gate = Gate::default();
         let retries = (0..1000).filter(|_| {
             gate.call_begins();
             gate.may_retry()
@@ -204,7 +182,7 @@ mod tests {
 
     #[test]
     fn refusals_halve_what_is_borne_once_a_burst_and_successes_raise_it_slowly() {
-        let mut state = State { in_flight: 8, bearable: f64::MAX, cut_at: None, trust: TRUST, closed_until: None, closed_for: CLOSED, credits: None };
+        let mut state = State { in_flight: 8, ..State::default() };
         state.cut();
         state.cut();
         assert_eq!(state.bearable, 4.0);

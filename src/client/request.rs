@@ -1,36 +1,21 @@
-//! A client: a configured connection to one CRM organisation, shared by any number of threads.
+//! One request to the API with its attempts: the token, a place at the gate, the exchange, the wait before the next try.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
-use crate::auth::{Access, Hosts, Tokens};
-use crate::call::{Call, Outcome};
-use crate::config::{Check, Config, LogLevel};
+use super::Client;
+use crate::auth::Access;
+use crate::config::LogLevel;
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::retry::{self, Repeat};
-use crate::http::{self, Gate, Lanes, Limits, Meter, Request, Response, Session, Uploads, reply};
-use crate::record::{Record, check_id, check_module};
-use crate::transfer::{Outgoing, sha256};
-use crate::version::ApiVersion;
-
-/// A configured connection to one CRM organisation. Clones are the same client; share it between threads.
-#[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-struct Inner {
-    config: Config,
-    version: &'static ApiVersion,
-    hosts: Hosts,
-    tokens: Tokens,
-    lanes: Lanes,
-    gate: Arc<Gate>,
-    own_user: OnceLock<String>,
-}
+use crate::http::{Request, Response, Session, reply};
+use crate::organisation::credits_left;
+use crate::record::Record;
+use crate::transfer::Outgoing;
 
 /// One request to the API, as far as it is the same for each attempt.
 pub(crate) struct Ask<'a> {
@@ -47,7 +32,7 @@ pub(crate) struct Ask<'a> {
 type Boxed<'f> = Pin<Box<dyn Future<Output = Result<()>> + 'f>>;
 
 /// What becomes of a successful reply.
-trait Reader {
+trait ReplyReader {
     fn read(&mut self, response: Response) -> Boxed<'_>;
 }
 
@@ -56,7 +41,7 @@ struct Reading<T, F> {
     given: Option<T>,
 }
 
-impl<T, F: AsyncFnMut(Response) -> Result<T>> Reader for Reading<T, F> {
+impl<T, F: AsyncFnMut(Response) -> Result<T>> ReplyReader for Reading<T, F> {
     fn read(&mut self, response: Response) -> Boxed<'_> {
         Box::pin(async {
             self.given = Some((self.read)(response).await?);
@@ -77,84 +62,6 @@ impl<'a> Ask<'a> {
 }
 
 impl Client {
-    /// Checks the settings as a whole. Does no I/O: the first call connects.
-    pub fn new(config: Config) -> Result<Client> {
-        let hosts = Hosts::of(&config)?;
-        let tokens = Tokens::of(&config, &hosts)?;
-        let lanes = Lanes::new(hosts.secure(tokens.asks()));
-        let gate = Gate::of(&organisation(&config, &hosts));
-        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, gate, own_user: OnceLock::new() })))
-    }
-
-    pub(crate) fn config(&self) -> &Config {
-        &self.0.config
-    }
-
-    pub(crate) fn version(&self) -> &'static ApiVersion {
-        self.0.version
-    }
-
-    /// Uploads of this organisation under way in this process.
-    pub(crate) fn uploads(&self) -> &Uploads {
-        &self.0.gate.uploads
-    }
-
-    /// Whether one more attempt is within the budget.
-    pub(crate) fn may_retry(&self) -> bool {
-        self.0.gate.may_retry()
-    }
-
-    /// The id of the user whose token this is, once an upload has told it.
-    pub(crate) fn own_user(&self) -> Option<&str> {
-        self.0.own_user.get().map(String::as_str)
-    }
-
-    pub(crate) fn learn_own_user(&self, id: String) {
-        let _ = self.0.own_user.set(id); // it never changes
-    }
-
-    /// Refuses a record that can't exist.
-    pub(crate) fn check_record(&self, record: &Record) -> Result<()> {
-        if self.config().checks(Check::Module) {
-            check_module(&record.module)?;
-        }
-        self.check_id("record_id", &record.id)
-    }
-
-    /// Refuses an id that can't exist.
-    pub(crate) fn check_id(&self, field: &'static str, id: &str) -> Result<()> {
-        if self.config().checks(Check::Id) { check_id(field, id) } else { Ok(()) }
-    }
-
-    /// Runs one operation on the calling thread and says what it took.
-    pub(crate) fn run<T>(
-        &self,
-        operation: &'static str,
-        limits: Limits,
-        trace_id: Option<&str>,
-        work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
-    ) -> Result<Outcome<T>> {
-        #[cfg(feature = "panic-probe")]
-        assert!(!self.config().panic_probe, "panic probe");
-        let meter = Meter::default();
-        let began = Instant::now();
-        let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
-        self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
-        Ok(Outcome {
-            operation,
-            result: outcome?,
-            attempts: meter.attempts.get(),
-            waited_ms: meter.waited.get().as_millis() as u64,
-            wait_reason: meter.wait_reason.get(),
-            credits_remaining: meter.credits.get(),
-        })
-    }
-
-    /// What ends this call from outside.
-    pub(crate) fn limits(&self, call: &Call<'_>) -> Limits {
-        Limits { cancel: call.cancel.clone(), timeout: call.timeout.or(self.config().call_timeout) }
-    }
-
     /// Sends a request until it is answered with success, fails for good, or has used up its attempts. `read` reads the reply.
     pub(crate) async fn ask<T>(
         &self,
@@ -172,9 +79,9 @@ impl Client {
         Ok(reading.given.expect("a reply was read"))
     }
 
-    async fn attempts(&self, session: &Session<'_>, ask: &Ask<'_>, mut body: Option<&mut Outgoing<'_>>, reader: &mut dyn Reader) -> Result<()> {
+    async fn attempts(&self, session: &Session<'_>, ask: &Ask<'_>, mut body: Option<&mut Outgoing<'_>>, reader: &mut dyn ReplyReader) -> Result<()> {
         let (mut renewed, mut retries) = (false, 0);
-        self.0.gate.call_begins();
+        self.0.organisation.gate.call_begins();
         loop {
             let mut access = None;
             let outcome = self.attempt(session, ask, body.as_deref_mut(), &mut access, reader).await;
@@ -221,14 +128,17 @@ impl Client {
         ask: &Ask<'_>,
         body: Option<&mut Outgoing<'_>>,
         used: &mut Option<Arc<Access>>,
-        reader: &mut dyn Reader,
+        reader: &mut dyn ReplyReader,
     ) -> Result<()> {
         let access = self.0.tokens.get(session, &self.0.hosts).await;
         // Whatever became of the token request: nothing of this request has left.
         session.meter.sent.set(Sent::No);
         let access = used.insert(access?);
         let request = self.request(ask, access)?;
-        let _place = self.0.gate.enter(session).await?;
+        let (_place, waited) = self.0.organisation.gate.enter(self.config().max_in_flight).await?;
+        if !waited.is_zero() {
+            session.meter.waited_for("in_flight", waited);
+        }
         session.meter.attempts.set(session.meter.attempts.get() + 1);
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
@@ -236,7 +146,9 @@ impl Client {
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
-        self.0.gate.answered(session, response.status(), response.headers())?;
+        let credits = credits_left(response.headers());
+        session.meter.credits.set(credits.or(session.meter.credits.get()));
+        self.0.organisation.gate.answered(response.status(), credits, self.config().credits_reserve)?;
         if !response.status().is_success() {
             return Err(reply::refusal(response).await);
         }
@@ -274,16 +186,6 @@ impl Client {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
-
-    fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {
-        let level = if error.is_some() { LogLevel::Error } else { LogLevel::Info };
-        self.config().log(level, || {
-            let trace = trace_id.map(|id| format!(" trace={}", crate::error::one_line(id))).unwrap_or_default();
-            let end = error.map_or_else(|| "ok".to_owned(), |e| format!("{} {}: {e}", e.status().name(), e.reason()));
-            let (ms, attempts) = (began.elapsed().as_millis(), meter.attempts.get());
-            format!("{operation}{trace} {ms} ms, {attempts} attempts: {end}")
-        });
-    }
 }
 
 /// A refusal for good that follows an attempt whose reply was lost: that one may have been done. Not so where there is nothing
@@ -297,17 +199,4 @@ fn in_doubt(error: Error) -> Error {
         d.status = Status::OutcomeUnknown;
         d.message = message;
     })
-}
-
-/// Which clients share an organisation's limits: those with the same label, or else the same credentials.
-fn organisation(config: &Config, hosts: &Hosts) -> String {
-    if let Some(known) = config.organisation.as_ref().or(config.soid.as_ref()) {
-        return known.clone();
-    }
-    match (config.refresh_token.as_ref().or(config.access_token.as_ref()), &config.token_fn) {
-        // A hash, so that no secret is kept in a table that outlives its client.
-        (Some(secret), _) => format!("{} {}", hosts.accounts, sha256(secret.expose().as_bytes())),
-        // Another callback may well be another organisation's.
-        (None, token_fn) => format!("{} {:?}", hosts.accounts, token_fn.as_ref().map(Arc::as_ptr)),
-    }
 }

@@ -1,0 +1,135 @@
+//! A client: a configured connection to one CRM organisation, shared by any number of threads.
+
+mod request;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use once_cell::sync::OnceCell;
+
+use crate::auth::{Hosts, Tokens};
+use crate::call::{Call, Outcome};
+use crate::config::{ApiVersion, Check, Config, LogLevel};
+use crate::error::{Error, Result};
+use crate::http::{self, Lanes, Limits, Meter, Session};
+use crate::organisation::{Claims, Organisation};
+use crate::record::{Record, check_id, check_module};
+use crate::transfer::sha256;
+pub(crate) use request::Ask;
+
+/// A configured connection to one CRM organisation. Clones are the same client; share it between threads.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    version: &'static ApiVersion,
+    hosts: Hosts,
+    tokens: Tokens,
+    lanes: Lanes,
+    organisation: Arc<Organisation>,
+    own_user: OnceCell<String>,
+}
+
+impl Client {
+    /// Checks the settings as a whole. Does no I/O: the first call connects.
+    pub fn new(config: Config) -> Result<Client> {
+        let hosts = Hosts::of(&config)?;
+        let tokens = Tokens::of(&config, &hosts)?;
+        let lanes = Lanes::new(hosts.secure(tokens.asks()));
+        let organisation = Organisation::of(&organisation_key(&config, &hosts));
+        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, organisation, own_user: OnceCell::new() })))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn version(&self) -> &'static ApiVersion {
+        self.0.version
+    }
+
+    /// What this organisation's uploads in this process own.
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.0.organisation.claims
+    }
+
+    /// Whether one more attempt is within the budget.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.0.organisation.gate.may_retry()
+    }
+
+    /// The id of the user whose token this is, once an upload has told it.
+    pub(crate) fn own_user(&self) -> Option<&str> {
+        self.0.own_user.get().map(String::as_str)
+    }
+
+    pub(crate) fn learn_own_user(&self, id: String) {
+        let _ = self.0.own_user.set(id); // it never changes
+    }
+
+    /// Refuses a record that can't exist.
+    pub(crate) fn check_record(&self, record: &Record) -> Result<()> {
+        if self.config().checks(Check::Module) {
+            check_module(&record.module)?;
+        }
+        self.check_id("record_id", &record.id)
+    }
+
+    /// Refuses an id that can't exist.
+    pub(crate) fn check_id(&self, field: &'static str, id: &str) -> Result<()> {
+        if self.config().checks(Check::Id) { check_id(field, id) } else { Ok(()) }
+    }
+
+    /// Runs one operation on the calling thread and says what it took.
+    pub(crate) fn run<T>(
+        &self,
+        operation: &'static str,
+        limits: Limits,
+        trace_id: Option<&str>,
+        work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
+    ) -> Result<Outcome<T>> {
+        #[cfg(feature = "panic-probe")]
+        assert!(!self.config().panic_probe, "panic probe");
+        let meter = Meter::default();
+        let began = Instant::now();
+        let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
+        self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
+        Ok(Outcome {
+            operation,
+            result: outcome?,
+            attempts: meter.attempts.get(),
+            waited_ms: meter.waited.get().as_millis() as u64,
+            wait_reason: meter.wait_reason.get(),
+            credits_remaining: meter.credits.get(),
+        })
+    }
+
+    /// What ends this call from outside.
+    pub(crate) fn limits(&self, call: &Call<'_>) -> Limits {
+        Limits { cancel: call.cancel.clone(), timeout: call.timeout.or(self.config().call_timeout) }
+    }
+
+    fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {
+        let level = if error.is_some() { LogLevel::Error } else { LogLevel::Info };
+        self.config().log(level, || {
+            let trace = trace_id.map(|id| format!(" trace={}", crate::error::one_line(id))).unwrap_or_default();
+            let end = error.map_or_else(|| "ok".to_owned(), |e| format!("{} {}: {e}", e.status().name(), e.reason()));
+            let (ms, attempts) = (began.elapsed().as_millis(), meter.attempts.get());
+            format!("{operation}{trace} {ms} ms, {attempts} attempts: {end}")
+        });
+    }
+}
+
+/// Which clients share an organisation's limits: those with the same label, or else the same credentials.
+fn organisation_key(config: &Config, hosts: &Hosts) -> String {
+    if let Some(known) = config.organisation.as_ref().or(config.soid.as_ref()) {
+        return known.clone();
+    }
+    match (config.refresh_token.as_ref().or(config.access_token.as_ref()), &config.token_fn) {
+        // A hash, so that no secret is kept in a table that outlives its client.
+        (Some(secret), _) => format!("{} {}", hosts.accounts, sha256(secret.expose().as_bytes())),
+        // Another callback may well be another organisation's.
+        (None, token_fn) => format!("{} {:?}", hosts.accounts, token_fn.as_ref().map(Arc::as_ptr)),
+    }
+}
