@@ -29,7 +29,7 @@ fn plugin_host() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let make = || {
         let program = scratch("plugin-host").join("plugin-host");
-        let mut compiler = Command::new("gcc");
+        let mut compiler = support::compiler::c();
         compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-I"]).arg(root().join("include")).arg("-o").arg(&program);
         succeed(compiler.arg(root().join("examples/plugin-host/plugin-host.c")).args(["-pthread", "-ldl"]));
         program

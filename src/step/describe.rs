@@ -9,7 +9,7 @@ pub fn describe() -> &'static str {
     include_str!("description.json")
 }
 
-/// Makes the description from the types that parse the input. `ZCRM_WRITE_DESCRIPTION=1 cargo test --lib description` writes it anew.
+/// Makes the description from the types that parse the input. `make generated` writes it.
 #[cfg(test)]
 mod tests {
     use schemars::JsonSchema;
@@ -29,11 +29,11 @@ mod tests {
     fn the_committed_description_is_what_the_types_say() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/step/description.json");
         let made = in_lines(&description());
-        if std::env::var_os("ZCRM_WRITE_DESCRIPTION").is_some() {
+        if std::env::var_os("ZCRM_WRITE_GENERATED").is_some() {
             std::fs::write(path, &made).unwrap();
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == made, "description.json is stale: run ZCRM_WRITE_DESCRIPTION=1 cargo test --lib description");
+        assert!(committed == made, "src/step/description.json is stale: run make generated, and look at what it changes");
     }
 
     fn description() -> Value {

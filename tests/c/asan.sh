@@ -9,4 +9,4 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")/asan
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none CARGO_PROFILE_RELEASE_DEBUG=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address \
     nice cargo rustc --quiet --release --lib --crate-type cdylib --target "$host" --target-dir "$target"
-ZCRM_ASAN_LIBRARY=$target/$host/release/libzcrm.so cargo test --quiet --test c_abi -- --ignored under_asan
+ZCRM_ASAN_LIBRARY=$target/$host/release/libzcrm.so cargo test --quiet --test abi -- --ignored c::under_asan

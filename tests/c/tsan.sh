@@ -16,4 +16,4 @@ RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread nice cargo rustc --quiet --releas
 # One runtime for both. gcc's own is older than what Rust's compiler calls.
 mkdir -p "$target/runtime"
 ln -sf "$rust/$host/lib/"librustc-*_rt.tsan.a "$target/runtime/libtsan.a"
-ZCRM_TSAN_LIBRARY=$target/$host/release/libzcrm.so ZCRM_TSAN_RUNTIME=$target/runtime cargo test --quiet --test c_abi -- --ignored under_tsan
+ZCRM_TSAN_LIBRARY=$target/$host/release/libzcrm.so ZCRM_TSAN_RUNTIME=$target/runtime cargo test --quiet --test abi -- --ignored c::under_tsan

@@ -19,9 +19,9 @@ fn shim() -> &'static Path {
     SHIM.get_or_init(|| {
         let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shim-{}.so", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source).arg("-ldl");
-        assert!(gcc.status().unwrap().success());
+        let mut compiler = crate::compiler::c();
+        compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source).arg("-ldl");
+        assert!(compiler.status().unwrap().success());
         shim
     })
 }

@@ -55,6 +55,8 @@
 
 mod cause;
 mod chaos;
+#[path = "../support/compiler.rs"]
+mod compiler;
 mod disk;
 mod heap;
 mod held;

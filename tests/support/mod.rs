@@ -1,6 +1,8 @@
 //! What the tests of the C ABI share: the library that was built beside them, and a compiler for C programs against it.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod compiler;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -38,12 +40,27 @@ pub fn compile_with(flags: &[&str], source: &Path, library: &Path, dir: &Path) -
             std::os::unix::fs::symlink(library, link).unwrap();
         }
     }
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", "-rdynamic"]).args(flags).arg("-I");
-    gcc.arg(root().join("include")).arg(source).arg("-o").arg(&program);
-    gcc.arg("-L").arg(dir).args(["-Wl,--as-needed", "-lzcrm"]).arg(format!("-Wl,-rpath,{}", dir.display()));
-    succeed(&mut gcc);
+    let mut compiler = compiler::c();
+    compiler.args(["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread", "-rdynamic"]).args(flags).arg("-I");
+    compiler.arg(root().join("include")).arg(source).arg("-o").arg(&program);
+    compiler.arg("-L").arg(dir).args(["-Wl,--as-needed", "-lzcrm"]).arg(format!("-Wl,-rpath,{}", dir.display()));
+    succeed(&mut compiler);
     program
+}
+
+/// A file of this repository.
+pub fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// Holds a committed file that is made from the code against what would be made now. `make generated` writes it.
+pub fn committed(path: &str, made: &str) {
+    if std::env::var_os("ZCRM_WRITE_GENERATED").is_some() {
+        std::fs::write(root().join(path), made).unwrap();
+    }
+    let stands = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+    let differs = stands.lines().zip(made.lines()).find(|(a, b)| a != b);
+    assert!(stands == made, "{path} is stale: run make generated, and look at what it changes; first difference: {differs:?}");
 }
 
 /// Runs a command that must succeed.

@@ -1,59 +1,15 @@
-//! What users of the library rely on from one release to the next: `tests/abi/symbols-in-versions.md`, abidiff, and the link flags of the
-//! installed files. Needs abidiff (abigail-tools).
+//! That what is built with one release goes on working with the next: abidiff, and the link flags of the installed files. Needs abidiff
+//! (abigail-tools).
 //!
 //! abidiff compares `zcrm.h` with that of the last release, each compiled into a library of empty functions: that is the ABI as a C compiler
 //! sees it, without the insides of the handles, and needs neither a build of the old release nor a committed dump. That the real library
-//! agrees with its header is the matter of `header.rs` and `abi.rs`.
-#![cfg(all(feature = "capi", target_os = "linux"))]
+//! agrees with its header is the matter of `symbols.rs` and `layout.rs`.
 
-mod support;
-
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{library, root, scratch, succeed, text};
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap()
-}
-
-/// The ledger's lines: symbol, version it came with, version it was deprecated in or "".
-fn ledger() -> Vec<(String, String, String)> {
-    let rows = read("tests/abi/symbols-in-versions.md");
-    let cells = rows.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
-    cells.map(|c| (c[1].trim_matches('`').to_owned(), c[2].to_owned(), c[3].to_owned())).collect()
-}
-
-/// The prototypes of a header, without comments.
-fn prototypes(header: &str) -> Vec<String> {
-    let parts = header.split("\nZCRM_API").skip(1);
-    parts.filter_map(|part| part.split_once(';')).map(|(prototype, _)| prototype.trim().to_owned()).collect()
-}
-
-fn name(prototype: &str) -> &str {
-    prototype.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap()
-}
-
-#[test]
-fn library_header_and_ledger_have_the_same_functions() {
-    let listed: BTreeSet<String> = ledger().into_iter().map(|(symbol, ..)| symbol).collect();
-    let exported = succeed(Command::new("nm").args(["-D", "--defined-only", "--format=just-symbols"]).arg(library()));
-    let exported: BTreeSet<String> = text(&exported.stdout).lines().map(str::to_owned).collect();
-    let declared: BTreeSet<String> = prototypes(&read("include/zcrm.h")).iter().map(|p| name(p).to_owned()).collect();
-    assert_eq!(exported, listed, "exported by the library (left) and listed in tests/abi/symbols-in-versions.md (right)");
-    assert_eq!(declared, listed, "declared in include/zcrm.h (left) and listed in tests/abi/symbols-in-versions.md (right)");
-}
-
-#[test]
-fn no_function_is_from_a_version_that_is_yet_to_come() {
-    let number = |version: &str| version.split('.').map(|part| part.parse::<u32>().unwrap()).collect::<Vec<_>>();
-    let now = number(env!("CARGO_PKG_VERSION"));
-    for (symbol, since, deprecated) in ledger() {
-        assert!(number(&since) <= now, "{symbol}: since {since}");
-        assert!(deprecated.is_empty() || (number(&since) < number(&deprecated) && number(&deprecated) <= now), "{symbol}: deprecated {deprecated}");
-    }
-}
+use super::header::prototypes;
+use super::support::{compiler, read, root, scratch, succeed, text};
 
 /// A library of empty functions with the prototypes of a header.
 fn skeleton(header: &str, dir: &Path) -> PathBuf {
@@ -62,7 +18,7 @@ fn skeleton(header: &str, dir: &Path) -> PathBuf {
     let bodies: String = prototypes(header).iter().map(|prototype| format!("{prototype} {{ __builtin_trap(); }}\n")).collect();
     std::fs::write(dir.join("skeleton.c"), format!("#include \"zcrm.h\"\n{bodies}")).unwrap();
     let library = dir.join("libzcrm.so");
-    succeed(Command::new("gcc").args(["-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libzcrm.so.0", "-o"]).arg(&library).arg(dir.join("skeleton.c")));
+    succeed(compiler::c().args(["-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libzcrm.so.0", "-o"]).arg(&library).arg(dir.join("skeleton.c")));
     library
 }
 

@@ -1,12 +1,9 @@
-//! Memory of a large transfer: the peak of a process that moves 100 MB less that of one that moves 1 KB, for each kind of source and sink.
-#![cfg(all(feature = "capi", target_os = "linux"))]
-
-mod support;
+//! That the memory of a transfer doesn't grow with the file: the peak of a process that moves 100 MB less that of one that moves 1 KB, for each kind of source and sink.
 
 use std::path::Path;
 use std::process::Command;
 
-use support::{compile, library, root, scratch, succeed, text};
+use super::support::{compile, library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Options};
 
 const LARGE: usize = 100_000_000;

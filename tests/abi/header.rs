@@ -1,13 +1,13 @@
 //! `include/zcrm.h`: it is what the code says, complete in its documentation, and clean C99, C11 and C++17.
-//!
-//! `ZCRM_WRITE_HEADER=1 cargo test --test header` writes it anew.
-#![cfg(feature = "capi")]
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use zcrm::Status;
+
+use super::support::{committed, compiler, read, root, text};
+
+const HEADER: &str = "include/zcrm.h";
 
 /// In the order in which a reader of the header wants them.
 const SOURCES: &[&str] = &[
@@ -32,12 +32,35 @@ const SOURCES: &[&str] = &[
     "plugin",
 ];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The prototypes of a header.
+pub fn prototypes(header: &str) -> Vec<String> {
+    let parts = header.split("\nZCRM_API").skip(1);
+    parts.filter_map(|part| part.split_once(';')).map(|(prototype, _)| prototype.trim().to_owned()).collect()
 }
 
-fn path() -> PathBuf {
-    root().join("include/zcrm.h")
+/// The structs of a header that aren't opaque, with the names of their fields.
+pub fn structs(header: &str) -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    let mut inside = false;
+    for line in header.lines() {
+        if let Some(name) = line.strip_prefix("typedef struct ").and_then(|rest| rest.strip_suffix(" {")) {
+            all.push((name.to_owned(), Vec::new()));
+            inside = true;
+        } else if line.starts_with('}') {
+            inside = false;
+        } else if let (true, Some(name)) = (inside, field(line)) {
+            all.last_mut().unwrap().1.push(name.to_owned());
+        }
+    }
+    all
+}
+
+/// The name of a field. That of a function stands in the middle, and its parameters may go on in further lines.
+fn field(line: &str) -> Option<&str> {
+    match line.split_once("(*") {
+        Some((_, function)) => function.split(')').next(),
+        None => line.strip_suffix(';').filter(|field| !field.ends_with(')')).and_then(|field| field.rsplit([' ', '*']).next()),
+    }
 }
 
 fn generated() -> String {
@@ -75,7 +98,7 @@ fn tidy(header: &str) -> String {
 
 /// What isn't made from an item of the code: the version, the statuses and macros for text.
 fn preamble() -> String {
-    let mut text = format!("\n{}", include_str!("../include/preamble.h").trim_end());
+    let mut text = format!("\n{}", include_str!("../../include/preamble.h").trim_end());
     write!(text, "\n\n/** The version of the library that this header belongs to; zcrm_version() gives that of the loaded one. */\n").unwrap();
     writeln!(text, "#define ZCRM_VERSION \"{}\"\n", env!("CARGO_PKG_VERSION")).unwrap();
     writeln!(text, "/** Success. */\n#define ZCRM_OK 0").unwrap();
@@ -88,11 +111,7 @@ fn preamble() -> String {
 #[test]
 fn the_committed_header_is_what_the_code_says() {
     let generated = generated();
-    if std::env::var_os("ZCRM_WRITE_HEADER").is_some() {
-        std::fs::write(path(), &generated).unwrap();
-    }
-    let committed = std::fs::read_to_string(path()).unwrap_or_default();
-    assert!(committed == generated, "include/zcrm.h is stale: run ZCRM_WRITE_HEADER=1 cargo test --test header");
+    committed(HEADER, &generated);
     assert!(generated.lines().count() < 1300, "a header that nobody reads");
 }
 
@@ -113,16 +132,14 @@ fn is_item(line: &str) -> bool {
 #[test]
 fn the_header_is_clean_c99_c11_and_cpp17() {
     let dir = tempfile::tempdir().unwrap();
-    for (compiler, standard, extension) in [("gcc", "c99", "c"), ("gcc", "c11", "c"), ("g++", "c++17", "cpp")] {
+    let compilers: [(fn() -> Command, _, _); 3] = [(compiler::c, "c99", "c"), (compiler::c, "c11", "c"), (compiler::cpp, "c++17", "cpp")];
+    for (compiler, standard, extension) in compilers {
         let source = dir.path().join(format!("header.{extension}"));
-        std::fs::write(&source, include_str!("c/header.c")).unwrap();
-        let output = Command::new(compiler)
-            .args([&format!("-std={standard}"), "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"])
-            .arg(root().join("include"))
-            .arg(&source)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{compiler} -std={standard}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::write(&source, include_str!("../c/header.c")).unwrap();
+        let mut command = compiler();
+        command.arg(format!("-std={standard}")).args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"]);
+        let output = command.arg(root().join("include")).arg(&source).output().unwrap();
+        assert!(output.status.success(), "-std={standard}: {}", text(&output.stderr));
     }
 }
 
@@ -132,7 +149,7 @@ fn every_entry_point_is_guarded() {
     let constant = ["zcrm_abi_version", "zcrm_version", "zcrm_step_describe"];
     let mut seen = 0;
     for name in SOURCES {
-        let code = std::fs::read_to_string(root().join(format!("src/capi/{name}.rs"))).unwrap();
+        let code = read(&format!("src/capi/{name}.rs"));
         for function in code.split("extern \"C\" fn ").skip(1).filter(|f| f.starts_with("zcrm_")) {
             let (name, body) = function.split_once('(').unwrap();
             let body = body.split("\n}\n").next().unwrap();
@@ -141,5 +158,5 @@ fn every_entry_point_is_guarded() {
             seen += 1;
         }
     }
-    assert_eq!(seen, std::fs::read_to_string(path()).unwrap().matches("\nZCRM_API").count());
+    assert_eq!(seen, read(HEADER).matches("\nZCRM_API").count());
 }

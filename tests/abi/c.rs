@@ -1,13 +1,10 @@
-//! The C programs of `tests/c`, one for each rule of the ABI, against the shared library and an emulator: plain, under valgrind, and (by
+//! The rules of `zcrm.h`, each by C programs of `tests/c`, against the shared library and an emulator: plain, under valgrind, and (by
 //! `make asan` and `make tsan`) under AddressSanitizer and ThreadSanitizer.
-#![cfg(all(feature = "capi", target_os = "linux"))]
-
-mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{compile_with, has_valgrind, library, root, scratch, succeed, text};
+use super::support::{compile_with, has_valgrind, library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Fault, Options};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

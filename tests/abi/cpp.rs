@@ -1,15 +1,12 @@
 //! `include/zcrm.hpp`: the cases of `tests/cpp` under AddressSanitizer, LeakSanitizer and UBSan, each against an emulator of its own; and
-//! that the header compiles wherever it says it does. Needs g++ and clang++.
-#![cfg(all(feature = "capi", target_os = "linux"))]
-
-mod support;
+//! that the header compiles wherever it says it does. With clang beside the compiler that is found, where it is there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
-use support::{library, root, scratch, succeed, text};
+use super::support::{compiler, library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Fault, Options};
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"];
@@ -20,34 +17,47 @@ const SANITIZED: &[&str] = &["-g", "-fsanitize=address,undefined", "-fno-sanitiz
 
 /// A compiler with its language: one program of all cases is made with it.
 struct Build {
-    compiler: &'static str,
+    name: &'static str,
+    compiler: fn() -> Command,
     flags: Vec<&'static str>,
 }
 
 #[test]
-fn the_cases_hold_with_gcc() {
-    Build { compiler: "g++", flags: vec!["-std=c++17"] }.run_all();
+fn the_cases_hold_with_the_compiler_that_is_found() {
+    Build::found(&["-std=c++17"]).run_all();
 }
 
 #[test]
 fn the_cases_hold_with_clang() {
-    Build { compiler: "clang++", flags: vec!["-std=c++17"] }.run_all();
+    match compiler::every_cpp().get(1) {
+        Some((name, compiler)) => Build { name, compiler: *compiler, flags: vec!["-std=c++17"] }.run_all(),
+        None => println!("left out: there is no clang++ beside the compiler that is found"),
+    }
 }
 
 #[test]
 fn the_cases_hold_in_cpp20_without_exceptions() {
-    Build { compiler: "g++", flags: vec!["-std=c++20", "-fno-exceptions"] }.run_all();
+    Build::found(&["-std=c++20", "-fno-exceptions"]).run_all();
+}
+
+/// Each compiler with these flags.
+fn builds(flags: &[&'static str]) -> Vec<Build> {
+    compiler::every_cpp().into_iter().map(|(name, compiler)| Build { name, compiler, flags: flags.to_vec() }).collect()
 }
 
 impl Build {
+    fn found(flags: &[&'static str]) -> Build {
+        Build { name: "found", compiler: compiler::cpp, flags: flags.to_vec() }
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(self.compiler);
+        let mut command = (self.compiler)();
         command.args(&self.flags).args(STRICT).arg("-I").arg(root().join("include"));
         command
     }
 
     fn run_all(&self) {
-        let dir = scratch(&format!("cpp-{}{}", self.compiler, self.flags.concat()));
+        let dir = scratch(&format!("cpp-{}{}", self.name, self.flags.concat()));
         let program = self.link(&dir);
         let waiting: Mutex<Vec<(String, String)>> = Mutex::new(cases(&program));
         assert!(waiting.lock().unwrap().len() > 50, "cases are missing");
@@ -66,8 +76,8 @@ impl Build {
             }
         });
         let (failed, looks) = (failed.into_inner().unwrap(), looks.into_inner().unwrap());
-        assert!(failed.is_empty(), "{} {:?}\n{}", self.compiler, self.flags, failed.join("\n"));
-        println!("{} {:?}: looked for secrets in {} log lines, {} errors, {} results", self.compiler, self.flags, looks[0], looks[1], looks[2]);
+        assert!(failed.is_empty(), "{} {:?}\n{}", self.name, self.flags, failed.join("\n"));
+        println!("{} {:?}: looked for secrets in {} log lines, {} errors, {} results", self.name, self.flags, looks[0], looks[1], looks[2]);
         assert!(looks.iter().all(|n| *n > 50), "{looks:?}");
     }
 
@@ -159,7 +169,7 @@ fn compiles(build: &Build, name: &str, program: &str) -> Result<(), String> {
 #[test]
 fn the_example_attaches_lists_and_fetches() {
     let dir = scratch("cpp-example");
-    let build = Build { compiler: "g++", flags: vec!["-std=c++17"] };
+    let build = Build::found(&["-std=c++17"]);
     let program = build.program(&[root().join("examples/cpp/attachments.cpp")], &[], &dir.join("attachments"));
     let files = tempfile::tempdir_in(&dir).unwrap();
     let emulator = Emulator::start(Options::default()).unwrap();
@@ -177,12 +187,11 @@ fn the_example_attaches_lists_and_fetches() {
 #[test]
 fn the_header_is_clean_in_cpp17_and_cpp20_with_and_without_exceptions() {
     let alone = "#include \"zcrm.hpp\"\n#include \"zcrm.hpp\"\nint main() { return zcrm::Client::make({}) ? 0 : 1; }\n";
-    for compiler in ["g++", "clang++"] {
-        for flags in
-            [["-std=c++17", "-fexceptions"], ["-std=c++17", "-fno-exceptions"], ["-std=c++20", "-fexceptions"], ["-std=c++20", "-fno-exceptions"]]
-        {
-            let build = Build { compiler, flags: flags.to_vec() };
-            compiles(&build, "alone", alone).unwrap_or_else(|e| panic!("{compiler} {flags:?}: {e}"));
+    for flags in
+        [["-std=c++17", "-fexceptions"], ["-std=c++17", "-fno-exceptions"], ["-std=c++20", "-fexceptions"], ["-std=c++20", "-fno-exceptions"]]
+    {
+        for build in builds(&flags) {
+            compiles(&build, "alone", alone).unwrap_or_else(|e| panic!("{} {flags:?}: {e}", build.name));
         }
     }
 }
@@ -190,9 +199,9 @@ fn the_header_is_clean_in_cpp17_and_cpp20_with_and_without_exceptions() {
 #[test]
 fn a_result_cannot_be_ignored() {
     let ignored = "#include \"zcrm.hpp\"\nvoid f(const zcrm::Client &c) { c.photo_delete({\"Contacts\", \"1\"}); }\n";
-    for compiler in ["g++", "clang++"] {
-        let error = compiles(&Build { compiler, flags: vec!["-std=c++17"] }, "ignored", ignored).expect_err("an ignored Result compiles");
-        assert!(error.contains("nodiscard"), "{compiler}: {error}");
+    for build in builds(&["-std=c++17"]) {
+        let error = compiles(&build, "ignored", ignored).expect_err("an ignored Result compiles");
+        assert!(error.contains("nodiscard"), "{}: {error}", build.name);
     }
 }
 
@@ -201,8 +210,8 @@ fn cpp20_spans_go_in_and_come_out() {
     let spans = "#include <span>\n#include \"zcrm.hpp\"\n\
         zcrm::Source in(std::span<const std::byte> bytes) { return zcrm::from_memory(\"a\", bytes); }\n\
         std::span<const std::uint8_t> out(const zcrm::BytesView &bytes) { return bytes; }\n";
-    for compiler in ["g++", "clang++"] {
-        compiles(&Build { compiler, flags: vec!["-std=c++20"] }, "spans", spans).unwrap_or_else(|e| panic!("{compiler}: {e}"));
+    for build in builds(&["-std=c++20"]) {
+        compiles(&build, "spans", spans).unwrap_or_else(|e| panic!("{}: {e}", build.name));
     }
 }
 
