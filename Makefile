@@ -1,24 +1,29 @@
-# `make` lists the targets: every line below with two # behind the name.
+# `make` lists the targets: every line with two # behind its name, here and in the fragments at the end.
 
 # Where rustup and Go put themselves when no shell profile was read since.
-export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/local/go/bin
+export PATH := $(HOME)/.cargo/bin:$(HOME)/.local/go/bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build generated licences clean
+.PHONY: help demo test build generated soak licences clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):.*## *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-27s %s\n", $$1, $$2 }'
 
 demo: ## every operation once, by a C program, against the emulator (or a real organisation: see README.md)
 	@scripts/demo
 
-test: ## every test; STAGE=name runs one stage alone
+test: ## every test; STAGE=name runs one stage: format lint rust readme demo go bento install package
 	@scripts/test $(STAGE)
 
-build: ## libzcrm.so, libzcrm.a and the emulator, optimised
+build: ## libzcrm.so, libzcrm.a and the emulator, optimised: some minutes the first time
 	@scripts/setup build
-	@$(MAKE) --no-print-directory -f install.mk zcrm-release
-	cargo build --release --package zcrm-emulator
+	@$(MAKE) --no-print-directory zcrm-release
+	@cargo build --quiet --release --package zcrm-emulator
+
+# Few arenas: with one for each thread of each round, the peak of memory says more of malloc than of what was in use.
+soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations; SEED=n repeats
+	@scripts/setup soak
+	@MALLOC_ARENA_MAX=2 cargo test --quiet --test faults -- --ignored --exact chaos::soak --nocapture
 
 # In this order: each is made from what was built with those before it.
 generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps
@@ -27,6 +32,7 @@ generated: ## write every file that is made from the code: zcrm.h, the lists of 
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi -- the_library_exports struct_layouts
 
 licences: ## licences and sources of all dependencies; installs cargo-deny, which takes minutes
+	@scripts/setup licences
 	@cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny
 	cargo deny check licenses bans sources
 
@@ -34,4 +40,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
--include install.mk bench.mk bento.mk soak.mk fuzz.mk
+include packaging/install.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk

@@ -16,7 +16,7 @@ release=${CARGO_TARGET_DIR:-$root/target}/release
 work=$root/build/go
 
 if [ -z "${ZCRM_LIB_DIR:-}" ]; then
-    make --no-print-directory -f "$root/install.mk" zcrm-release >&2
+    make --no-print-directory -C "$root" zcrm-release >&2
     ZCRM_LIB_DIR=$release
 fi
 if [ -z "${ZCRM_EMULATOR:-}" ]; then

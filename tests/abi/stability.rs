@@ -109,7 +109,7 @@ fn the_installed_link_flags_are_those_that_rustc_names() {
     cargo.current_dir(root()).args(["rustc", "--offline", "--lib", "--crate-type", "staticlib", "--", "--print", "native-static-libs"]);
     let printed = text(&succeed(&mut cargo).stderr);
     let named = printed.split("native-static-libs: ").nth(1).expect("rustc names no libraries").lines().next().unwrap();
-    let makefile = read("install.mk");
+    let makefile = read("packaging/install.mk");
     let installed = makefile.split("ZCRM_NATIVE_LIBS := ").nth(1).unwrap().lines().next().unwrap();
     assert_eq!(installed, named.trim());
 }

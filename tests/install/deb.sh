@@ -18,7 +18,7 @@ clean() {
 trap clean EXIT
 
 rm -f "$root"/build/*.deb
-quietly make -f "$root/install.mk" deb
+quietly make -C "$root" deb
 packages=("$root"/build/libzcrm0_*.deb "$root"/build/libzcrm-dev_*.deb)
 ok "the packages are built"
 

@@ -10,7 +10,7 @@ fail() { echo "FAIL $1"; echo "$held passed, 1 failed"; exit 1; }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }; }
 
 rm -f "$root"/build/zcrm-*.tar.gz*
-quietly make -f "$root/install.mk" dist
+quietly make -C "$root" dist
 cd "$root/build"
 quietly sha256sum --check zcrm-*.tar.gz.sha256
 ok "the archive has its checksum"

@@ -15,7 +15,7 @@ fail() { echo "FAIL $1"; echo "$held passed, 1 failed"; exit 1; }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }; }
 
 quietly cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --package zcrm-emulator
-quietly make -f "$root/install.mk" install PREFIX=/usr/local DESTDIR="$work/first"
+quietly make -C "$root" install PREFIX=/usr/local DESTDIR="$work/first"
 mkdir "$work/moved"
 mv "$work/first/usr/local" "$work/moved/prefix"
 prefix=$work/moved/prefix
@@ -67,7 +67,7 @@ nm -D --defined-only "$(dirname "$manifest")/$library" | grep -qw "$entrypoint" 
 ok "the manifest names the library and its entry point"
 
 mv "$prefix" "$work/first/usr/local"
-quietly make -f "$root/install.mk" uninstall PREFIX=/usr/local DESTDIR="$work/first"
+quietly make -C "$root" uninstall PREFIX=/usr/local DESTDIR="$work/first"
 left=$(find "$work/first" ! -type d)
 [ -z "$left" ] || fail "uninstall leaves $left"
 ok "uninstall leaves no file"

@@ -6,6 +6,7 @@ TARGETS ?=
 .PHONY: fuzz fuzz-corpus asan tsan miri
 
 fuzz: ## every fuzz target for SECONDS=60 each, or TARGETS="list step": one line for each, and how to reproduce what fails
+	@scripts/setup fuzz
 	@fuzz/run.sh $(SECONDS) $(TARGETS)
 
 fuzz-corpus: ## after make fuzz: the committed corpus, chosen anew from what was found

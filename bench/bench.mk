@@ -16,9 +16,9 @@ bench-instructions: bench-build ## instructions for each small call, zcrm and li
 
 # The library is installed into a prefix of the bench's own, and every peer uses it from there as any program would.
 bench-build:
-	bench/tools.sh
+	@scripts/setup bench
 	mkdir -p $(BENCH)
-	$(MAKE) --no-print-directory -f install.mk install PREFIX=$(BENCH_PREFIX)
+	$(MAKE) --no-print-directory install PREFIX=$(BENCH_PREFIX)
 	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench
 	install $(BENCH_TARGET)/bench/release/zcrm-bench-server $(BENCH)/server
 	install $(BENCH_TARGET)/bench/release/bench-reqwest-blocking $(BENCH)/reqwest-blocking

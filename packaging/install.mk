@@ -1,4 +1,4 @@
-# Installing and packaging. Included by the Makefile; works alone too: make -f install.mk install PREFIX=/usr/local
+# Installing and packaging. Included by the Makefile.
 #
 #   install, uninstall   PREFIX, LIBDIR and DESTDIR as everywhere
 #   dist                 build/zcrm-VERSION-linux-ARCH.tar.gz: that prefix, with checksums and an SBOM
@@ -15,14 +15,14 @@ DESTDIR ?=
 CARGO ?= cargo
 INSTALL ?= install
 
-ZCRM_ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+ZCRM_ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)
 ZCRM_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p;' $(ZCRM_ROOT)/Cargo.toml | head -1)
 ZCRM_SOVERSION := $(shell sed -n 's/.*-soname,libzcrm\.so\.\([0-9]*\).*/\1/p' $(ZCRM_ROOT)/build.rs)
 ZCRM_ABI := $(shell sed -n 's/^\#define ZCRM_ABI_VERSION //p' $(ZCRM_ROOT)/include/zcrm.h)
 ZCRM_RELEASE := $(or $(CARGO_TARGET_DIR),$(ZCRM_ROOT)/target)/release
 ZCRM_ARCH := $(shell uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
 
-# What the archive needs beside itself: rustc --print native-static-libs. tests/packaging.rs compares.
+# What the archive needs beside itself: rustc --print native-static-libs. A test compares.
 ZCRM_NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 ZCRM_LIB := $(DESTDIR)$(LIBDIR)
@@ -37,7 +37,7 @@ zcrm_relative = $(shell realpath -m --relative-to="$(1)" "$(2)")
 define zcrm_fill
 sed -e 's|@VERSION@|$(ZCRM_VERSION)|g' -e 's|@SOVERSION@|$(ZCRM_SOVERSION)|g' -e 's|@ABI@|$(ZCRM_ABI)|g' -e 's|@ARCH@|$(ZCRM_ARCH)|g' \
 	-e 's|@LIBDIR@|$(call zcrm_relative,$(dir $(2)),$(ZCRM_LIB))|g' -e 's|@INCLUDEDIR@|$(call zcrm_relative,$(dir $(2)),$(DESTDIR)$(INCLUDEDIR))|g' \
-	-e 's|@NATIVE_LIBS@|$(ZCRM_NATIVE_LIBS)|g' $(ZCRM_ROOT)/bindings/c/$(1) > $(2)
+	-e 's|@NATIVE_LIBS@|$(ZCRM_NATIVE_LIBS)|g' $(ZCRM_ROOT)/packaging/$(1) > $(2)
 chmod 644 $(2)
 endef
 
@@ -48,11 +48,16 @@ ZCRM_REMAP = $$(printf -- '--remap-path-prefix=%s= ' "$${CARGO_HOME:-$$HOME/.car
 
 # The C libraries alone: with the Rust library beside them there is no link-time optimisation, and they are a third larger.
 zcrm-release:
-	cd $(ZCRM_ROOT) && $(CARGO) fetch --quiet --locked
-	cd $(ZCRM_ROOT) && RUSTFLAGS="$(RUSTFLAGS) $(ZCRM_REMAP)" $(CARGO) rustc --quiet --release --locked --lib --crate-type cdylib,staticlib
+	@cd $(ZCRM_ROOT) && $(CARGO) fetch --quiet --locked
+	@echo "building libzcrm, optimised (the first time takes two to five minutes)"
+	@began=$$(date +%s); cd $(ZCRM_ROOT) && RUSTFLAGS="$(RUSTFLAGS) $(ZCRM_REMAP)" \
+		$(CARGO) rustc --quiet --release --locked --lib --crate-type cdylib,staticlib && echo "built in $$(($$(date +%s) - began)) s"
 
-install: zcrm-release ## the library with its headers, pkg-config and CMake files, below PREFIX
-	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files
+install: ## the library with its headers, pkg-config and CMake files, below PREFIX
+	@$(ZCRM_ROOT)/scripts/setup install
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release zcrm-files
+	@$(if $(DESTDIR),,echo "installed below $(PREFIX). Let the loader find it: run ldconfig (as root), or set LD_LIBRARY_PATH=$(LIBDIR);" \
+		"with a prefix of your own set PKG_CONFIG_PATH=$(LIBDIR)/pkgconfig too.")
 
 # Installs what was built, and builds nothing.
 zcrm-files:
@@ -79,9 +84,11 @@ ZCRM_CYCLONEDX_VERSION := 0.5.9
 # The time of the last commit, so that the same commit gives the same archive.
 ZCRM_EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git -C $(ZCRM_ROOT) log -1 --format=%ct))
 
-dist: zcrm-release ## that prefix as a tar.gz with checksums and an SBOM, in build
+dist: ## that prefix as a tar.gz with checksums and an SBOM, in build
+	@$(ZCRM_ROOT)/scripts/setup dist
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release
 	rm -rf $(ZCRM_BUILD)/$(ZCRM_DIST) && mkdir -p $(ZCRM_BUILD)
-	$(MAKE) --no-print-directory -f $(ZCRM_ROOT)/install.mk zcrm-files DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
+	$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-files DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
 		INCLUDEDIR=/$(ZCRM_DIST)/include DATADIR=/$(ZCRM_DIST)/share
 	cargo cyclonedx --version 2>/dev/null | grep -q ' $(ZCRM_CYCLONEDX_VERSION)$$' || \
 		$(CARGO) install --locked --quiet cargo-cyclonedx@$(ZCRM_CYCLONEDX_VERSION)
@@ -98,9 +105,11 @@ dist: zcrm-release ## that prefix as a tar.gz with checksums and an SBOM, in bui
 ZCRM_MAINTAINER ?= zcrm maintainers <zcrm@localhost>
 
 ZCRM_DEB := $(ZCRM_BUILD)/deb/zcrm
-deb: zcrm-release ## Debian packages, in build
+deb: ## Debian packages, in build
+	@$(ZCRM_ROOT)/scripts/setup deb
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release
 	rm -rf $(ZCRM_BUILD)/deb && mkdir -p $(ZCRM_DEB)
-	cp -r $(ZCRM_ROOT)/bindings/c/debian $(ZCRM_DEB)/debian
+	cp -r $(ZCRM_ROOT)/packaging/debian $(ZCRM_DEB)/debian
 	sed -i 's/@MAINTAINER@/$(ZCRM_MAINTAINER)/' $(ZCRM_DEB)/debian/control
 	printf 'zcrm (%s) unstable; urgency=medium\n\n  * Release %s.\n\n -- $(ZCRM_MAINTAINER)  %s\n' \
 		$(ZCRM_VERSION) $(ZCRM_VERSION) "$$(date -R -u -d @$(ZCRM_EPOCH))" > $(ZCRM_DEB)/debian/changelog
