@@ -29,6 +29,12 @@ impl Clock {
     }
 }
 
+/// The form of `Date`.
+pub fn http_date(at: Millis) -> String {
+    // Beyond the year 9999 the form has no dates.
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(at.min(253_402_300_799_000)))
+}
+
 /// ISO 8601 with a numeric offset and no fraction, as CRM writes times: `2025-12-22T13:14:47+05:30`.
 pub fn iso(at: Millis, offset_minutes: i32) -> String {
     let seconds = (at / 1000) as i64 + i64::from(offset_minutes) * 60;

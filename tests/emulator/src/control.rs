@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::accounts::ALL_SCOPES;
-use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::reply::{Blob, Reply};
 use crate::request::Request;
+use crate::script::Script;
 use crate::seed;
 use crate::state::State;
 use crate::world::{Organisation, Record};
@@ -29,7 +29,7 @@ pub fn answer(state: &mut State, request: &Request) -> Reply {
             state.ledger = Ledger::default();
             Ok(json!({}))
         }
-        ("POST", ["faults"]) => add_faults(state, &request.body),
+        ("POST", ["faults"]) => add_faults(state, request),
         ("GET", ["faults"]) => Ok(json!(state.scripts)),
         ("DELETE", ["faults"]) => {
             state.scripts.clear();
@@ -61,17 +61,9 @@ fn body(request: &Request) -> Outcome {
     serde_json::from_slice(&request.body).map_err(|e| e.to_string())
 }
 
-fn add_faults(state: &mut State, bytes: &[u8]) -> Outcome {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Script {
-        operation: String,
-        faults: Vec<Fault>,
-    }
-    let script: Script = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let queue = state.scripts.entry(script.operation).or_default();
-    queue.extend(script.faults);
-    Ok(json!({"queued": queue.len()}))
+fn add_faults(state: &mut State, request: &Request) -> Outcome {
+    let script = Script::read(&body(request)?)?;
+    Ok(json!({"queued": state.scripts.add(script)}))
 }
 
 /// The organisation a control request names, counted from 1 there and from 0 here.

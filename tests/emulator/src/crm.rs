@@ -32,6 +32,16 @@ pub enum Target<'a> {
     Organisation,
 }
 
+impl<'a> Target<'a> {
+    /// The record.
+    pub fn record(self) -> Option<&'a str> {
+        match self {
+            Target::Record(_, id) | Target::Attachments(_, id) | Target::Attachment(_, id, _) | Target::Photo(_, id) => Some(id),
+            Target::Module(_) | Target::Files | Target::Users | Target::Organisation => None,
+        }
+    }
+}
+
 /// Finds the version and target of a path. Case counts (UNCONFIRMED, assumed exact).
 pub fn route(path: &str) -> Option<(&'static Version, Target<'_>)> {
     let segments: Vec<&str> = path.strip_prefix("/crm/")?.split('/').collect();
@@ -66,6 +76,8 @@ pub fn operation(method: &str, path: &str) -> &'static str {
         (Some(Target::Photo(..)), "POST") => "photo.upload",
         (Some(Target::Photo(..)), "GET") => "photo.download",
         (Some(Target::Photo(..)), "DELETE") => "photo.delete",
+        (Some(Target::Module(_)), "GET") => "record.list",
+        (Some(Target::Record(..)), "GET") => "record.get",
         (Some(Target::Files), "POST") => "files.upload",
         (Some(Target::Files), "GET") => "files.download",
         _ => "other",
@@ -249,7 +261,7 @@ fn dress(mut reply: Reply, notes: &Notes) -> Reply {
     if let Some(credits) = notes.credits_remaining {
         reply = reply.header("X-API-CREDITS-REMAINING", credits.to_string());
     }
-    reply.header("Date", httpdate::fmt_http_date(std::time::SystemTime::now()))
+    reply
 }
 
 impl Call<'_> {

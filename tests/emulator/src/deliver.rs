@@ -2,15 +2,18 @@
 
 use std::io;
 
+use crate::edit;
 use crate::exchange::{Exchange, Next};
-use crate::fault::{Fault, StallAt};
-use crate::reply::{Framing, Reply};
+use crate::fault::{Endless, Fault, SlowPart, StallAt};
+use crate::reply::{Blob, Framing, Reply};
 use crate::request::Head;
 use crate::wire::encode;
 
 impl Exchange<'_> {
     /// Writes the reply, or what the fault makes of it.
     pub fn deliver(&mut self, head: &Head, mut reply: Reply) -> Next {
+        self.finish_head(&mut reply);
+        self.disfigure(&mut reply);
         let reset = reply.reset || self.fault.loses_reply();
         let silent = reset || matches!(self.fault, Fault::ResetInReply { after_bytes: 0 });
         let told = if silent { Reply { status: 0, code: None, ..reply.clone() } } else { reply.clone() };
@@ -23,7 +26,7 @@ impl Exchange<'_> {
         {
             return Next::Close;
         }
-        if self.fault == Fault::Garbage {
+        if self.fault == Fault::garbage() {
             let _ = self.wire.send(b"\x00\x17\xfe\xffThis is not HTTP\r\n\x01\x02\x03");
             return Next::Close;
         }
@@ -31,14 +34,13 @@ impl Exchange<'_> {
         if reply.body.bytes().len() < 65_536 {
             self.active.end();
         }
-        self.disfigure(&mut reply);
         let no_body = head.method == "HEAD" || matches!(reply.status, 204 | 304);
-        let keep = head.keeps_alive() && (reply.framing != Framing::Close || no_body);
+        let keep = self.keeps_alive(head) && (reply.framing != Framing::Close || no_body);
         let start = encode(&reply, keep, no_body);
         let chunked;
         let body = match (no_body, reply.framing) {
             (true, _) => &[],
-            (false, Framing::Chunked) => {
+            (false, framing) if framing == Framing::Chunked || codes_chunks(&reply) => {
                 chunked = chunks(reply.body.bytes());
                 chunked.as_slice()
             }
@@ -48,16 +50,27 @@ impl Exchange<'_> {
     }
 
     fn disfigure(&self, reply: &mut Reply) {
-        match self.fault {
-            Fault::NoLength => reply.framing = Framing::Close,
-            Fault::Chunked => reply.framing = Framing::Chunked,
-            Fault::Corrupt => {
+        match &self.fault {
+            Fault::NoLength {} => reply.framing = Framing::Close,
+            Fault::Chunked {} | Fault::Endless { what: Endless::Body | Endless::Trailers, .. } => reply.framing = Framing::Chunked,
+            Fault::Empty {} => reply.body = Blob::default(),
+            Fault::Corrupt {} => {
                 let mut bytes = reply.body.bytes().to_vec();
                 let middle = bytes.len() / 2;
                 if let Some(byte) = bytes.get_mut(middle) {
                     *byte ^= 0x20;
                 }
                 reply.body = bytes.into();
+            }
+            Fault::Edit { set, without } => edit::edit(reply, |json| {
+                set.iter().try_for_each(|(pointer, value)| edit::set(json, pointer, value))?;
+                without.iter().try_for_each(|pointer| edit::remove(json, pointer))
+            }),
+            Fault::Replace { from, to } => edit::replace(reply, from, to),
+            Fault::Head { status, without, lines, .. } => {
+                reply.status = status.unwrap_or(reply.status);
+                without.iter().for_each(|name| reply.remove(name));
+                reply.lines.extend_from_slice(lines);
             }
             _ => {}
         }
@@ -73,7 +86,13 @@ impl Exchange<'_> {
             }
             Fault::Overlong { bytes } => {
                 self.send_range(start, body, 0, whole)?;
-                self.wire.send(&vec![b'x'; bytes as usize])?;
+                let piece = vec![b'x'; bytes.min(65_536) as usize];
+                let mut left = bytes;
+                while left > 0 && !self.stopping() {
+                    let now = left.min(piece.len() as u64);
+                    self.wire.send(&piece[..now as usize])?;
+                    left -= now;
+                }
                 Ok(Next::Close)
             }
             Fault::ResetInReply { after_bytes } => {
@@ -91,16 +110,46 @@ impl Exchange<'_> {
                 self.send_range(start, body, first, whole)?;
                 Ok(after(keep))
             }
-            Fault::Slow { bytes, ms } => {
-                for from in (0..whole).step_by(bytes.max(1) as usize) {
-                    self.send_range(start, body, from, whole.min(from + bytes.max(1) as usize))?;
+            Fault::Slow { bytes, ms, part } => {
+                let slow = match part {
+                    SlowPart::Whole => 0..whole,
+                    SlowPart::Head => 0..start.len(),
+                    SlowPart::Body => start.len()..whole,
+                };
+                self.send_range(start, body, 0, slow.start)?;
+                let step = bytes.max(1) as usize;
+                for from in slow.clone().step_by(step) {
+                    self.send_range(start, body, from, slow.end.min(from.saturating_add(step)))?;
                     self.sleep(ms);
                 }
+                self.send_range(start, body, slow.end, whole)?;
+                Ok(after(keep))
+            }
+            Fault::Endless { what, ms, times } => {
+                let (at, unit): (usize, &[u8]) = match what {
+                    Endless::Continue => (0, b"HTTP/1.1 100 Continue\r\n\r\n"),
+                    Endless::Head => (start.len() - 2, b"X-Endless: x\r\n"),
+                    Endless::Body => (start.len(), b"1\r\nx\r\n"),
+                    Endless::Trailers => (whole - 2, b"X-Endless: x\r\n"),
+                };
+                self.send_range(start, body, 0, at)?;
+                let mut sent = 0;
+                while times.is_none_or(|times| sent < times) && !self.stopping() {
+                    self.wire.send(unit)?;
+                    sent += 1;
+                    self.sleep(ms);
+                }
+                self.send_range(start, body, at, whole)?;
                 Ok(after(keep))
             }
             _ => {
                 self.send_range(start, body, 0, whole)?;
-                Ok(if self.fault == Fault::CloseIdle { Next::Close } else { after(keep) })
+                let close = match &self.fault {
+                    Fault::CloseIdle {} | Fault::Head { close: true, .. } => true,
+                    Fault::Status(canned) => canned.close,
+                    _ => false,
+                };
+                Ok(after(keep && !close))
             }
         }
     }
@@ -108,6 +157,9 @@ impl Exchange<'_> {
     /// Sends bytes `from..to` of head and body taken together.
     fn send_range(&mut self, start: &[u8], body: &[u8], from: usize, to: usize) -> io::Result<()> {
         let edge = start.len();
+        if from == to {
+            return Ok(());
+        }
         if from == 0 && to <= edge + 65_536 {
             // One write for a small reply, so that it leaves in one packet.
             let mut bytes = start[..to.min(edge)].to_vec();
@@ -122,6 +174,15 @@ impl Exchange<'_> {
         }
         Ok(())
     }
+}
+
+/// A line of a fault says that the body is in chunks, so it is.
+fn codes_chunks(reply: &Reply) -> bool {
+    let chunked = |l: &String| {
+        let line = l.to_ascii_lowercase();
+        line.starts_with("transfer-encoding") && line.trim_end().ends_with("chunked")
+    };
+    reply.lines.iter().any(chunked)
 }
 
 fn after(keep: bool) -> Next {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::crm::Call;
 use crate::media;
-use crate::reply::{Answer, Blob, Framing, Reply, refuse};
+use crate::reply::{Answer, Blob, Framing, Reply, half, refuse};
 use crate::settings::{DownloadLength, DownloadName, DownloadType, Settings, UnknownAttachment};
 
 /// What stays raw in a file name: letters, digits, `.-*_` as Java's URL encoding leaves them, and the space, as the
@@ -43,10 +43,12 @@ pub fn file_reply(settings: &Settings, name: &str, kind: &str, content: Option<&
         let message = "emulator: keep_bodies is off, so the bytes of this file were not kept";
         return Err(refuse(500, "INTERNAL_ERROR", message, json!({})));
     };
+    // Java writes half of a surrogate pair as a question mark.
+    let name = name.replace(|c| half(c).is_some(), "?");
     let mut reply = Reply::bytes(200, kind, content.clone());
     match settings.download_name {
         DownloadName::Extended => {
-            let value = format!("attachment;filename*=UTF-8''{}", utf8_percent_encode(name, NAME));
+            let value = format!("attachment;filename*=UTF-8''{}", utf8_percent_encode(&name, NAME));
             reply = reply.header("Content-Disposition", value);
         }
         DownloadName::Quoted => {

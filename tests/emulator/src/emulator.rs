@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::control;
 use crate::fault::Fault;
 use crate::ledger::Ledger;
+use crate::script::{Requests, Script};
 use crate::seed::Credentials;
 use crate::server::{self, Shared};
 use crate::settings::Settings;
@@ -117,11 +118,26 @@ impl Emulator {
         change(&mut self.shared.state().settings);
     }
 
-    /// Puts faults at the end of an operation's queue; `*` is the queue that any operation takes from once its own is
-    /// empty. Each request takes one.
-    pub fn script(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
-        let mut state = self.shared.state();
-        state.scripts.entry(operation.to_owned()).or_default().extend(faults);
+    /// Puts faults at the end of a queue: of an operation, or of [`Requests`] that are bound more closely. Each request takes one; the most
+    /// closely bound queue comes first, and that of `*` last.
+    ///
+    /// # Panics
+    /// If there is no such operation, or a fault isn't for it: a test with a typo mustn't pass.
+    pub fn script(&self, requests: impl Into<Requests>, faults: impl IntoIterator<Item = Fault>) {
+        self.add(requests.into(), faults.into_iter().collect(), false);
+    }
+
+    /// The same for every request from now on.
+    ///
+    /// # Panics
+    /// As [`Emulator::script`] does.
+    pub fn always(&self, requests: impl Into<Requests>, fault: Fault) {
+        self.add(requests.into(), vec![fault], true);
+    }
+
+    fn add(&self, requests: Requests, faults: Vec<Fault>, always: bool) {
+        let script = Script::new(requests, faults, always).unwrap_or_else(|e| panic!("{e}"));
+        self.shared.state().scripts.add(script);
     }
 
     /// Empties all queues of faults.
@@ -129,9 +145,9 @@ impl Emulator {
         self.shared.state().scripts.clear();
     }
 
-    /// How many faults still wait in an operation's queue.
+    /// How many faults still wait for an operation, whatever else they are bound to.
     pub fn faults_left(&self, operation: &str) -> usize {
-        self.shared.state().scripts.get(operation).map_or(0, |q| q.len())
+        self.shared.state().scripts.left(operation)
     }
 
     /// A snapshot of the ledger.

@@ -4,15 +4,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::fault::{Canned, Fault, StallAt};
+use crate::canned::Canned;
+use crate::clock::http_date;
+use crate::fault::{Fault, StallAt};
 use crate::ledger::{self, FaultFired};
 use crate::reply::Reply;
 use crate::request::{Head, Request};
+use crate::script::Seen;
 use crate::server::Shared;
-use crate::settings::{ChunkedRequest, TooLarge};
+use crate::settings::{ChunkedRequest, Connection, TooLarge};
+use crate::state::State;
 use crate::wire::{BodyEnd, Sink, Wire, encode};
 use crate::world::sha256;
-use crate::{control, crm, oauth};
+use crate::{control, crm, name, oauth};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Exchange<'a> {
     seq: u64,
     /// The fault that fires.
     pub fault: Fault,
+    /// A script has said which, be it none.
+    settled: bool,
     admitted: bool,
     /// Its place among the active calls.
     pub active: Active<'a>,
@@ -71,11 +77,15 @@ pub fn run(shared: &Arc<Shared>, wire: &mut Wire, connection: u64, head: Head) -
         Ok(request) => request,
         Err(next) => return next,
     };
+    request.split();
+    exchange.note_body(&request);
+    if let Err(next) = exchange.look_again(&request) {
+        return next;
+    }
     if let Fault::Delay { ms } = exchange.fault {
         exchange.sleep(ms);
     }
-    request.split();
-    exchange.note_body(&request);
+    request.fault = exchange.fault.clone();
     let reply = exchange.reply(&request);
     exchange.deliver(&request.head, reply)
 }
@@ -104,8 +114,6 @@ fn begin<'a>(shared: &'a Arc<Shared>, wire: &'a mut Wire, connection: u64, head:
     let mut state = shared.state();
     let operation = crm::operation(&head.method, &head.path);
     let organisation = crm::organisation_of(&state, head).filter(|_| head.path.starts_with("/crm/"));
-    let fault = state.next_fault(operation);
-    let fired = (fault != Fault::None).then(|| fault.clone());
     let seq = state.begin(ledger::Request {
         connection,
         operation: operation.to_owned(),
@@ -116,15 +124,30 @@ fn begin<'a>(shared: &'a Arc<Shared>, wire: &'a mut Wire, connection: u64, head:
         headers: head.headers.iter().map(|(n, v)| (n.clone(), shown(n, v))).collect(),
         authorization_ok: organisation.is_some(),
         token: head.authorization().map(|(_, token)| token.chars().take(12).collect()),
-        fault: fired.clone(),
         ..ledger::Request::default()
     });
-    if let Some(fault) = fired {
-        state.ledger.faults_fired.push(FaultFired { seq, operation: operation.to_owned(), fault });
-    }
+    let seen = Seen {
+        operation,
+        record: crm::route(&head.path).and_then(|(_, target)| target.record()),
+        organisation: organisation.map(|o| o + 1),
+        token: head.authorization().map(|(_, token)| token),
+        file_name: None,
+    };
+    let scripted = state.scripts.take(&seen);
+    let settled = scripted.is_some();
+    let fault = scripted.unwrap_or_else(|| state.chaos_fault());
+    note_fault(&mut state, seq, operation, &fault);
     let admitted = organisation.is_none_or(|o| state.enter(o));
     drop(state);
-    Exchange { shared, wire, seq, fault, admitted, active: Active { shared, organisation } }
+    Exchange { shared, wire, seq, fault, settled, admitted, active: Active { shared, organisation } }
+}
+
+fn note_fault(state: &mut State, seq: u64, operation: &str, fault: &Fault) {
+    if *fault == Fault::none() {
+        return;
+    }
+    state.ledger.faults_fired.push(FaultFired { seq, operation: operation.to_owned(), fault: fault.clone() });
+    state.entry(seq, |e| e.fault = Some(fault.clone()));
 }
 
 /// A header value as the ledger shows it: no secret.
@@ -172,12 +195,38 @@ impl Exchange<'_> {
         }
         let oversize = sink.oversize;
         let body = Arc::new(sink.kept);
-        let (rename, hide_ms) = match &self.fault {
-            Fault::Rename { name, .. } => (Some(name.clone()), 0),
-            Fault::HideAttachment { ms, .. } => (None, *ms),
-            _ => (None, 0),
+        Ok(Request { seq: self.seq, head, body, oversize, parts: None, fault: Fault::none() })
+    }
+
+    /// Looks for a fault that is bound to what only the body tells. The error is what becomes of the connection.
+    fn look_again(&mut self, request: &Request) -> Result<(), Next> {
+        if self.settled || self.fault != Fault::none() {
+            return Ok(());
+        }
+        let head = &request.head;
+        let operation = crm::operation(&head.method, &head.path);
+        let fields = if operation == "token" { request.all_parameters() } else { Vec::new() };
+        let field = |names: [&str; 2]| fields.iter().find(|(n, _)| names.contains(&n.as_str())).map(|(_, v)| v.as_str());
+        let mut state = self.shared.state();
+        let file = request.good_parts().iter().find(|p| p.filename.is_some());
+        let file_name = file.and_then(|p| name::sent(&state.settings, p).ok());
+        let of_client = field(["client_id", "client_id"]).and_then(|id| state.accounts.client(id)).map(|c| c.organisation);
+        let seen = Seen {
+            operation,
+            record: crm::route(&head.path).and_then(|(_, target)| target.record()),
+            organisation: crm::organisation_of(&state, head).or(of_client).map(|o| o + 1),
+            token: head.authorization().map(|(_, token)| token).or(field(["refresh_token", "code"])),
+            file_name: file_name.as_deref(),
         };
-        Ok(Request { seq: self.seq, head, body, oversize, parts: None, rename, hide_ms })
+        let Some(fault) = state.scripts.take(&seen) else { return Ok(()) };
+        note_fault(&mut state, self.seq, operation, &fault);
+        drop(state);
+        self.fault = fault;
+        match self.fault {
+            Fault::ResetBeforeStore { .. } => Err(Next::Reset),
+            Fault::Stall { at: StallAt::Request, ms, .. } => self.stall(ms, true).then_some(()).ok_or(Next::Close),
+            _ => Ok(()),
+        }
     }
 
     /// The body limit of a request, and an answer to give before its body.
@@ -222,10 +271,10 @@ impl Exchange<'_> {
             self.invite(head);
             end = self.wire.read_body(head, sink, Some(canned.after_bytes));
         }
-        let reply = canned.reply();
+        let reply = canned.reply(self.shared.state().date());
         self.note_receipt(sink, end == BodyEnd::Complete);
         self.note_reply(&reply);
-        let keep = !canned.close && !waits && head.keeps_alive();
+        let keep = !canned.close && !waits && self.keeps_alive(head);
         if self.send_whole(&reply, keep).is_err() || canned.close || waits {
             return Next::Close;
         }
@@ -243,9 +292,27 @@ impl Exchange<'_> {
     }
 
     fn send_whole(&mut self, reply: &Reply, keep_alive: bool) -> io::Result<()> {
-        let mut bytes = encode(reply, keep_alive, false);
+        let mut reply = reply.clone();
+        self.finish_head(&mut reply);
+        let mut bytes = encode(&reply, keep_alive, false);
         bytes.extend_from_slice(reply.body.bytes());
         self.wire.send(&bytes)
+    }
+
+    /// Whether the connection serves another request.
+    pub fn keeps_alive(&self, head: &Head) -> bool {
+        head.keeps_alive() && self.shared.state().settings.connection == Connection::KeepAlive
+    }
+
+    /// Adds what every reply has.
+    pub fn finish_head(&self, reply: &mut Reply) {
+        let state = self.shared.state();
+        if !reply.names("Date") {
+            reply.headers.push(("Date".to_owned(), http_date(state.date()).into_bytes()));
+        }
+        if let Some(seconds) = state.settings.keep_alive_hint_s {
+            reply.headers.push(("Keep-Alive".to_owned(), format!("timeout={seconds}").into_bytes()));
+        }
     }
 
     fn note_receipt(&mut self, sink: &Sink, complete: bool) {
@@ -278,38 +345,44 @@ impl Exchange<'_> {
 
     /// The reply: of the script, or of the API.
     fn reply(&mut self, request: &Request) -> Reply {
+        let date = self.shared.state().date();
         match &self.fault {
             Fault::Status(canned) if canned.after_store => {
-                let canned = canned.clone();
-                let stored = self.process(request).stored;
-                Reply { stored, ..canned.reply() }
+                let stored = process(self.shared, request, self.admitted).stored;
+                Reply { stored, ..canned.reply(date) }
             }
-            Fault::Status(canned) | Fault::Body(canned) => canned.reply(),
+            Fault::Status(canned) | Fault::StatusEarly(canned) => canned.reply(date),
             Fault::Html { status } => Reply::html(*status),
             Fault::Redirect { status, location } => Reply::empty(*status).header("Location", location.as_str()),
-            Fault::Garbage => Reply::default(),
-            _ => self.process(request),
+            Fault::Garbage {} => Reply::default(),
+            Fault::Deep { status, depth } => deep(*status, *depth as usize),
+            Fault::Deferred { ms, status } => {
+                self.process_later(*ms, request.clone());
+                status.map_or_else(|| Reply { reset: true, ..Reply::default() }, |status| Canned { status, ..Canned::default() }.reply(date))
+            }
+            _ => process(self.shared, request, self.admitted),
         }
     }
 
-    fn process(&self, request: &Request) -> Reply {
-        let mut state = self.shared.state();
-        match request.head.path.starts_with("/oauth/") {
-            true => oauth::answer(&mut state, request),
-            false => crm::answer(&mut state, request, self.admitted),
-        }
+    fn process_later(&self, ms: u64, request: Request) {
+        let (shared, admitted) = (self.shared.clone(), self.admitted);
+        std::thread::spawn(move || {
+            sleep(&shared, ms);
+            if !shared.stopping() {
+                let stored = process(&shared, &request, admitted).stored;
+                shared.state().entry(request.seq, |e| e.stored_id = stored);
+            }
+        });
+    }
+
+    /// The emulator is ending.
+    pub fn stopping(&self) -> bool {
+        self.shared.stopping()
     }
 
     /// Waits without looking at the connection.
     pub fn sleep(&self, ms: u64) {
-        let end = Instant::now() + Duration::from_millis(ms);
-        while !self.shared.stopping() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(20)));
-        }
+        sleep(self.shared, ms);
     }
 
     /// Waits; false when there is nobody left to go on for. `take`: the request is read, what else comes may be taken in.
@@ -325,4 +398,32 @@ impl Exchange<'_> {
             }
         }
     }
+}
+
+fn process(shared: &Shared, request: &Request, admitted: bool) -> Reply {
+    let mut state = shared.state();
+    match request.head.path.starts_with("/oauth/") {
+        true => oauth::answer(&mut state, request),
+        false => crm::answer(&mut state, request, admitted),
+    }
+}
+
+fn sleep(shared: &Shared, ms: u64) {
+    let end = Instant::now() + Duration::from_millis(ms);
+    while !shared.stopping() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+}
+
+/// An error whose `details` are nested. Written by hand: to build such a value and to write it recurses.
+fn deep(status: u16, depth: usize) -> Reply {
+    let (open, close) = ("{\"a\":".repeat(depth), "}".repeat(depth));
+    let body = format!("{{\"code\":\"INVALID_DATA\",\"details\":{open}{{}}{close},\"message\":\"invalid data\",\"status\":\"error\"}}");
+    let mut reply = Reply::json(status, &serde_json::Value::Null);
+    reply.body = body.into_bytes().into();
+    reply
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::reply::{Reply, error_object};
+use crate::canned::Canned;
+use crate::edit;
 
 /// Where a stall happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,152 +21,165 @@ pub enum StallAt {
     Reply,
 }
 
-/// A reply written down in a script.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Canned {
-    /// HTTP status; 0 stands for 200.
-    pub status: u16,
-    /// `code` of the JSON error; a usual one of the status when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// `message` of the JSON error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Body to send in place of a JSON error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// The same for bytes that are not text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body_base64: Option<String>,
-    /// Content-Type of the body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content_type: Option<String>,
-    /// Further headers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, String>,
-    /// Process and store the request first, then answer this all the same.
-    pub after_store: bool,
-    /// `status_early` only: body bytes to read before answering.
-    pub after_bytes: u64,
-    /// `status_early` only: close at once after answering; else go on reading the body.
-    pub close: bool,
+/// Which part of a reply is sent slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlowPart {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Status line and headers.
+    Head,
+    /// The body.
+    Body,
 }
 
-/// One way to misbehave. In JSON, `kind` names the variant: `{"kind":"truncate","bytes":10}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Fault {
+/// What comes without an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endless {
+    /// `100 Continue`, before the reply.
+    Continue,
+    /// Header lines of the reply.
+    Head,
+    /// Its body, in chunks.
+    Body,
+    /// Trailers behind a chunked body.
+    Trailers,
+}
+
+/// What the table says of a kind: its fields, and the operations that it is for (none named: any).
+struct Row {
+    kind: &'static str,
+    fields: &'static [&'static str],
+    only: &'static [&'static str],
+}
+
+/// The type of a constructor's argument: that of the field, or the one behind `as`.
+macro_rules! argument {
+    ($field:ty) => {
+        $field
+    };
+    ($field:ty, $argument:ty) => {
+        $argument
+    };
+}
+
+/// One row a fault: the name of its constructor, its variant, the fields it needs, those that it can do without, and the operations that
+/// it is for. The constructor takes the needed fields; `kind` in JSON is its name.
+macro_rules! faults {
+    (
+        canned { $($(#[$cdoc:meta])* $cname:ident: $cvariant:ident;)* }
+        $($(#[$doc:meta])* $name:ident: $variant:ident
+            { $($(#[$nattr:meta])* $need:ident: $nty:ty $(as $aty:ty)?),* }
+            $(or { $($(#[$oattr:meta])* $opt:ident: $oty:ty),* })?
+            $(for [$($only:literal),*])?;)*
+    ) => {
+        /// One way to misbehave. In JSON, `kind` names it: `{"kind":"truncate","bytes":10}`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        #[allow(missing_docs, reason = "the fields stand in the table; a field that says more has a comment there")]
+        pub enum Fault {
+            $($(#[$cdoc])* $cvariant(Canned),)*
+            $($(#[$doc])* $variant { $($(#[$nattr])* $need: $nty,)* $($($(#[$oattr])* #[serde(default)] $opt: $oty,)*)? },)*
+        }
+
+        impl Fault {
+            $($(#[$doc])* pub fn $name($($need: argument!($nty $(, $aty)?)),*) -> Fault {
+                Fault::$variant { $($need: $need.into(),)* $($($opt: <$oty>::default(),)*)? }
+            })*
+
+            /// The word that names it in JSON.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Fault::$cvariant(_) => stringify!($cname),)* $(Fault::$variant { .. } => stringify!($name),)* }
+            }
+        }
+
+        const ROWS: &[Row] = &[
+            $(Row { kind: stringify!($cname), fields: Canned::FIELDS, only: &[] },)*
+            $(Row { kind: stringify!($name), fields: &[$(stringify!($need),)* $($(stringify!($opt),)*)?], only: &[$($($only),*)?] },)*
+        ];
+    };
+}
+
+faults! {
+    canned {
+        /// Read the request, then answer this in place of processing it, or after it with [`Fault::after_store`].
+        status: Status;
+        /// Answer before the body has been read.
+        status_early: StatusEarly;
+    }
     /// Behave normally.
-    None,
-    /// Read the request, then answer this in place of processing it.
-    Status(Canned),
-    /// Answer before the body has been read.
-    StatusEarly(Canned),
+    none: None {};
     /// TCP reset after `after_bytes` body bytes (all of them when absent), before anything is processed.
-    ResetBeforeStore {
-        /// Body bytes read before the reset.
-        #[serde(default)]
-        after_bytes: Option<u64>,
-    },
+    reset_before_store: ResetBeforeStore {} or { after_bytes: Option<u64> };
     /// Process and store, then TCP reset before any byte of the reply.
-    ResetAfterStore,
+    reset_after_store: ResetAfterStore {};
     /// TCP reset after so many bytes of the reply (counted from the status line).
-    ResetInReply {
-        /// Reply bytes sent before the reset.
-        #[serde(default)]
-        after_bytes: u64,
-    },
-    /// Stop moving.
-    Stall {
-        /// Where.
-        #[serde(default)]
-        at: StallAt,
-        /// Bytes of the request body or of the reply before the stall.
-        #[serde(default)]
-        after_bytes: u64,
-        /// For how long; for ever when absent (until the client goes or the emulator stops).
-        #[serde(default)]
-        ms: Option<u64>,
-    },
-    /// Cut the reply body short though Content-Length says more, then close.
-    Truncate {
-        /// Bytes that are missing at the end.
-        bytes: u64,
-    },
+    reset_in_reply: ResetInReply { #[serde(default)] after_bytes: u64 };
+    /// Answer at once, a reset or an error status, and process the request only `ms` later, as a queue behind a balancer does.
+    deferred: Deferred { ms: u64 } or { status: Option<u16> };
+    /// Stop moving, for `ms` or until the client goes; `after_bytes` of the request body or of the reply.
+    stall: Stall { #[serde(default)] at: StallAt } or { after_bytes: u64, ms: Option<u64> };
+    /// Cut the reply body short by so many bytes though Content-Length says more, then close.
+    truncate: Truncate { bytes: u64 };
     /// Send so many bytes more than Content-Length says, then close.
-    Overlong {
-        /// Bytes too many.
-        bytes: u64,
-    },
+    overlong: Overlong { bytes: u64 };
     /// Wait, then process and answer, whether or not the client still waits.
-    Delay {
-        /// For how long.
-        ms: u64,
-    },
+    delay: Delay { ms: u64 };
     /// Answer bytes that are not HTTP.
-    Garbage,
+    garbage: Garbage {};
     /// Answer a proxy's HTML page.
-    Html {
-        /// Its status.
-        status: u16,
-    },
-    /// Answer these bytes.
-    Body(Canned),
+    html: Html { status: u16 };
     /// Redirect.
-    Redirect {
-        /// 301, 302, 303, 307 or 308.
-        status: u16,
-        /// Where to.
-        location: String,
-    },
+    redirect: Redirect { status: u16, location: String as &str };
     /// Normal reply without Content-Length, ended by closing.
-    NoLength,
+    no_length: NoLength {};
     /// Normal reply, chunked.
-    Chunked,
+    chunked: Chunked {};
     /// Normal keep-alive reply, then the connection is closed without notice.
-    CloseIdle,
+    close_idle: CloseIdle {};
     /// Normal reply of the right length with the middle byte of its body flipped.
-    Corrupt,
-    /// What this upload stores appears in lists only later (downloads and deletes know it at once).
-    HideAttachment {
-        /// For how long it is hidden.
-        ms: u64,
-        /// Whether the reply is lost then: a reset before its first byte.
-        #[serde(default)]
-        lost: bool,
-    },
-    /// What this upload stores gets another name, as if the server had changed it.
-    Rename {
-        /// The name.
-        name: String,
-        /// Whether the reply is lost then: a reset before its first byte.
-        #[serde(default)]
-        lost: bool,
-    },
+    corrupt: Corrupt {};
+    /// Normal reply in a body of no bytes.
+    empty: Empty {};
+    /// What this upload stores appears in lists only later (downloads and deletes know it at once); `lost`: the reply is lost too.
+    hide_attachment: HideAttachment { ms: u64 } or { lost: bool } for ["attachment.upload"];
+    /// What this upload stores gets another name, as if the server had changed it; `lost`: the reply is lost too.
+    rename: Rename { name: String as &str } or { lost: bool } for ["attachment.upload"];
     /// Send the reply slowly: `bytes` every `ms`.
-    Slow {
-        /// Bytes per step.
-        bytes: u64,
-        /// Pause between steps.
-        ms: u64,
-    },
+    slow: Slow { bytes: u64, ms: u64 } or { part: SlowPart };
+    /// Send this every `ms`, for ever or so many `times`, and the normal reply around it.
+    endless: Endless { what: Endless, ms: u64 } or { times: Option<u64> };
+    /// Normal reply with other values in its JSON: JSON pointers (RFC 6901) to values. In a pointer `*` is every row of a list, and `-` at
+    /// its end one more row. `without` are pointers to keys that are left out.
+    edit: Edit { set: BTreeMap<String, Value> } or { without: Vec<String> };
+    /// Normal reply with `from` replaced by `to` wherever it stands in the body. For what JSON values can't say: half of a surrogate pair.
+    replace: Replace { from: String as &str, to: String as &str };
+    /// Normal reply with another head: its status, its headers `without` some, and `lines` as they are. Where a line has Content-Length or
+    /// Transfer-Encoding, no other framing is written.
+    head: Head {} or { status: Option<u16>, without: Vec<String>, lines: Vec<String>, close: bool };
+    /// An error of this status whose `details` are so many objects deep.
+    deep: Deep { status: u16, depth: u64 };
+    /// A page of made-up rows: so many (`rows`; as many as asked for when absent), and there is always one more page. With `same_token`
+    /// the token leads back to this page.
+    endless_pages: EndlessPages {} or { rows: Option<u64>, same_token: bool } for ["attachment.list"];
 }
 
 impl Fault {
-    /// Behave normally for this request.
-    pub fn none() -> Fault {
-        Fault::None
-    }
-
     /// Answer a status with CRM's usual JSON error for it; nothing is processed.
     pub fn status(status: u16) -> Fault {
         Fault::Status(Canned { status, ..Canned::default() })
     }
 
+    /// Answer these bytes with a status; add headers with [`Fault::with_header`].
+    pub fn body(status: u16, bytes: &[u8]) -> Fault {
+        Fault::Status(Canned::of_bytes(status, bytes))
+    }
+
     /// Process and store the request, then answer an error status.
     pub fn status_after_store(status: u16) -> Fault {
-        Fault::Status(Canned { status, after_store: true, ..Canned::default() })
+        Fault::status(status).after_store()
     }
 
     /// Answer a status after so many body bytes, then go on reading.
@@ -178,29 +192,9 @@ impl Fault {
         Fault::StatusEarly(Canned { status, after_bytes, close: true, ..Canned::default() })
     }
 
-    /// Reset once the request was read, before it is processed.
-    pub fn reset_before_store() -> Fault {
-        Fault::ResetBeforeStore { after_bytes: None }
-    }
-
     /// Reset after so many bytes of the request body.
     pub fn reset_before_store_after(after_bytes: u64) -> Fault {
         Fault::ResetBeforeStore { after_bytes: Some(after_bytes) }
-    }
-
-    /// Process and store, then reset before any byte of the reply.
-    pub fn reset_after_store() -> Fault {
-        Fault::ResetAfterStore
-    }
-
-    /// Reset within the reply.
-    pub fn reset_in_reply(after_bytes: u64) -> Fault {
-        Fault::ResetInReply { after_bytes }
-    }
-
-    /// Stall for ever at a place.
-    pub fn stall(at: StallAt) -> Fault {
-        Fault::Stall { at, after_bytes: 0, ms: None }
     }
 
     /// Stall for a time at a place, after so many bytes.
@@ -208,77 +202,13 @@ impl Fault {
         Fault::Stall { at, after_bytes, ms: Some(ms) }
     }
 
-    /// Cut the reply body short by so many bytes.
-    pub fn truncate(bytes: u64) -> Fault {
-        Fault::Truncate { bytes }
+    /// Normal reply with another value at a JSON pointer. [`Fault::and_set`] sets one more.
+    pub fn set(pointer: &str, value: Value) -> Fault {
+        Fault::edit(BTreeMap::new()).and_set(pointer, value)
     }
+}
 
-    /// Send so many bytes more than announced.
-    pub fn overlong(bytes: u64) -> Fault {
-        Fault::Overlong { bytes }
-    }
-
-    /// Wait before processing.
-    pub fn delay(ms: u64) -> Fault {
-        Fault::Delay { ms }
-    }
-
-    /// Answer bytes that are not HTTP.
-    pub fn garbage() -> Fault {
-        Fault::Garbage
-    }
-
-    /// Answer an HTML page.
-    pub fn html(status: u16) -> Fault {
-        Fault::Html { status }
-    }
-
-    /// Answer these bytes; add headers with [`Fault::with_header`].
-    pub fn body(status: u16, bytes: &[u8]) -> Fault {
-        let body_base64 = Some(base64::engine::general_purpose::STANDARD.encode(bytes));
-        Fault::Body(Canned { status, body_base64, ..Canned::default() })
-    }
-
-    /// Redirect.
-    pub fn redirect(status: u16, location: &str) -> Fault {
-        Fault::Redirect { status, location: location.to_owned() }
-    }
-
-    /// Reply without a length.
-    pub fn no_length() -> Fault {
-        Fault::NoLength
-    }
-
-    /// Chunked reply.
-    pub fn chunked() -> Fault {
-        Fault::Chunked
-    }
-
-    /// Close the connection right after a keep-alive reply.
-    pub fn close_idle() -> Fault {
-        Fault::CloseIdle
-    }
-
-    /// Flip one byte of the reply body.
-    pub fn corrupt() -> Fault {
-        Fault::Corrupt
-    }
-
-    /// Hide what is stored from lists for a while.
-    pub fn hide_attachment(ms: u64) -> Fault {
-        Fault::HideAttachment { ms, lost: false }
-    }
-
-    /// Store under another name.
-    pub fn rename(name: &str) -> Fault {
-        Fault::Rename { name: name.to_owned(), lost: false }
-    }
-
-    /// Send the reply slowly.
-    pub fn slow(bytes: u64, ms: u64) -> Fault {
-        Fault::Slow { bytes, ms }
-    }
-
+impl Fault {
     /// The same, and the reply is lost (kinds `hide_attachment` and `rename`; others are left as they are).
     pub fn and_lost(mut self) -> Fault {
         if let Fault::HideAttachment { lost, .. } | Fault::Rename { lost, .. } = &mut self {
@@ -287,16 +217,46 @@ impl Fault {
         self
     }
 
-    /// Whether the request is processed and its reply lost.
-    pub fn loses_reply(&self) -> bool {
-        matches!(self, Fault::ResetAfterStore | Fault::HideAttachment { lost: true, .. } | Fault::Rename { lost: true, .. })
+    /// The same with one more value (kind `edit`).
+    pub fn and_set(mut self, pointer: &str, value: Value) -> Fault {
+        if let Fault::Edit { set, .. } = &mut self {
+            set.insert(pointer.to_owned(), value);
+        }
+        self
     }
 
-    /// The same with a header (kinds `status`, `status_early` and `body`; others are left as they are).
+    /// The same without a key (kind `edit`), or without a header of this name (kind `head`).
+    pub fn without(mut self, what: &str) -> Fault {
+        if let Fault::Edit { without, .. } | Fault::Head { without, .. } = &mut self {
+            without.push(what.to_owned());
+        }
+        self
+    }
+
+    /// The same after processing the request (kind `status`).
+    pub fn after_store(self) -> Fault {
+        self.canned(|c| c.after_store = true)
+    }
+
+    /// The same, and the connection is closed behind it (kinds `status`, `status_early` and `head`).
+    pub fn closing(mut self) -> Fault {
+        if let Fault::Head { close, .. } = &mut self {
+            *close = true;
+        }
+        self.canned(|c| c.close = true)
+    }
+
+    /// The same with a header (kinds `status` and `status_early`; others are left as they are).
     pub fn with_header(self, name: &str, value: &str) -> Fault {
-        self.canned(|c| {
-            c.headers.insert(name.to_owned(), value.to_owned());
-        })
+        self.canned(|c| drop(c.headers.insert(name.to_owned(), value.to_owned())))
+    }
+
+    /// The same with a line of the head as it is (kinds `head`, `status` and `status_early`).
+    pub fn with_line(mut self, line: &str) -> Fault {
+        if let Fault::Head { lines, .. } = &mut self {
+            lines.push(line.to_owned());
+        }
+        self.canned(|c| c.lines.push(line.to_owned()))
     }
 
     /// The same with an error code and message.
@@ -315,59 +275,82 @@ impl Fault {
         })
     }
 
+    /// The same with `Retry-After` as a date: so many seconds after the reply's own `Date`.
+    pub fn with_retry_date(self, seconds: i64) -> Fault {
+        self.canned(|c| c.retry_after_date_s = Some(seconds))
+    }
+
     fn canned(mut self, change: impl FnOnce(&mut Canned)) -> Fault {
-        if let Fault::Status(c) | Fault::StatusEarly(c) | Fault::Body(c) = &mut self {
+        if let Fault::Status(c) | Fault::StatusEarly(c) = &mut self {
             change(c);
         }
         self
     }
+
+    /// Whether the request is processed and its reply lost.
+    pub fn loses_reply(&self) -> bool {
+        matches!(self, Fault::ResetAfterStore {} | Fault::HideAttachment { lost: true, .. } | Fault::Rename { lost: true, .. })
+    }
+
+    /// Reads a fault; the error names what is wrong with it, and what was probably meant.
+    pub fn read(json: &Value) -> Result<Fault, String> {
+        let object = json.as_object().ok_or("a fault is a JSON object with a `kind`")?;
+        let kind = object.get("kind").and_then(Value::as_str).ok_or("a fault has a `kind`")?;
+        // The older name of `status`.
+        let known = if kind == "body" { "status" } else { kind };
+        let row = row(known).ok_or_else(|| unknown("kind", kind, ROWS.iter().map(|r| r.kind)))?;
+        if let Some(field) = object.keys().find(|k| *k != "kind" && !row.fields.contains(&k.as_str())) {
+            return Err(unknown(&format!("field of {kind}"), field, row.fields.iter().copied()));
+        }
+        let mut renamed = json.clone();
+        renamed["kind"] = Value::from(known);
+        let fault: Fault = serde_json::from_value(renamed).map_err(|e| format!("{kind}: {e}"))?;
+        Ok(fault)
+    }
+
+    /// Whether the emulator can do this for an operation.
+    pub fn check(&self, operation: &str) -> Result<(), String> {
+        let only = row(self.kind()).map_or(&[] as &[&str], |r| r.only);
+        if !only.is_empty() && !only.contains(&operation) {
+            return Err(format!("a fault of kind {} is for {} only, not for {operation}", self.kind(), only.join(", ")));
+        }
+        match self {
+            Fault::Status(canned) | Fault::StatusEarly(canned) => canned.check()?,
+            Fault::Html { status } | Fault::Redirect { status, .. } | Fault::Deep { status, .. } => check_status(*status)?,
+            Fault::Head { status: Some(status), .. } | Fault::Deferred { status: Some(status), .. } => check_status(*status)?,
+            Fault::Edit { set, without } => set.keys().chain(without).try_for_each(|p| edit::check(p))?,
+            _ => {}
+        }
+        match self {
+            Fault::Deep { depth: n, .. } | Fault::EndlessPages { rows: Some(n), .. } if *n > MOST => {
+                Err(format!("{}: {n} is over {MOST}", self.kind()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-impl Canned {
-    /// The reply this stands for.
-    pub fn reply(&self) -> Reply {
-        let status = if self.status == 0 { 200 } else { self.status };
-        let mut reply = match self.bytes() {
-            Some(bytes) => Reply { status, body: bytes.into(), code: self.code.clone(), ..Reply::default() },
-            None => self.error(status),
-        };
-        if let Some(kind) = &self.content_type {
-            reply.headers.retain(|(name, _)| name != "Content-Type");
-            reply = reply.header("Content-Type", kind.as_str());
-        }
-        for (name, value) in &self.headers {
-            reply.headers.retain(|(old, _)| !old.eq_ignore_ascii_case(name));
-            reply = reply.header(name, value.as_str());
-        }
-        reply
-    }
-
-    fn bytes(&self) -> Option<Vec<u8>> {
-        let engine = base64::engine::general_purpose::STANDARD;
-        match (&self.body_base64, &self.body) {
-            (Some(text), _) => Some(engine.decode(text).unwrap_or_default()),
-            (None, body) => body.as_ref().map(|b| b.clone().into_bytes()),
-        }
-    }
-
-    fn error(&self, status: u16) -> Reply {
-        let (code, message) = usual_error(status);
-        let code = self.code.as_deref().unwrap_or(code);
-        let message = self.message.as_deref().unwrap_or(message);
-        Reply::json(status, &error_object(code, message, serde_json::json!({})))
+impl Default for Fault {
+    fn default() -> Fault {
+        Fault::none()
     }
 }
 
-/// The code and message that CRM documents for a status.
-fn usual_error(status: u16) -> (&'static str, &'static str) {
-    match status {
-        401 => ("INVALID_TOKEN", "invalid oauth token"),
-        403 => ("NO_PERMISSION", "permission denied"),
-        404 => ("INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"),
-        413 | 415 => ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "Please check if the size of the file is in the correct range"),
-        429 => ("TOO_MANY_REQUESTS", "Many requests fired in concurrent than the allowed limit."),
-        400..=499 => ("INVALID_DATA", "invalid data"),
-        502..=599 => ("SERVICE_UNAVAILABLE", "Service temporarily unavailable. Please try again later"),
-        _ => ("INTERNAL_ERROR", "Internal Server Error"),
-    }
+/// Most rows of a made-up page and levels of made-up details: what else is made up isn't held in memory.
+const MOST: u64 = 1_000_000;
+
+fn row(kind: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|r| r.kind == kind)
+}
+
+/// A status that HTTP has.
+pub fn check_status(status: u16) -> Result<(), String> {
+    if (100..=599).contains(&status) { Ok(()) } else { Err(format!("status: {status} is none of HTTP; 100 to 599 are")) }
+}
+
+/// The refusal of a word that isn't among those known.
+pub fn unknown<'a>(what: &str, word: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let all: Vec<&str> = known.clone().collect();
+    let nearest = known.max_by(|a, b| strsim::jaro_winkler(word, a).total_cmp(&strsim::jaro_winkler(word, b)));
+    format!("there is no {what} {word:?}; perhaps {} is meant. There are {}", nearest.unwrap_or("none"), all.join(", "))
 }

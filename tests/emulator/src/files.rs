@@ -7,8 +7,9 @@ use crate::download::file_reply;
 use crate::ledger::Stored;
 use crate::list::parameter_missing;
 use crate::media;
+use crate::name;
 use crate::reply::{Answer, Reply, refuse, success};
-use crate::upload::{check_virus, file_parts, handling_failure, invalid_request, new_file, part_name, unparsable};
+use crate::upload::{check_virus, file_parts, handling_failure, invalid_request, new_file, unparsable};
 use crate::world::{StoredFile, sha256};
 
 /// Stores up to ten files.
@@ -36,7 +37,7 @@ pub fn upload(call: &mut Call<'_>) -> Answer {
     }
     let mut data = Vec::new();
     for part in files {
-        let name = part_name(&call.state.settings, part)?;
+        let name = name::sent(&call.state.settings, part)?;
         data.push(store(call, &name, part));
     }
     let id = data[0]["details"]["id"].as_str().unwrap_or_default().to_owned();

@@ -15,6 +15,7 @@
 //! ```
 
 mod accounts;
+mod canned;
 mod clock;
 mod control;
 mod crm;
@@ -22,6 +23,7 @@ mod delete;
 mod deliver;
 mod direct;
 mod download;
+mod edit;
 mod emulator;
 mod exchange;
 mod fault;
@@ -30,12 +32,14 @@ mod ledger;
 mod list;
 mod media;
 mod multipart;
+mod name;
 mod oauth;
 mod org;
 mod photo;
 mod record;
 mod reply;
 mod request;
+mod script;
 mod seed;
 mod server;
 mod settings;
@@ -46,9 +50,11 @@ mod version;
 mod wire;
 mod world;
 
+pub use canned::Canned;
 pub use emulator::{Emulator, Options, StoredAttachment};
-pub use fault::{Canned, Fault, StallAt};
+pub use fault::{Endless, Fault, SlowPart, StallAt};
 pub use ledger::{FaultFired, Ledger, Part, Request, Stored, TokenIssued};
+pub use script::{OPERATIONS, Requests};
 pub use seed::{Credentials, JPEG, PNG, REDIRECT_URI};
 pub use settings::*;
 pub use tls::Certificate;

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::{self, HOUR, Millis};
 use crate::crm::{Call, too_many};
+use crate::fault::Fault;
 use crate::reply::{Answer, Reply, refuse};
 use crate::settings::{EmptyList, NarrowFields, OverLimit, ParentId};
-use crate::world::{Attachment, Organisation, Record, User, sha256};
+use crate::world::{Attachment, NewFile, Organisation, Record, User, sha256};
 
 /// Page tokens given out; the oldest are forgotten beyond 10,000.
 #[derive(Debug, Default)]
@@ -73,6 +74,9 @@ pub fn list(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
     if not_modified(call, record) {
         return Ok(Reply::empty(304));
     }
+    if let Fault::EndlessPages { rows, same_token } = call.request.fault {
+        return Ok(made_up(call, record, &query, rows, same_token));
+    }
     let start = start(call, &query)?;
     let organisation = &call.state.organisations[call.organisation];
     let record = &organisation.records[&record];
@@ -92,6 +96,24 @@ pub fn list(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
     }
     let info = info(call, &query, &start, data.len() as u64, last.filter(|_| more), now);
     Ok(Reply::json(200, &json!({"data": data, "info": info})))
+}
+
+/// A page of rows that nothing is behind, with one more page to come.
+fn made_up(call: &mut Call<'_>, record: u64, query: &Query, rows: Option<u64>, same_token: bool) -> Reply {
+    let now = call.state.now();
+    let count = rows.unwrap_or(query.per_page);
+    let organisation = &mut call.state.organisations[call.organisation];
+    let ids: Vec<u64> = (0..count).map(|_| organisation.new_id()).collect();
+    let organisation = &call.state.organisations[call.organisation];
+    let record = &organisation.records[&record];
+    let file = |id| Attachment::file(id, &format!("made up {id}.txt"), NewFile::new(b"made up"), now);
+    let data: Vec<Value> = ids.into_iter().map(|id| row(call, organisation, record, &file(id), query)).collect();
+    let mut info = json!({"per_page": query.per_page, "count": count, "page": query.page, "more_records": true});
+    if call.version.page_token {
+        let known = query.token.clone().filter(|_| same_token);
+        info["next_page_token"] = json!(known.unwrap_or_else(|| call.state.page_tokens.add(first_page(query, now))));
+    }
+    Reply::json(200, &json!({"data": data, "info": info}))
 }
 
 fn not_modified(call: &Call<'_>, record: u64) -> bool {

@@ -7,9 +7,10 @@ use crate::download::file_reply;
 use crate::ledger::Stored;
 use crate::media;
 use crate::multipart::Part;
+use crate::name;
 use crate::reply::{Answer, Reply, refuse, success};
 use crate::settings::{DownloadType, SeveralFiles};
-use crate::upload::{file_parts, invalid_data, part_name, unparsable};
+use crate::upload::{file_parts, invalid_data, unparsable};
 use crate::version::Module;
 use crate::world::{Photo, Record, RecordState};
 
@@ -67,7 +68,7 @@ fn checked(call: &Call<'_>, part: &Part) -> Result<Photo, Box<Reply>> {
     }
     call.has_room(content.len() as u64)?;
     let content = settings.keep_bodies.then(|| call.request.blob(part));
-    Ok(Photo { name: part_name(settings, part)?, kind: picture.kind, content })
+    Ok(Photo { name: name::sent(settings, part)?, kind: picture.kind, content })
 }
 
 /// Too many bytes and too many pixels are one error, of status 415.

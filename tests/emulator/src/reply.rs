@@ -50,6 +50,8 @@ pub struct Reply {
     pub status: u16,
     /// Header fields in order; values may be any bytes.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// Lines of the head that are written as they are, behind the headers.
+    pub lines: Vec<String>,
     /// Body.
     pub body: Blob,
     /// How the length is told.
@@ -78,12 +80,33 @@ impl Reply {
 
     /// A JSON answer of CRM. The Content-Disposition on plain JSON is real; it traps clients that take it for a file.
     pub fn json(status: u16, value: &Value) -> Reply {
-        let code = value.get("code").or_else(|| value["data"][0].get("code"));
-        let code = code.or_else(|| value.get("error")).and_then(Value::as_str).map(str::to_owned);
-        let mut reply = Reply::bytes(status, "application/json;charset=UTF-8", value.to_string().into_bytes())
-            .header("Content-Disposition", "attachment; filename=response.json");
-        reply.code = code;
+        let mut reply =
+            Reply::bytes(status, "application/json;charset=UTF-8", Vec::new()).header("Content-Disposition", "attachment; filename=response.json");
+        reply.set_json(value);
         reply
+    }
+
+    /// Makes this JSON the body.
+    pub fn set_json(&mut self, value: &Value) {
+        let code = value.get("code").or_else(|| value["data"][0].get("code"));
+        self.code = code.or_else(|| value.get("error")).and_then(Value::as_str).map(str::to_owned);
+        self.body = halves(value.to_string()).into_bytes().into();
+    }
+
+    /// Takes the headers of a name out.
+    pub fn remove(&mut self, name: &str) {
+        self.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether the head names this, as a header or in a line of its own.
+    pub fn names(&self, name: &str) -> bool {
+        let of_line = |l: &String| l.split(':').next().is_some_and(|n| n.trim().eq_ignore_ascii_case(name));
+        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) || self.lines.iter().any(of_line)
+    }
+
+    /// Whether the head tells the framing of its own accord, as a fault may.
+    pub fn frames_itself(&self) -> bool {
+        self.names("Content-Length") || self.names("Transfer-Encoding")
     }
 
     /// The same with one more header.
@@ -103,6 +126,22 @@ impl Reply {
         let page = format!("<!DOCTYPE html><html><head><title>{status}</title></head><body><h1>{status}</h1><p>{}</p></body></html>", reason(status));
         Reply::bytes(status, "text/html;charset=UTF-8", page.into_bytes())
     }
+}
+
+/// Where halves of surrogate pairs stand in the emulator's own texts, which can't hold them: in the last plane for private use.
+pub const HALF: u32 = 0x10_0000;
+
+/// The half of a surrogate pair that a character stands for.
+pub fn half(c: char) -> Option<u32> {
+    u32::from(c).checked_sub(HALF).filter(|unit| (0xd800..0xe000).contains(unit))
+}
+
+/// Writes halves of surrogate pairs as JSON does.
+fn halves(json: String) -> String {
+    if !json.contains(|c| half(c).is_some()) {
+        return json;
+    }
+    json.chars().map(|c| half(c).map_or_else(|| c.to_string(), |unit| format!("\\u{unit:04x}"))).collect()
 }
 
 /// A success object: `{"code":"SUCCESS",…}`.

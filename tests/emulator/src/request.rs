@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode;
 
+use crate::fault::Fault;
 use crate::multipart::{self, Part};
 use crate::reply::Blob;
 use crate::world::Environment;
@@ -102,10 +103,8 @@ pub struct Request {
     pub oversize: bool,
     /// Parts of a multipart body, or what is wrong with it.
     pub parts: Option<Result<Vec<Part>, String>>,
-    /// The name to store under in place of the one sent.
-    pub rename: Option<String>,
-    /// How long lists hide what is stored.
-    pub hide_ms: u64,
+    /// The fault that fires.
+    pub fault: Fault,
 }
 
 impl Request {

@@ -153,6 +153,31 @@ choices! {
         /// 400 `failure_in_attachment_handling`, as `/files` documents.
         Refuse,
     }
+    /// What becomes of accents in a name. UNCONFIRMED.
+    NameForm {
+        /// Nothing.
+        #[default] AsSent,
+        /// They are joined with their letters (NFC).
+        Joined,
+        /// They stand apart (NFD).
+        Apart,
+    }
+    /// What the limit of a name counts. UNCONFIRMED.
+    NameUnit {
+        /// Characters.
+        #[default] Characters,
+        /// Bytes of UTF-8.
+        Bytes,
+        /// Units of UTF-16, so that a cut may leave half of a pair.
+        Utf16,
+    }
+    /// What the emulator does with a connection behind a reply.
+    Connection {
+        /// Keeps it, as a reply recorded in 2024 says.
+        #[default] KeepAlive,
+        /// Closes it and says so, as one of 2023 does.
+        Close,
+    }
     /// How `expires_in` is written in token replies.
     ExpiresIn {
         /// Seconds.
@@ -249,6 +274,16 @@ settings! {
     long_name: OverLimit = OverLimit::default();
     /// Most characters of a file name.
     name_limit: usize = 250;
+    /// What `name_limit` counts.
+    name_limit_unit: NameUnit = NameUnit::default();
+    /// Accents in a stored name.
+    name_form: NameForm = NameForm::default();
+    /// Cut blanks at both ends of a stored name. UNCONFIRMED.
+    name_trimmed: bool = false;
+    /// Signs that a stored name has `name_sign_replacement` for. UNCONFIRMED.
+    name_signs_replaced: String = String::new();
+    /// What stands in a stored name for each of `name_signs_replaced`.
+    name_sign_replacement: String = "_".into();
     /// `per_page` over 200.
     per_page_over: OverLimit = OverLimit::default();
     /// Refuse uploads that hold the EICAR test string. UNCONFIRMED for attachments.
@@ -303,6 +338,12 @@ settings! {
     tokens_alive: usize = 15;
     /// Life of a grant code.
     grant_code_lifetime_s: u64 = 180;
+    /// How far the clock of `Date` is ahead of that of `Created_Time`; negative: behind. A recorded reply has 15 seconds between the two.
+    date_ahead_ms: i64 = 0;
+    /// Connections behind a reply.
+    connection: Connection = Connection::default();
+    /// `Keep-Alive: timeout=…` of every reply in seconds; none when null. When the connection is closed, `idle_timeout_ms` says.
+    keep_alive_hint_s: Option<u64> = None;
     /// Close a connection that has been idle so long; never when 0.
     idle_timeout_ms: u64 = 60_000;
     /// Most bytes of a request's head.

@@ -7,6 +7,7 @@ use crate::clock::{Clock, HOUR, MINUTE, Millis};
 use crate::fault::Fault;
 use crate::ledger::{Ledger, Request, Stored};
 use crate::list::PageTokens;
+use crate::script::Scripts;
 use crate::seed;
 use crate::settings::Settings;
 use crate::world::Organisation;
@@ -28,8 +29,8 @@ pub struct State {
     pub accounts: Accounts,
     /// Ledger.
     pub ledger: Ledger,
-    /// Fault scripts by operation.
-    pub scripts: HashMap<String, VecDeque<Fault>>,
+    /// Fault scripts.
+    pub scripts: Scripts,
     /// Page tokens given out.
     pub page_tokens: PageTokens,
     /// The access token last handed to the test itself.
@@ -113,6 +114,11 @@ impl State {
         self.next_seq
     }
 
+    /// What `Date` says now.
+    pub fn date(&self) -> Millis {
+        self.now().saturating_add_signed(self.settings.date_ahead_ms)
+    }
+
     /// Changes the ledger entry of a request, unless the ledger was cleared meanwhile.
     pub fn entry(&mut self, seq: u64, change: impl FnOnce(&mut Request)) {
         if let Ok(at) = self.ledger.requests.binary_search_by_key(&seq, |r| r.seq) {
@@ -120,19 +126,10 @@ impl State {
         }
     }
 
-    /// Takes the next fault of an operation: its own script first, then that of `*`, then chaos.
-    pub fn next_fault(&mut self, operation: &str) -> Fault {
-        for key in [operation, "*"] {
-            if let Some(fault) = self.scripts.get_mut(key).and_then(VecDeque::pop_front) {
-                return fault;
-            }
-        }
-        self.chaos_fault()
-    }
-
-    fn chaos_fault(&mut self) -> Fault {
+    /// A fault of the seeded chaos, or none.
+    pub fn chaos_fault(&mut self) -> Fault {
         if self.settings.chaos_per_mille == 0 || self.random() % 1000 >= u64::from(self.settings.chaos_per_mille) {
-            return Fault::None;
+            return Fault::none();
         }
         let bytes = self.random() % 4096;
         match self.random() % 9 {

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::crm::Call;
+use crate::fault::Fault;
 use crate::ledger::Stored;
 use crate::multipart::Part;
+use crate::name;
 use crate::reply::{Answer, Reply, error_object, refuse, success};
 use crate::request::Request;
-use crate::settings::{DuplicateLink, EmptyFile, ExeFile, FilenameStar, NothingSent, OverLimit, Settings, SeveralFiles};
+use crate::settings::{DuplicateLink, EmptyFile, NothingSent, Settings, SeveralFiles};
 use crate::world::NewFile;
 
 /// The harmless test string that every virus scanner reports.
@@ -71,9 +73,9 @@ fn is_blank(part: &Part) -> bool {
 fn attach_file(call: &mut Call<'_>, record: u64, part: &Part) -> Answer {
     let request = call.request;
     let settings = &call.state.settings;
-    let name = match &request.rename {
-        Some(name) => name.clone(),
-        None => checked_name(settings, part)?,
+    let name = match &request.fault {
+        Fault::Rename { name, .. } => name.clone(),
+        _ => name::checked(settings, part)?,
     };
     let content = part.content(&request.body);
     let size = content.len() as u64;
@@ -98,58 +100,6 @@ pub fn new_file(call: &Call<'_>, part: &Part) -> NewFile {
         size: (part.range.1 - part.range.0) as u64,
         sha256: part.sha256.clone(),
     }
-}
-
-/// The name a part's file is stored under.
-fn checked_name(settings: &Settings, part: &Part) -> Result<String, Box<Reply>> {
-    let mut name = part_name(settings, part)?;
-    let is_exe = name.to_ascii_lowercase().ends_with(".exe");
-    match settings.exe_file {
-        ExeFile::InvalidData if is_exe => return Err(invalid_data("invalid file type")),
-        ExeFile::Unsupported415 if is_exe => return Err(refuse(415, "INVALID_DATA", "invalid file type", json!({}))),
-        _ => {}
-    }
-    if name.chars().count() > settings.name_limit {
-        if settings.long_name == OverLimit::Refuse {
-            let details = json!({"param_name": "File_Name", "maximum_length": settings.name_limit});
-            return Err(refuse(400, "INVALID_DATA", "invalid data", details));
-        }
-        name = name.chars().take(settings.name_limit).collect();
-    }
-    if name.is_empty() {
-        return Err(invalid_data("the file has no name"));
-    }
-    Ok(name)
-}
-
-/// Reads a part's file name: raw UTF-8 between quotes, `\"` and `\\` undone. UNCONFIRMED for quotes; other bytes are
-/// replaced.
-pub fn part_name(settings: &Settings, part: &Part) -> Result<String, Box<Reply>> {
-    match (&part.filename_star, settings.filename_star) {
-        (Some(_), FilenameStar::Refuse) => {
-            return Err(invalid_data("filename* is not allowed in a part of a form"));
-        }
-        (Some(star), FilenameStar::Honour) => {
-            let star = star.splitn(3, |b| *b == b'\'').last().unwrap_or_default();
-            return Ok(percent_encoding::percent_decode(star).decode_utf8_lossy().into_owned());
-        }
-        _ => {}
-    }
-    let mut name = unescape(part.filename.as_deref().unwrap_or_default());
-    if settings.decode_percent_in_filename {
-        name = name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
-    }
-    Ok(name)
-}
-
-fn unescape(raw: &[u8]) -> String {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut bytes = raw.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        let escaped = bytes.next_if(|next| byte == b'\\' && matches!(next, b'"' | b'\\'));
-        out.push(escaped.unwrap_or(byte));
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Refuses the virus test string.
@@ -212,7 +162,7 @@ fn duplicate(how: DuplicateLink) -> Box<Reply> {
 
 /// Notes what was stored and answers success. The status is 200, not 201.
 fn stored(call: &mut Call<'_>, record: u64, id: u64, kind: &'static str, name: String, size: u64, sha256: String) -> Answer {
-    let (seq, hide) = (call.request.seq, call.request.hide_ms);
+    let seq = call.request.seq;
     let organisation = &mut call.state.organisations[call.organisation];
     let by = json!({"name": organisation.users[0].name, "id": organisation.users[0].id});
     let Some(parent) = organisation.records.get_mut(&record) else {
@@ -221,7 +171,9 @@ fn stored(call: &mut Call<'_>, record: u64, id: u64, kind: &'static str, name: S
     let module = parent.module.clone();
     let mut time = String::new();
     if let Some(attachment) = parent.attachments.last_mut() {
-        attachment.visible += hide;
+        if let Fault::HideAttachment { ms, .. } = call.request.fault {
+            attachment.visible = attachment.visible.saturating_add(ms);
+        }
         time = clock::iso(attachment.created, organisation.offset_minutes);
     }
     let (id, record) = (id.to_string(), record.to_string());

@@ -332,16 +332,19 @@ pub fn encode(reply: &Reply, keep_alive: bool, no_body: bool) -> Vec<u8> {
         out.extend_from_slice(value);
         out.extend_from_slice(b"\r\n");
     }
-    let own_length = reply.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-length"));
+    for line in &reply.lines {
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
     match reply.framing {
         // 204 and 304 carry no length.
         _ if matches!(reply.status, 204 | 304) => {}
-        _ if own_length => {}
+        _ if reply.frames_itself() => {}
         Framing::Chunked if !no_body => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Framing::Close => {}
         _ => out.extend_from_slice(format!("Content-Length: {}\r\n", reply.body.bytes().len()).as_bytes()),
     }
-    if !keep_alive {
+    if !keep_alive && !reply.names("Connection") {
         out.extend_from_slice(b"Connection: close\r\n");
     }
     out.extend_from_slice(b"\r\n");

@@ -84,6 +84,14 @@ pub struct Attachment {
     pub file_id: Option<String>,
 }
 
+impl Attachment {
+    /// A file that the store doesn't know of.
+    pub fn file(id: u64, name: &str, file: NewFile, now: Millis) -> Attachment {
+        let NewFile { content, size, sha256 } = file;
+        Attachment { id, name: name.to_owned(), link: None, content, size, sha256, created: now, visible: now, user: 0, file_id: None }
+    }
+}
+
 /// A record's photo.
 #[derive(Debug, Clone)]
 pub struct Photo {
@@ -236,44 +244,15 @@ impl Organisation {
         let stored = StoredFile { name: name.to_owned(), content: file.content.clone() };
         self.files.insert(file_id.clone(), stored);
         self.used += file.size;
-        self.push(
-            record,
-            now,
-            Attachment {
-                id,
-                name: name.to_owned(),
-                link: None,
-                content: file.content,
-                size: file.size,
-                sha256: file.sha256,
-                created: now,
-                visible: now,
-                user: 0,
-                file_id: Some(file_id),
-            },
-        );
+        self.push(record, now, Attachment { file_id: Some(file_id), ..Attachment::file(id, name, file, now) });
         id
     }
 
     /// Attaches a link to a record that exists.
     pub fn attach_link(&mut self, record: u64, title: &str, url: &str, now: Millis) -> u64 {
         let id = self.new_id();
-        self.push(
-            record,
-            now,
-            Attachment {
-                id,
-                name: title.to_owned(),
-                link: Some(url.to_owned()),
-                content: None,
-                size: 0,
-                sha256: sha256(url.as_bytes()),
-                created: now,
-                visible: now,
-                user: 0,
-                file_id: None,
-            },
-        );
+        let link = Attachment::file(id, title, NewFile { content: None, size: 0, sha256: sha256(url.as_bytes()) }, now);
+        self.push(record, now, Attachment { link: Some(url.to_owned()), ..link });
         id
     }
 
