@@ -81,7 +81,7 @@ fn emulator() -> Emulator {
 }
 
 fn stall() -> Fault {
-    Fault::Stall { at: StallAt::BeforeReply, after_bytes: 0, ms: None }
+    Fault::stall(StallAt::BeforeReply)
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn results_come_in_the_order_of_the_steps_though_the_first_one_is_the_slowest() 
                 record
             })
             .collect();
-        emulator.script("attachment.list", [Fault::Delay { ms: 300 }]);
+        emulator.script("attachment.list", [Fault::delay(300)]);
         let lines: Vec<String> = records.iter().cycle().take(40).map(|record| list(record)).collect();
         let (printed, output) = feed(host.command(&emulator, &["-n", "4"]), &lines);
         let found: Vec<usize> = printed.iter().map(|line| line["result"]["attachments"].as_array().expect("no list").len()).collect();

@@ -176,7 +176,7 @@ fn links_of_which_none_could_be_attached_are_an_error_with_what_became_of_each()
 fn a_cancelled_step_says_so_though_a_link_was_attached_before() {
     let bench = Bench::new();
     let record = bench.contact();
-    bench.emulator.script("attachment.upload", [Fault::None, Fault::Stall { at: zcrm_emulator::StallAt::BeforeReply, after_bytes: 0, ms: None }]);
+    bench.emulator.script("attachment.upload", [Fault::none(), Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
     let links = json!([{"url": "https://example.com/a"}, {"url": "https://example.com/b"}, {"url": "https://example.com/c"}]);
     let input = but(&upload(&record, &json!(0)), &json!({"source": null, "links": links})).to_string();
     let cancel = Cancel::new();
@@ -317,7 +317,7 @@ fn attachments_are_deleted_by_their_ids() {
 #[test]
 fn the_shorter_of_two_timeouts_ends_a_step() {
     let bench = Bench::new();
-    let stall = || Fault::Stall { at: zcrm_emulator::StallAt::BeforeReply, after_bytes: 0, ms: None };
+    let stall = || Fault::stall(zcrm_emulator::StallAt::BeforeReply);
     bench.emulator.script("attachment.list", [stall(), stall()]);
     let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": bench.contact()});
     let hour = std::time::Duration::from_secs(3600);
@@ -396,7 +396,7 @@ fn an_upload_of_a_batch_that_nobody_can_tell_the_end_of_is_unknown() {
 fn a_cancelled_batch_says_which_steps_are_left() {
     let bench = Bench::new();
     let record = bench.contact();
-    bench.emulator.script("attachment.list", [Fault::Stall { at: zcrm_emulator::StallAt::BeforeReply, after_bytes: 0, ms: None }]);
+    bench.emulator.script("attachment.list", [Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
     let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": record});
     let input = but(&batch(&[("a", list.clone()), ("b", list)]), &json!({"parallel": 1})).to_string();
     let cancel = Cancel::new();

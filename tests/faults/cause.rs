@@ -153,11 +153,11 @@ fn slow(list: &mut List) {
     list.passes("slow reply", Fault::slow(4096, 2));
     let stalls = [
         ("stall before the reply", Fault::stall(StallAt::BeforeReply)),
-        ("stall at byte 0 of the request", Fault::Stall { at: StallAt::Request, after_bytes: 0, ms: None }),
-        ("stall in the middle of the request", Fault::Stall { at: StallAt::Request, after_bytes: 150_000, ms: None }),
-        ("stall at byte 0 of the reply", Fault::Stall { at: StallAt::Reply, after_bytes: 0, ms: None }),
-        ("stall in the head of the reply", Fault::Stall { at: StallAt::Reply, after_bytes: 30, ms: None }),
-        ("stall at the end of the reply", Fault::Stall { at: StallAt::Reply, after_bytes: 230, ms: None }),
+        ("stall at byte 0 of the request", Fault::stall_after(StallAt::Request, 0)),
+        ("stall in the middle of the request", Fault::stall_after(StallAt::Request, 150_000)),
+        ("stall at byte 0 of the reply", Fault::stall_after(StallAt::Reply, 0)),
+        ("stall in the head of the reply", Fault::stall_after(StallAt::Reply, 30)),
+        ("stall at the end of the reply", Fault::stall_after(StallAt::Reply, 230)),
     ];
     for (name, fault) in stalls {
         list.open(name, fault).stalls = true;
@@ -208,7 +208,7 @@ fn foreign(list: &mut List) {
     }
     let says_success = |body: &str| body.contains("SUCCESS");
     for (name, body) in bodies {
-        list.open(format!("200 with {name}"), Fault::body(200, b"").with_bytes(JSON, body)).lie = by_word && says_success(body);
+        list.open(format!("200 with {name}"), Fault::body(200, b"").with_body(JSON, body)).lie = by_word && says_success(body);
     }
     list.open("200 with invalid UTF-8", Fault::body(200, b"{\"data\":[{\"id\":\"\xff\xfe\"}]}"));
     list.open("207 with a mixed answer", Fault::body(207, br#"{"data":[{"code":"INVALID_DATA","details":{},"status":"error"},{"id":7}]}"#));
@@ -239,29 +239,12 @@ fn token_refusals(list: &mut List) {
 fn token_errors(list: &mut List) {
     for error in ["invalid_client", "invalid_code", "invalid_client_secret", "access_denied", "Access Denied"] {
         let body = format!(r#"{{"error":"{error}"}}"#);
-        list.refuses(format!("200 {error}"), Fault::body(200, b"").with_bytes(JSON, &body));
+        list.refuses(format!("200 {error}"), Fault::body(200, b"").with_body(JSON, &body));
     }
     for (name, body) in [
         ("an empty token", r#"{"access_token":"","expires_in":3600}"#),
         ("a token with a line break", "{\"access_token\":\"1000.a\\r\\nX: y\",\"expires_in\":3600}"),
     ] {
-        list.refuses(format!("200 with {name}"), Fault::body(200, b"").with_bytes(JSON, body));
-    }
-}
-
-trait WithBytes {
-    fn with_bytes(self, content_type: &str, body: &str) -> Fault;
-}
-
-impl WithBytes for Fault {
-    /// `with_body`, in the place of the bytes that [`Fault::body`] was made with.
-    fn with_bytes(self, content_type: &str, body: &str) -> Fault {
-        match self {
-            Fault::Body(mut canned) => {
-                canned.body_base64 = None;
-                Fault::Body(canned).with_body(content_type, body)
-            }
-            other => other,
-        }
+        list.refuses(format!("200 with {name}"), Fault::body(200, b"").with_body(JSON, body));
     }
 }

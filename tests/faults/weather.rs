@@ -121,5 +121,5 @@ impl Region {
 
 /// Whether a repetition would be no use.
 pub fn refuses(fault: &Fault) -> bool {
-    matches!(fault, Fault::Redirect { .. } | Fault::Corrupt) || *fault == Fault::status(403)
+    matches!(fault, Fault::Redirect { .. } | Fault::Corrupt {}) || *fault == Fault::status(403)
 }

@@ -197,6 +197,11 @@ impl Fault {
         Fault::ResetBeforeStore { after_bytes: Some(after_bytes) }
     }
 
+    /// Stall until the client goes, after so many bytes.
+    pub fn stall_after(at: StallAt, after_bytes: u64) -> Fault {
+        Fault::Stall { at, after_bytes, ms: None }
+    }
+
     /// Stall for a time at a place, after so many bytes.
     pub fn stall_for(at: StallAt, after_bytes: u64, ms: u64) -> Fault {
         Fault::Stall { at, after_bytes, ms: Some(ms) }
@@ -271,6 +276,7 @@ impl Fault {
     pub fn with_body(self, content_type: &str, body: &str) -> Fault {
         self.canned(|c| {
             c.body = Some(body.to_owned());
+            c.body_base64 = None;
             c.content_type = Some(content_type.to_owned());
         })
     }
@@ -292,13 +298,18 @@ impl Fault {
         matches!(self, Fault::ResetAfterStore {} | Fault::HideAttachment { lost: true, .. } | Fault::Rename { lost: true, .. })
     }
 
+    /// The words for all kinds.
+    pub fn kinds() -> impl Iterator<Item = &'static str> + Clone {
+        ROWS.iter().map(|r| r.kind)
+    }
+
     /// Reads a fault; the error names what is wrong with it, and what was probably meant.
     pub fn read(json: &Value) -> Result<Fault, String> {
         let object = json.as_object().ok_or("a fault is a JSON object with a `kind`")?;
         let kind = object.get("kind").and_then(Value::as_str).ok_or("a fault has a `kind`")?;
         // The older name of `status`.
         let known = if kind == "body" { "status" } else { kind };
-        let row = row(known).ok_or_else(|| unknown("kind", kind, ROWS.iter().map(|r| r.kind)))?;
+        let row = row(known).ok_or_else(|| unknown("kind", kind, Fault::kinds()))?;
         if let Some(field) = object.keys().find(|k| *k != "kind" && !row.fields.contains(&k.as_str())) {
             return Err(unknown(&format!("field of {kind}"), field, row.fields.iter().copied()));
         }

@@ -127,3 +127,11 @@ fn what_is_no_http_is_refused() {
 fn the_library_refuses_a_mistyped_operation_too() {
     start().script("atachment.list", [Fault::none()]);
 }
+
+#[test]
+fn readme_names_every_kind_and_every_operation() {
+    let readme = include_str!("../README.md");
+    for word in Fault::kinds().chain(OPERATIONS.iter().copied()) {
+        assert!(readme.contains(&format!("`{word}`")), "{word}");
+    }
+}
