@@ -82,9 +82,9 @@ impl Requests {
     }
 }
 
-impl From<&str> for Requests {
-    fn from(operation: &str) -> Requests {
-        Requests::of(operation)
+impl<T: AsRef<str> + ?Sized> From<&T> for Requests {
+    fn from(operation: &T) -> Requests {
+        Requests::of(operation.as_ref())
     }
 }
 
