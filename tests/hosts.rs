@@ -1,9 +1,9 @@
 //! Hosts that know the library by one symbol: `examples/plugin-host` and `examples/python`, as the commands that engines would start.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
-#[path = "support/canary.rs"]
-mod canary;
 mod support;
+#[path = "support/world.rs"]
+mod world;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::{library, root, scratch, succeed, text};
-use zcrm_emulator::{Emulator, Fault, Options, StallAt};
+use world::{canary, world};
+use zcrm_emulator::{Emulator, Fault, StallAt};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Host {
@@ -76,10 +77,6 @@ fn list(record: &str) -> String {
     json!({"operation": "attachment.list", "module": "Contacts", "record_id": record}).to_string()
 }
 
-fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
-}
-
 fn stall() -> Fault {
     Fault::stall(StallAt::BeforeReply)
 }
@@ -93,22 +90,22 @@ fn the_example_in_c_is_short_enough_to_be_read() {
 #[test]
 fn results_come_in_the_order_of_the_steps_though_the_first_one_is_the_slowest() {
     for host in HOSTS {
-        let emulator = emulator();
-        emulator.settings(|s| s.concurrency = 100);
+        let w = world();
+        w.emulator.settings(|s| s.concurrency = 100);
         let records: Vec<String> = (0..5)
             .map(|many| {
-                let record = emulator.add_record("Contacts");
-                (0..many).for_each(|i| drop(emulator.attach("Contacts", &record, &format!("{i}"), b"x")));
+                let record = w.record();
+                (0..many).for_each(|i| drop(w.emulator.attach("Contacts", &record, &format!("{i}"), b"x")));
                 record
             })
             .collect();
-        emulator.script("attachment.list", [Fault::delay(300)]);
+        w.emulator.script("attachment.list", [Fault::delay(300)]);
         let lines: Vec<String> = records.iter().cycle().take(40).map(|record| list(record)).collect();
-        let (printed, output) = feed(host.command(&emulator, &["-n", "4"]), &lines);
+        let (printed, output) = feed(host.command(&w.emulator, &["-n", "4"]), &lines);
         let found: Vec<usize> = printed.iter().map(|line| line["result"]["attachments"].as_array().expect("no list").len()).collect();
         assert_eq!(found, (0..5).cycle().take(40).collect::<Vec<_>>(), "{host:?}");
         assert_eq!(output.status.code(), Some(0), "{host:?}");
-        let connections: std::collections::HashSet<u64> = emulator.ledger().requests.iter().map(|r| r.connection).collect();
+        let connections: std::collections::HashSet<u64> = w.emulator.ledger().requests.iter().map(|r| r.connection).collect();
         assert!((2..=4).contains(&connections.len()), "{host:?} ran {} at a time", connections.len());
     }
 }
@@ -116,10 +113,10 @@ fn results_come_in_the_order_of_the_steps_though_the_first_one_is_the_slowest() 
 #[test]
 fn a_bad_line_is_reported_in_its_place_and_the_others_are_done() {
     for host in HOSTS {
-        let emulator = emulator();
-        let record = emulator.add_record("Contacts");
+        let w = world();
+        let record = w.record();
         let lines = [list(&record), "nonsense".into(), String::new(), json!({"operation": "x"}).to_string(), list("99"), list(&record)];
-        let (printed, output) = feed(host.command(&emulator, &[]), &lines);
+        let (printed, output) = feed(host.command(&w.emulator, &[]), &lines);
         let names: Vec<&Value> = printed.iter().map(|line| &line["error"]["reason"]).collect();
         assert_eq!(names[..4], [&Value::Null, &json!("step_input"), &json!("step_input"), &json!("step_input")], "{host:?}");
         assert_eq!((&printed[4]["error"]["name"], names[5], names.len()), (&json!("ZCRM_E_INVALID_RECORD"), &Value::Null, 6), "{host:?}");
@@ -130,8 +127,8 @@ fn a_bad_line_is_reported_in_its_place_and_the_others_are_done() {
 #[test]
 fn bytes_that_are_no_text_are_a_bad_line() {
     for host in HOSTS {
-        let emulator = emulator();
-        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let w = world();
+        let mut child = host.command(&w.emulator, &[]).spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"\xff\xfe{}\n").unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(text(&output.stdout).contains("UTF-8") && output.status.code() == Some(1), "{host:?}: {output:?}");
@@ -141,11 +138,11 @@ fn bytes_that_are_no_text_are_a_bad_line() {
 #[test]
 fn a_result_is_given_before_the_next_step_is_asked_for() {
     for host in HOSTS {
-        let emulator = emulator();
-        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let w = world();
+        let mut child = host.command(&w.emulator, &[]).spawn().unwrap();
         let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         for _ in 0..3 {
-            writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+            writeln!(input, "{}", list(&w.record())).unwrap();
             let mut line = String::new();
             output.read_line(&mut line).unwrap();
             assert!(line.contains("\"attachments\":[]"), "{host:?}: {line}");
@@ -158,12 +155,12 @@ fn a_result_is_given_before_the_next_step_is_asked_for() {
 #[test]
 fn what_keeps_a_host_from_starting_is_said_once_and_is_exit_code_2() {
     for host in HOSTS {
-        let emulator = emulator();
-        let mut wrong_setting = host.command(&emulator, &[]);
+        let w = world();
+        let mut wrong_setting = host.command(&w.emulator, &[]);
         wrong_setting.env("ZCRM_ACCES_TOKEN", "x");
-        let mut no_library = host.command(&emulator, &[]);
+        let mut no_library = host.command(&w.emulator, &[]);
         no_library.env("ZCRM_LIBRARY", "/nowhere/libzcrm.so");
-        let mut not_zcrm = host.command(&emulator, &[]);
+        let mut not_zcrm = host.command(&w.emulator, &[]);
         not_zcrm.env("ZCRM_LIBRARY", "libc.so.6");
         for (command, word) in [(host.bare(&[]), "token"), (wrong_setting, "access_token"), (no_library, "/nowhere"), (not_zcrm, "zcrm")] {
             let (printed, output) = feed(command, &[list("1")]);
@@ -185,23 +182,23 @@ fn the_description_is_printed() {
 
 #[test]
 fn settings_are_read_from_a_file() {
-    let emulator = emulator();
+    let w = world();
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), format!("# an emulator\n\napi_domain={}\r\naccess_token={}\n", emulator.url(), emulator.access_token())).unwrap();
-    let (printed, output) = feed(C.bare(&["-c", file.path().to_str().unwrap()]), &[list(&emulator.add_record("Contacts"))]);
+    std::fs::write(file.path(), format!("# an emulator\n\napi_domain={}\r\naccess_token={}\n", w.emulator.url(), w.emulator.access_token())).unwrap();
+    let (printed, output) = feed(C.bare(&["-c", file.path().to_str().unwrap()]), &[list(&w.record())]);
     assert!(printed[0]["result"].is_object() && output.status.success(), "{printed:?}");
 }
 
 #[test]
 fn sigterm_cancels_what_runs_and_what_waits() {
-    let emulator = emulator();
-    emulator.script("attachment.list", [stall(), stall()]);
-    let mut child = C.command(&emulator, &["-n", "2"]).spawn().unwrap();
+    let w = world();
+    w.emulator.script("attachment.list", [stall(), stall()]);
+    let mut child = C.command(&w.emulator, &["-n", "2"]).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     for _ in 0..4 {
-        writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+        writeln!(input, "{}", list(&w.record())).unwrap();
     }
-    while emulator.faults_left("attachment.list") > 0 {
+    while w.emulator.faults_left("attachment.list") > 0 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     terminate(&child);
@@ -215,13 +212,13 @@ fn sigterm_cancels_what_runs_and_what_waits() {
 #[test]
 fn no_secret_is_in_the_arguments_of_a_host_and_none_in_what_it_prints_of_failures() {
     for host in HOSTS {
-        let emulator = emulator();
-        emulator.script("attachment.list", [Fault::status(403), Fault::status(500), Fault::status(401)]);
-        let mut child = host.command(&emulator, &[]).spawn().unwrap();
+        let w = world();
+        w.emulator.script("attachment.list", [Fault::status(403), Fault::status(500), Fault::status(401)]);
+        let mut child = host.command(&w.emulator, &[]).spawn().unwrap();
         let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut shown = String::new();
         for _ in 0..3 {
-            writeln!(input, "{}", list(&emulator.add_record("Contacts"))).unwrap();
+            writeln!(input, "{}", list(&w.record())).unwrap();
             output.read_line(&mut shown).unwrap();
         }
         let arguments = text(&std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap());
@@ -238,13 +235,12 @@ fn terminate(child: &Child) {
 
 #[test]
 fn the_python_client_runs_steps_raises_errors_and_cancels() {
-    let emulator = emulator();
+    let w = world();
     // For the two tests that wait in vain, and more than they need.
-    emulator.script("photo.download", [stall(), stall(), stall(), stall()]);
-    let dir = tempfile::tempdir().unwrap();
+    w.emulator.script("photo.download", [stall(), stall(), stall(), stall()]);
     let mut python = Command::new("python3");
     python.arg(root().join("tests/python/test_zcrm.py")).env("PYTHONPATH", root().join("examples/python")).env("PYTHONDONTWRITEBYTECODE", "1");
-    python.env("ZCRM_LIBRARY", library()).env("TEST_DIR", dir.path());
-    python.env("TEST_URL", emulator.url()).env("TEST_TOKEN", emulator.access_token()).env("TEST_RECORD", emulator.add_record("Contacts"));
+    python.env("ZCRM_LIBRARY", library()).env("TEST_DIR", w.dir.path());
+    python.env("TEST_URL", w.emulator.url()).env("TEST_TOKEN", w.emulator.access_token()).env("TEST_RECORD", w.record());
     succeed(&mut python);
 }

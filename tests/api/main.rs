@@ -13,5 +13,6 @@ mod retries;
 mod secrets;
 mod settlement;
 mod sharing;
+#[path = "../support/world.rs"]
 mod support;
 mod transport;

@@ -89,7 +89,7 @@ fn a_token_endpoint_that_repeats_the_credentials_is_shown_without_them() {
     for (key, value) in [("client_secret", &c.client_secret), ("refresh_token", &c.refresh_token), ("grant_code", &code)] {
         canary::set(&mut config, key, value);
     }
-    canary::listen(&mut config);
+    canary::Canary::default().listen(&mut config);
     let contact = Record::new("Contacts", e.record("Contacts"));
     for secret in [&c.client_secret, &c.refresh_token, &code] {
         for reply in [
@@ -109,4 +109,22 @@ fn a_token_endpoint_that_repeats_the_credentials_is_shown_without_them() {
             }
         }
     }
+}
+
+#[test]
+fn a_secret_that_is_shown_is_found() {
+    let found = |text: &str| std::panic::catch_unwind(|| canary::check(text)).is_err();
+    canary::set(&mut Config::new(), "client_secret", "a-secret-of-this-test");
+    assert!(found("client_secret=a-secret-of-this-test;") && found("Zoho-oauthtoken 1000.0123456789abcdef0123456789abcdef.x"));
+    assert!(!found("the client id is 1000.ABCDEF, and 1000.12 are not enough"));
+}
+
+#[test]
+fn a_secret_in_a_log_line_ends_the_test_of_its_world() {
+    let shown = std::panic::catch_unwind(|| {
+        let w = world_with(&[]);
+        w.canary.hear("Zoho-oauthtoken 1000.0123456789abcdef0123456789abcdef.x");
+        assert_eq!(w.canary.found().len(), 1);
+    });
+    assert!(shown.is_err());
 }

@@ -15,7 +15,6 @@ use crate::random::{Random, number, seed};
 use crate::tally::Tally;
 use crate::tenant::{Act, Ended, Tenant, sender};
 use crate::weather::{Mix, Region, refuses};
-use crate::world::secrets;
 
 const THREADS: usize = 8;
 /// Of all tenants together.
@@ -145,9 +144,7 @@ fn ledger(t: &mut Tally, region: &Region, tenants: &[Tenant<'_>]) {
     t.faults += fired;
     t.refusals += ledger.faults_fired.iter().filter(|f| refuses(&f.fault)).count();
     t.unfired += region.taken().abs_diff(fired);
-    // The secrets of this region, in what the clients of every region have said.
-    let secrets = secrets(&region.emulator);
-    t.secrets += tenants.iter().map(|tenant| tenant.said.secrets(&secrets).len()).sum::<usize>();
+    t.secrets += own.iter().map(|tenant| tenant.canary.found().len()).sum::<usize>();
 }
 
 /// Runs a round and judges it.

@@ -9,7 +9,8 @@ use zcrm::attachment::{self, ListArgs};
 use zcrm::batch::{self, Item, Options, Summary};
 use zcrm::{Call, Client, Config, Error, Record, Result, Sent, Sink, Source, Status, Streamed};
 
-use crate::world::{World, bytes};
+use crate::quick::quick;
+use crate::support::{World, bytes};
 
 const LENGTH: usize = 200_000;
 
@@ -77,7 +78,7 @@ fn reason<T>(result: &Result<T>) -> Value {
 #[test]
 #[ignore = "the process whose disk fails"]
 fn download() {
-    let (w, target) = (World::new(&[]), directory().join("target.bin"));
+    let (w, target) = (quick(&[]), directory().join("target.bin"));
     let id = w.emulator.attach("Contacts", &w.contact.id, "a.bin", &bytes(LENGTH));
     let download = || {
         let sink = Sink::File { path: target.clone(), overwrite: false };
@@ -99,7 +100,7 @@ fn download() {
 #[ignore = "the process whose disk fails"]
 fn spool() {
     let dir = directory();
-    let w = World::new(&[("spool_dir", dir.to_str().unwrap())]);
+    let w = quick(&[("spool_dir", dir.to_str().unwrap())]);
     let content = bytes(LENGTH);
     let upload = || {
         let mut reader = Streamed(content.as_slice());
@@ -122,13 +123,13 @@ fn spool() {
 #[ignore = "the process whose disk fails"]
 fn token_file() {
     let file = directory().join("token");
-    let w = World::new(&[("token_file", file.to_str().unwrap())]);
+    let w = quick(&[("token_file", file.to_str().unwrap())]);
     let list = || attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default());
     let first = list();
     mend();
     assert!(files().iter().all(|name| name == "token" || name == "token.lock"), "I4: {:?}", files());
     list().expect("the disk is mended");
-    assert!(w.requests("token") <= 2, "{} token requests", w.requests("token"));
+    assert!(w.requests("token").len() <= 2, "{} token requests", w.requests("token").len());
     break_again();
     tell(&reason(&first));
 }
@@ -138,7 +139,7 @@ fn token_file() {
 fn journal() {
     let dir = directory();
     let sources = tempfile::tempdir().unwrap();
-    let w = World::new(&[("allow_paths", sources.path().to_str().unwrap())]);
+    let w = quick(&[("allow_paths", sources.path().to_str().unwrap())]);
     let item = |i: usize| {
         let path = sources.path().join(format!("{i}.bin"));
         std::fs::write(&path, [bytes(100), vec![i as u8]].concat()).unwrap();
@@ -218,7 +219,7 @@ fn a_write_that_is_short_or_interrupted_goes_on() {
 #[test]
 fn a_directory_that_goes_or_a_target_that_comes_during_a_download_is_an_error_and_leaves_nothing() {
     for vanishes in [true, false] {
-        let w = World::new(&[]);
+        let w = quick(&[]);
         let dir = w.path("into");
         let (target, kept) = (dir.join("target.bin"), dir.join("target.bin/kept"));
         std::fs::create_dir(&dir).unwrap();
@@ -272,7 +273,7 @@ fn threadless() {
 
 #[test]
 fn a_batch_that_gets_no_threads_works_on_the_calling_one() {
-    let w = World::new(&[]);
+    let w = quick(&[]);
     let address = address(&w);
     let settings: Vec<_> = address.iter().map(|(k, v)| (*k, v.as_str())).chain([("ZCRM_SHIM_NO_THREADS", "1")]).collect();
     assert_eq!(under_shim("disk::threadless", &settings).0, json!(5));
@@ -305,7 +306,7 @@ fn descriptors() {
 
 #[test]
 fn without_file_descriptors_a_call_fails_and_works_again_when_some_are_back() {
-    let w = World::new(&[]);
+    let w = quick(&[]);
     let out = tempfile::NamedTempFile::new().unwrap();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]).arg(std::env::current_exe().unwrap());

@@ -11,9 +11,10 @@ use zcrm::batch::{self, Item, Options};
 use zcrm::{Call, Client, Config};
 use zcrm_emulator::{Emulator, Fault};
 
+use crate::quick::emulator;
 use crate::random::{Random, seed};
 use crate::relay::{Act, Relay, Step};
-use crate::world::{bytes, emulator};
+use crate::support::bytes;
 
 /// Files, their records and the state of a batch; the emulator outlives the processes.
 struct Batch {

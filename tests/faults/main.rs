@@ -63,15 +63,17 @@ mod held;
 mod kill;
 mod matrix;
 mod operation;
+mod quick;
 mod random;
 mod relay;
 mod replay;
 mod rows;
+#[path = "../support/world.rs"]
+mod support;
 mod tally;
 mod tenant;
 mod tokens;
 mod weather;
-mod world;
 
 use std::process::{Command, Stdio};
 

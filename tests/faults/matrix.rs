@@ -17,7 +17,7 @@ use zcrm::Cancel;
 use crate::cause::{Cause, Expect, Hosts, causes};
 use crate::held::{held, leaks};
 use crate::operation::{ALL, Operation};
-use crate::world::World;
+use crate::quick::quick;
 
 const PROCESSES: usize = 8;
 /// I9. Far above what any cell needs, as the machine may be busy.
@@ -104,7 +104,7 @@ pub fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<S
     let short = [("stall_timeout_ms", "150"), ("connect_timeout_ms", "150"), ("token_timeout_ms", "300")];
     let stalls = causes(operation, &Hosts { own: foreign, foreign })[index].stalls;
     let settings = [operation.settings(), if stalls { &short } else { &[] }].concat();
-    let w = World::new(&settings);
+    let w = quick(&settings);
     let own = format!("{}/crm/v8/Contacts", w.emulator.url());
     let cause = causes(operation, &Hosts { own: &own, foreign }).swap_remove(index);
     let before = operation.prepare(&w);
@@ -115,11 +115,11 @@ pub fn cell(operation: Operation, index: usize, foreign: &str) -> (String, Vec<S
     w.emulator.clear_script();
     let mut found = operation.violations(&w, &before, &after, cause.lie);
     found.extend(expectation(&cause, after.error.as_ref()));
-    let secrets = w.secrets_said();
+    let secrets = w.canary.found();
     if !secrets.is_empty() {
         found.push(format!("I5: secrets were said: {secrets:?}"));
     }
-    let (api, tokens) = (w.emulator.ledger().requests.len() - w.requests("token"), w.requests("token"));
+    let (api, tokens) = (w.emulator.ledger().requests.len() - w.requests("token").len(), w.requests("token").len());
     // Where a busy machine makes a short bound strike once more than the fault does, that is a failure more.
     let budget = operation.budget(fired + if cause.stalls { 4 } else { 1 });
     if api > budget || tokens > 5 {

@@ -5,7 +5,8 @@ use zcrm::attachment::{self, Downloaded, ListArgs, Uploaded};
 use zcrm::{Call, Cancel, Error, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
 use zcrm_emulator::PNG;
 
-use crate::world::{World, bytes, sha256};
+use crate::quick::sha256;
+use crate::support::{World, bytes};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -289,12 +290,12 @@ fn expecting<'a>(content: &[u8], cancel: Option<Cancel>) -> Call<'a> {
 fn ended<T: Serialize + std::fmt::Debug>(w: &World, outcome: Result<Outcome<T>>) -> Result<T> {
     match outcome {
         Ok(outcome) => {
-            w.said(&serde_json::to_string(&outcome).expect("an outcome is JSON"));
-            w.said(&format!("{outcome:?}"));
+            w.canary.hear(&serde_json::to_string(&outcome).expect("an outcome is JSON"));
+            w.canary.hear(&format!("{outcome:?}"));
             Ok(outcome.result)
         }
         Err(error) => {
-            w.said(&format!("{error} {error:?} {:?} {}", error.detail(), error.to_json()));
+            w.canary.hear(&format!("{error} {error:?} {:?} {}", error.detail(), error.to_json()));
             Err(error)
         }
     }

@@ -8,8 +8,8 @@ use zcrm::{Cancel, Error, Status};
 use zcrm_emulator::Fault;
 
 use crate::operation::{ALL, Operation};
+use crate::quick::{emulator, quick_of};
 use crate::relay::{Act, Relay, Step};
-use crate::world::{World, emulator};
 
 /// An operation, and a fault that it meets beside the failing step.
 struct Scenario {
@@ -53,7 +53,7 @@ impl Scenario {
         let emulator = emulator();
         let relay = Relay::to(emulator.url(), plan);
         let settings = [&[("accounts_url", relay.url.as_str()), ("api_domain", relay.url.as_str())], self.operation.settings()].concat();
-        let w = World::of(emulator, &settings);
+        let w = quick_of(emulator, &settings);
         let before = self.operation.prepare(&w);
         w.emulator.script(self.operation.queue(), self.script.clone());
         let (cancel, fired) = (Cancel::new(), Mutex::new(None));
@@ -71,10 +71,10 @@ impl Scenario {
         let latency = fired.into_inner().unwrap().map(|at: Instant| at.elapsed()).unwrap_or_default();
         relay.free();
         let mut violations = self.operation.violations(&w, &before, &after, false);
-        if !w.secrets_said().is_empty() {
+        if !w.canary.found().is_empty() {
             violations.push("I5: secrets were said".to_owned());
         }
-        let requests = w.emulator.ledger().requests.len() - w.requests("token");
+        let requests = w.emulator.ledger().requests.len() - w.requests("token").len();
         if requests > self.operation.budget(self.script.len() + 2) {
             violations.push(format!("I7: {requests} requests"));
         }

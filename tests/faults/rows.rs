@@ -10,7 +10,8 @@ use zcrm::batch::{self, Item, Options, Summary};
 use zcrm::{Call, Client, Outcome, Record, Result, Sink, Source, Status};
 use zcrm_emulator::Fault;
 
-use crate::world::{World, bytes};
+use crate::quick::quick;
+use crate::support::{World, bytes};
 
 fn list(client: &Client, record: &Record) -> Result<Outcome<Page>> {
     attachment::list(client, record, &ListArgs::default(), Call::default())
@@ -29,12 +30,12 @@ fn batch(w: &World, records: &[String]) -> Summary {
 }
 
 fn may_read_everything() -> World {
-    World::new(&[("allow_paths", "/"), ("max_retries", "1")])
+    quick(&[("allow_paths", "/"), ("max_retries", "1")])
 }
 
 #[test]
 fn t1_a_host_name_that_does_not_exist_is_a_network_error_of_a_request_that_never_left() {
-    let w = World::new(&[("accounts_url", "http://no-such-host.invalid"), ("api_domain", "http://no-such-host.invalid"), ("max_retries", "1")]);
+    let w = quick(&[("accounts_url", "http://no-such-host.invalid"), ("api_domain", "http://no-such-host.invalid"), ("max_retries", "1")]);
     let error = list(&w.client, &w.contact).unwrap_err();
     assert_eq!((error.status(), error.detail().request_sent), (Status::Network, zcrm::Sent::No), "{error}");
 }
@@ -51,13 +52,13 @@ fn t8_an_outcome_that_a_batch_does_not_know_is_found_out_by_its_next_run() {
         assert_eq!((first.unknown, first.done), (1, 0), "{first:?}");
         let second = batch(&w, &records);
         assert_eq!((second.done, w.emulator.attachments("Contacts", &w.contact.id).len()), (1, 1), "{second:?}");
-        assert_eq!(w.requests("attachment.upload"), if stored { 1 } else { 2 });
+        assert_eq!(w.requests("attachment.upload").len(), if stored { 1 } else { 2 });
     }
 }
 
 #[test]
 fn t15_sixty_four_uploads_that_meet_a_dead_token_renew_it_once_and_are_each_there_once() {
-    let w = World::new(&[("max_in_flight", "64")]);
+    let w = quick(&[("max_in_flight", "64")]);
     w.emulator.settings(|s| s.concurrency = 1000);
     list(&w.client, &w.contact).unwrap();
     w.emulator.expire_tokens();
@@ -67,13 +68,13 @@ fn t15_sixty_four_uploads_that_meet_a_dead_token_renew_it_once_and_are_each_ther
             scope.spawn(move || attachment::upload(&w.client, &w.contact, Source::memory(format!("{i}"), &bytes(50_000)), Call::default()).unwrap());
         }
     });
-    assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), w.requests("token")), (64, 2));
+    assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), w.requests("token").len()), (64, 2));
 }
 
 #[test]
 fn t40_a_target_that_is_a_fifo_is_refused_and_stays_one() {
     use std::os::unix::fs::FileTypeExt;
-    let w = World::new(&[]);
+    let w = quick(&[]);
     let id = w.emulator.attach("Contacts", &w.contact.id, "a.bin", b"x");
     let path = w.path("target.bin");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -82,13 +83,13 @@ fn t40_a_target_that_is_a_fifo_is_refused_and_stays_one() {
         assert!(attachment::download(&w.client, &w.contact, &id, sink, None, Call::default()).is_err());
         assert!(path.metadata().unwrap().file_type().is_fifo());
     }
-    assert_eq!(w.requests("attachment.download"), 0);
+    assert_eq!(w.requests("attachment.download").len(), 0);
 }
 
 #[test]
 fn t41_a_file_that_shrinks_or_grows_while_it_is_sent_is_told_and_nothing_is_stored() {
     for length in [1_000, 30_000_000] {
-        let w = World::new(&[]);
+        let w = quick(&[]);
         let path = w.path("a.bin");
         std::fs::write(&path, bytes(20_000_000)).unwrap();
         let mut change = |done: u64, _: Option<u64>| {
@@ -119,10 +120,10 @@ fn t52_whatever_a_proxy_answers_is_an_error_without_its_password() {
                 let _ = client.read(&mut head).and_then(|_| client.write_all(answer.as_bytes()));
             }
         });
-        let w = World::new(&[("proxy", &url), ("api_domain", &host), ("accounts_url", &host), ("max_retries", "1")]);
+        let w = quick(&[("proxy", &url), ("api_domain", &host), ("accounts_url", &host), ("max_retries", "1")]);
         let error = list(&w.client, &w.contact).unwrap_err();
         let said = format!("{error} {error:?} {}", error.to_json());
-        assert!(!said.contains(PASSWORD) && w.secrets_said().is_empty(), "{said}");
+        assert!(!said.contains(PASSWORD) && w.canary.found().is_empty(), "{said}");
         assert!(matches!(error.status(), Status::Network | Status::Server | Status::Protocol | Status::Auth), "{answer:?} {scheme}: {said}");
     }
 }

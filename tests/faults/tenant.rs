@@ -9,9 +9,11 @@ use zcrm::{Bytes, Call, Client, Error, Outcome, Record, Result, Seekable, Sink, 
 use zcrm_emulator::{PNG, StoredAttachment};
 
 use crate::operation;
+use crate::quick::{client, sha256};
 use crate::random::Random;
+use crate::support::bytes;
+use crate::support::canary::Canary;
 use crate::weather::{Mix, Region};
-use crate::world::{Said, bytes, client, sha256};
 
 /// What a tenant can do, and how often it does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +68,7 @@ impl Act {
 pub struct Tenant<'r> {
     pub region: &'r Region,
     pub organisation: usize,
-    pub said: Said,
+    pub canary: Canary,
     pub folders: Vec<Folder>,
     client: Client,
     dir: PathBuf,
@@ -113,15 +115,15 @@ impl Ended {
 
 impl<'r> Tenant<'r> {
     pub fn new(region: &'r Region, organisation: usize, folders: usize, settings: &[(&str, &str)], dir: PathBuf) -> Tenant<'r> {
-        let said = Said::default();
-        let client = client(&region.emulator, organisation, settings, &said);
+        let canary = Canary::default();
+        let client = client(&canary, &region.emulator, organisation, settings);
         let folder = |_| Folder {
             record: Record::new("Contacts", region.emulator.add_record_of(organisation, "Contacts")),
             kept: Mutex::default(),
             photo: Mutex::new(vec![None]),
         };
         let folders = (0..folders).map(folder).collect();
-        Tenant { region, organisation, said, folders, client, dir }
+        Tenant { region, organisation, canary, folders, client, dir }
     }
 
     /// Makes call `i`: on a record, perhaps with one of the things that are known to be there.
@@ -248,11 +250,11 @@ impl<'r> Tenant<'r> {
     fn ended<T: Serialize + std::fmt::Debug>(&self, outcome: Result<Outcome<T>>) -> Result<T> {
         match outcome {
             Ok(outcome) => {
-                self.said.add(&format!("{outcome:?}"));
+                self.canary.hear(&format!("{outcome:?}"));
                 Ok(outcome.result)
             }
             Err(error) => {
-                self.said.add(&format!("{error} {error:?} {}", error.to_json()));
+                self.canary.hear(&format!("{error} {error:?} {}", error.to_json()));
                 Err(error)
             }
         }

@@ -8,7 +8,7 @@ use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, Client, Config, Record};
 use zcrm_emulator::Emulator;
 
-use crate::world::emulator;
+use crate::quick::emulator;
 
 /// A process that makes a call when it is told to.
 struct Worker {
