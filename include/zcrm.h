@@ -229,6 +229,12 @@ typedef struct zcrm_config zcrm_config;
 typedef struct zcrm_error zcrm_error;
 
 /**
+ * A walk over the pages of a list. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no other handle; one thread at a time
+ * may use it.
+ */
+typedef struct zcrm_pages zcrm_pages;
+
+/**
  * What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
  * It needs no client and may outlive every other handle. Any thread may read it.
  */
@@ -386,7 +392,7 @@ typedef struct zcrm_call {
     uint32_t reserved;
 } zcrm_call;
 
-/** What of a list is wanted. NULL instead of it, or zeros: every page. Borrowed for the call. */
+/** Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call. */
 typedef struct zcrm_list_args {
     /** `sizeof(zcrm_list_args)`. */
     size_t struct_size;
@@ -942,6 +948,48 @@ zcrm_status zcrm_attachment_delete(const struct zcrm_client *client,
                                    const struct zcrm_call *call,
                                    struct zcrm_result **result,
                                    struct zcrm_error **err);
+
+/**
+ * Begins a walk over the attachments of a record, page by page, so that memory doesn't grow with the list. Nothing is sent yet.
+ *
+ * Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind. A list that
+ * runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
+ *
+ * @param client  the client; may be freed before the walk ends
+ * @param target  the record
+ * @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
+ * @param out     receives the walk; free it with zcrm_pages_free()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` or `ZCRM_E_VERSION` (page tokens of an API version that has none)
+ */
+ZCRM_API
+zcrm_status zcrm_pages_new(const struct zcrm_client *client,
+                           const struct zcrm_target *target,
+                           const struct zcrm_list_args *args,
+                           struct zcrm_pages **out,
+                           struct zcrm_error **err);
+
+/**
+ * Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
+ * empty page.
+ *
+ * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+ *
+ * @param pages   the walk
+ * @param call    NULL, or timeout, cancel token and trace id of this page
+ * @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; free it with zcrm_result_free()
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, also at the end; `ZCRM_E_STATE` while another call fetches; or what zcrm_attachment_list() returns: the next call then
+ *         asks for the same page again
+ */
+ZCRM_API
+zcrm_status zcrm_pages_next(struct zcrm_pages *pages,
+                            const struct zcrm_call *call,
+                            struct zcrm_result **result,
+                            struct zcrm_error **err);
+
+/** Frees a walk, wherever it stands. NULL is accepted. */
+ZCRM_API void zcrm_pages_free(struct zcrm_pages *pages);
 
 /**
  * Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.

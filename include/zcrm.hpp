@@ -64,6 +64,7 @@ template <class T, auto Function>
 using Handle = std::unique_ptr<T, Free<Function>>;
 
 using ResultHandle = Handle<zcrm_result, zcrm_result_free>;
+using PagesHandle = Handle<zcrm_pages, zcrm_pages_free>;
 
 inline zcrm_str str(std::string_view text) noexcept {
     return zcrm_str{text.data(), text.size()};
@@ -738,13 +739,13 @@ class AttachmentList : public Outcome {
     using Outcome::Outcome;
 };
 
-/** What of a list is wanted; a default one wants every page at once. */
+/** Which part of a list to fetch; a default one wants every page at once. */
 struct ListArgs {
     /** Comma list of the API names of the fields to ask for; empty = those that Attachment has. */
     std::string fields;
     /** One page: AttachmentList::next_page_token of the page before. */
     std::string page_token;
-    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. */
+    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. With attachment_pages() these two say where to begin. */
     std::uint32_t page = 0;
     /** Attachments a page, at most 200; 0 = 200. */
     std::uint32_t per_page = 0;
@@ -909,16 +910,12 @@ class Client {
     Result<AttachmentList> attachment_list(const Record &record, const ListArgs &args = {}, const Call &call = {}) const {
         detail::Frame frame(call);
         const zcrm_target target = target_of(record, {});
-        auto wanted = detail::sized<zcrm_list_args>();
-        wanted.fields = detail::str(args.fields);
-        wanted.page_token = detail::str(args.page_token);
-        wanted.page = args.page;
-        wanted.per_page = args.per_page;
+        const zcrm_list_args wanted = c_args(args);
         return detail::perform<AttachmentList>(
             frame, [&](auto *c, auto **result, auto **error) { return zcrm_attachment_list(get(), &target, &wanted, c, result, error); });
     }
     /** The attachments of a record page by page: `for (auto &page : client.attachment_pages(record))`. See AttachmentPages. */
-    AttachmentPages attachment_pages(Record record, ListArgs args = {}, Call call = {}) const;
+    AttachmentPages attachment_pages(const Record &record, const ListArgs &args = {}, Call call = {}) const;
     /** Downloads an attachment: zcrm_attachment_download(). */
     Result<Download> attachment_download(const Record &record, std::string_view id, const Sink &sink, const Call &call = {}) const {
         return download(zcrm_attachment_download, record, id, sink, call);
@@ -958,6 +955,14 @@ class Client {
         target.attachment_id = detail::str(attachment_id);
         return target;
     }
+    static zcrm_list_args c_args(const ListArgs &args) noexcept {
+        auto wanted = detail::sized<zcrm_list_args>();
+        wanted.fields = detail::str(args.fields);
+        wanted.page_token = detail::str(args.page_token);
+        wanted.page = args.page;
+        wanted.per_page = args.per_page;
+        return wanted;
+    }
     template <class T, class Function>
     Result<T> upload(Function function, const Record &record, const Source &source, const Call &call) const {
         detail::Frame frame(call);
@@ -983,8 +988,8 @@ class Client {
 };
 
 /**
- * The pages of a list, fetched one at a time while they are iterated over, once. Each is a Result; a failure is the last.
- * The client must outlive it.
+ * The pages of a list, fetched one at a time while they are iterated over, once: zcrm_pages_next(). Each is a Result; a failure is the last.
+ * Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind.
  */
 class AttachmentPages {
   public:
@@ -1004,16 +1009,16 @@ class AttachmentPages {
 
         /** The end. */
         iterator() noexcept = default;
-        /** At a page of `pages`, or at the end when there is none. */
-        explicit iterator(AttachmentPages *pages) noexcept : pages_(pages) {}
+        /** At the page that `pages` stands at, or at the end when there is none. */
+        explicit iterator(AttachmentPages *pages) noexcept : pages_(pages && pages->page_ ? pages : nullptr) {}
         /** The page. */
         reference operator*() const noexcept { return *pages_->page_; }
         /** A member of the page's Result. */
         pointer operator->() const noexcept { return &*pages_->page_; }
         /** Fetches the next page. */
         iterator &operator++() {
-            if (!pages_->next()) pages_ = nullptr;
-            return *this;
+            pages_->fetch();
+            return *this = iterator(pages_);
         }
         /** Fetches the next page. */
         void operator++(int) { ++*this; }
@@ -1036,41 +1041,50 @@ class AttachmentPages {
 
   private:
     friend class Client;
-    AttachmentPages(const Client &client, Record record, ListArgs args, Call call)
-        : client_(&client), record_(std::move(record)), args_(std::move(args)), call_(std::move(call)) {
-        if (args_.page == 0 && args_.page_token.empty()) args_.page = 1;
-    }
+    AttachmentPages(Result<detail::PagesHandle> pages, Call call) : pages_(std::move(pages)), call_(std::move(call)) {}
 
-    void fetch() { page_.emplace(client_->attachment_list(record_, args_, call_)); }
-
-    bool next() {
-        if (!*page_ || !(*page_)->more_records) return false;
-        std::string &token = (*page_)->next_page_token;
-        if (token.empty() && args_.page == 0) return false;
-        if (token.empty()) {
-            ++args_.page;
-        } else {
-            args_.page = 0;
-            args_.page_token = std::move(token);
+    void fetch() {
+        const bool failed = page_ && !*page_;
+        page_.reset();
+        if (failed) return;
+        if (!pages_) {
+            page_.emplace(std::move(pages_).error());
+            return;
         }
-        const std::string first = front();
-        fetch();
-        // Each page is a call of its own, so the library can't see that a server serves the same one for ever.
-        if (!first.empty() && front() == first) page_.emplace(Error(ZCRM_E_PAGE, nullptr, "the list serves the same page again: stopped"));
-        return true;
+        detail::Frame frame(call_);
+        auto page = detail::perform<Next>(frame, [&](auto *c, auto **result, auto **error) { return zcrm_pages_next(pages_->get(), c, result, error); });
+        if (!page) {
+            page_.emplace(std::move(page).error());
+        } else if (page->list) {
+            page_.emplace(*std::move(page->list));
+        }
     }
 
-    std::string front() const { return *page_ && !(*page_)->attachments.empty() ? (*page_)->attachments.front().id : std::string(); }
+    /** A page, or the end. */
+    struct Next {
+        std::optional<AttachmentList> list;
+        static Result<Next> read(detail::ResultHandle handle) {
+            Next next;
+            if (!handle) return next;
+            auto list = AttachmentList::read(std::move(handle));
+            if (!list) return std::move(list).error();
+            next.list.emplace(*std::move(list));
+            return next;
+        }
+    };
 
-    const Client *client_;
-    Record record_;
-    ListArgs args_;
+    Result<detail::PagesHandle> pages_;
     Call call_;
     std::optional<Result<AttachmentList>> page_;
 };
 
-inline AttachmentPages Client::attachment_pages(Record record, ListArgs args, Call call) const {
-    return AttachmentPages(*this, std::move(record), std::move(args), std::move(call));
+inline AttachmentPages Client::attachment_pages(const Record &record, const ListArgs &args, Call call) const {
+    const zcrm_target target = target_of(record, {});
+    const zcrm_list_args wanted = c_args(args);
+    zcrm_pages *pages = nullptr;
+    zcrm_error *error = nullptr;
+    if (const zcrm_status status = zcrm_pages_new(get(), &target, &wanted, &pages, &error)) return {Error(status, error), std::move(call)};
+    return {detail::PagesHandle(pages), std::move(call)};
 }
 
 /** How one step of a Batch ended. Its texts are borrowed during the callback, and NUL-terminated. */

@@ -91,3 +91,11 @@ impl<T> Outcome<T> {
         Outcome { operation, result: f(result), attempts, waited_ms, wait_reason, credits_remaining }
     }
 }
+
+impl<T> Outcome<Option<T>> {
+    /// The outcome, if there is a result.
+    pub(crate) fn transpose(self) -> Option<Outcome<T>> {
+        let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;
+        Some(Outcome { operation, result: result?, attempts, waited_ms, wait_reason, credits_remaining })
+    }
+}

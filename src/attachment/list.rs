@@ -1,27 +1,17 @@
-//! The list of a record's attachments, page by page.
+//! A page of the list of a record's attachments: what is asked for, and how the reply is read.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use reqwest::StatusCode;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, Outcome};
-use crate::client::{Ask, Client};
-use crate::error::{Error, Result, Status, one_line};
+use crate::error::{Result, Status, one_line};
 use crate::fallible;
-use crate::http::{Limits, Response, Session, reply};
-use crate::record::Record;
+use crate::http::{Response, reply};
 
-/// What is asked for when the caller names no fields. The list refuses to come without any from v3 on, and gives the others null or not at all.
-const FIELDS: &str = "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created_By,Parent_Id,$file_id,$type,$link_url";
 /// Most bytes of a page: 200 entries have about 100 KB.
 const MOST: usize = 8 << 20;
-/// The largest page.
-const PER_PAGE: u32 = 200;
-/// Rows that can be reached by page number; further ones need a token.
-const BY_NUMBER: u64 = 2000;
 
 /// An attachment as the list shows it. Every field but `id` may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +45,7 @@ pub struct Attachment {
     pub kind: String,
 }
 
-/// What of a list is wanted. Default: every page, with every field that [`Attachment`] has.
+/// Which part of the list to fetch. Default: every page, with every field that [`Attachment`] has.
 #[derive(Debug, Clone, Default)]
 pub struct ListArgs {
     /// Comma list of API names; empty = what [`Attachment`] needs.
@@ -81,106 +71,10 @@ pub struct Page {
     pub next_page_token: Option<String>,
 }
 
-/// The pages of a list, one request each.
-pub struct Pages<'c> {
-    client: &'c Client,
-    walk: Option<Walk<'c>>,
-}
-
-impl<'c> Pages<'c> {
-    pub(super) fn new(client: &'c Client, record: &'c Record, args: &ListArgs) -> Result<Pages<'c>> {
-        Ok(Pages { client, walk: Some(Walk::new(client, record, args)?) })
-    }
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Result<Page>;
-
-    fn next(&mut self) -> Option<Result<Page>> {
-        let mut walk = self.walk.take()?;
-        let limits = Limits { cancel: None, timeout: self.client.config().call_timeout };
-        let page = self.client.run("attachment.list", limits, None, async |session| walk.next(self.client, session).await);
-        let page = page.map(|outcome| outcome.result);
-        if page.as_ref().is_ok_and(|page| page.more_records) {
-            self.walk = Some(walk);
-        }
-        Some(page)
-    }
-}
-
-pub(super) fn run(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
-    let limits = client.limits(&call);
-    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| all(client, session, record, args).await)
-}
-
-/// The page that `args` names, or every page.
-pub(super) async fn all(client: &Client, session: &Session<'_>, record: &Record, args: &ListArgs) -> Result<Page> {
-    let mut walk = Walk::new(client, record, args)?;
-    let one = args.page != 0 || !args.page_token.is_empty();
-    let mut all = walk.next(client, session).await?;
-    while all.more_records && !one {
-        let next = walk.next(client, session).await?;
-        fallible::reserve(&mut all.attachments, next.attachments.len())?;
-        all.attachments.extend(next.attachments);
-        (all.more_records, all.next_page_token) = (next.more_records, next.next_page_token);
-    }
-    Ok(all)
-}
-
-/// A way over the pages that never goes in a circle and gives no entry twice.
-struct Walk<'a> {
-    ask: Ask<'a>,
-    page: u32,
-    per_page: u32,
-    token: Option<String>,
-    seen: HashSet<String>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(client: &Client, record: &'a Record, args: &ListArgs) -> Result<Walk<'a>> {
-        client.check_record(record)?;
-        if args.per_page > PER_PAGE {
-            return Err(Error::argument("per_page", format!("{} is over {PER_PAGE}", args.per_page)));
-        }
-        let token = (!args.page_token.is_empty()).then(|| args.page_token.clone());
-        if token.is_some() && args.page != 0 {
-            return Err(Error::argument("page_token", "a page's number and a page's token are given together; give one"));
-        }
-        if token.is_some() && !client.version().page_tokens {
-            let message = format!("API {} has no page tokens; v7 and v8 have", client.version().name);
-            return Err(Error::new(Status::Version, "page_token", message).with(|d| d.field = Some("page_token")));
-        }
-        let mut ask = Ask::get(record, "Attachments");
-        if !args.fields.is_empty() {
-            ask.query.push(("fields", args.fields.clone()));
-        } else if client.version().fields_mandatory {
-            ask.query.push(("fields", FIELDS.to_owned()));
-        }
-        let per_page = if args.per_page == 0 { PER_PAGE } else { args.per_page };
-        ask.query.push(("per_page", per_page.to_string()));
-        Ok(Walk { ask, page: args.page.max(1), per_page, token, seen: HashSet::new() })
-    }
-
-    async fn next(&mut self, client: &Client, session: &Session<'_>) -> Result<Page> {
-        let fixed = self.ask.query.len();
-        match &self.token {
-            Some(token) => self.ask.query.push(("page_token", token.clone())),
-            None => self.ask.query.push(("page", self.page.to_string())),
-        }
-        let page = client.ask(session, &self.ask, None, parse).await;
-        self.ask.query.truncate(fixed);
-        let mut page = page?;
-        self.seen.try_reserve(page.attachments.len()).map_err(|_| fallible::exhausted(self.seen.len() * size_of::<String>()))?;
-        page.attachments.retain(|attachment| self.seen.insert(attachment.id.clone()));
-        if page.more_records && page.attachments.is_empty() {
-            let message = "the list says there is more, but its next page holds nothing new; stopped rather than go in a circle";
-            return Err(Error::new(Status::Page, "page_loop", message));
-        }
-        // By number as far as that goes: a token is bound to the parameters of the request that gave it, and lives a day.
-        let by_number = u64::from(self.page) * u64::from(self.per_page) < BY_NUMBER;
-        self.token = page.next_page_token.clone().filter(|_| self.token.is_some() || !by_number);
-        self.page += 1;
-        Ok(page)
+impl ListArgs {
+    /// Whether one page is named, and not all of them wanted.
+    pub(super) fn is_one_page(&self) -> bool {
+        self.page != 0 || !self.page_token.is_empty()
     }
 }
 

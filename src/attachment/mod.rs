@@ -2,6 +2,7 @@
 
 mod delete;
 pub(crate) mod list;
+mod pages;
 mod settle;
 
 use reqwest::Method;
@@ -20,7 +21,8 @@ use crate::transfer::{Bytes, Digest, Framing, HashKind, Input, Outgoing, Progres
 pub use crate::download::Downloaded;
 pub use delete::Deleted;
 use delete::Deletion;
-pub use list::{Attachment, ListArgs, Page, Pages};
+pub use list::{Attachment, ListArgs, Page};
+pub use pages::Pages;
 use settle::Settlement;
 
 /// An attachment that Zoho has stored.
@@ -142,11 +144,12 @@ async fn send(
 /// Lists the record's attachments: one page when `args` names one, else every page. None at all is an empty list.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html>
 pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
-    list::run(client, record, args, call)
+    pages::run(client, record, args, call)
 }
 
-/// Goes over the pages of the list one by one, so that memory doesn't grow with the list.
-pub fn pages<'c>(client: &'c Client, record: &'c Record, args: &ListArgs) -> Result<Pages<'c>> {
+/// The pages of the list one by one, from the one that `args` names or the first, so that memory doesn't grow with the list. Nothing is sent
+/// yet. What is deleted meanwhile, and be it every row that a page has told, hides no other.
+pub fn pages(client: &Client, record: &Record, args: &ListArgs) -> Result<Pages> {
     Pages::new(client, record, args)
 }
 

@@ -12,7 +12,8 @@ use icu_normalizer::ComposingNormalizer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::list::{self, Attachment, ListArgs};
+use super::list::{Attachment, ListArgs};
+use super::pages;
 use super::{Deletion, Stored};
 use crate::call::{Claimed, IfExists};
 use crate::client::{Ask, Client};
@@ -213,7 +214,7 @@ impl<'c, 's> Settlement<'c, 's> {
 
     async fn list(&self) -> Result<Vec<Attachment>> {
         let args = ListArgs { fields: FIELDS.to_owned(), ..ListArgs::default() };
-        Ok(list::all(self.client, self.session, self.record, &args).await?.attachments)
+        Ok(pages::all(self.client, self.session, self.record, &args).await?.attachments)
     }
 
     async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {

@@ -15,7 +15,7 @@ use super::text::zcrm_str;
 use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::error::Result;
 
-/// What of a list is wanted. NULL instead of it, or zeros: every page. Borrowed for the call.
+/// Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zcrm_list_args {
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn zcrm_attachment_list(
 
 /// # Safety
 /// `args` is NULL or what the header says it must be.
-unsafe fn list_args(args: *const zcrm_list_args) -> Result<ListArgs> {
+pub(super) unsafe fn list_args(args: *const zcrm_list_args) -> Result<ListArgs> {
     // SAFETY: the caller's contract.
     unsafe {
         let Some(args) = sized::read_if_given(args, "args")? else { return Ok(ListArgs::default()) };

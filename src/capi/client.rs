@@ -15,10 +15,10 @@ use crate::client::Client;
 use crate::error::{Error, Result, Status};
 
 /// A configured connection to one CRM organisation. Any number of threads may use it at once.
-pub struct zcrm_client(Arc<Shared>);
+pub struct zcrm_client(pub(super) Arc<Shared>);
 
-struct Shared {
-    client: Client,
+pub(super) struct Shared {
+    pub(super) client: Client,
     poisoned: AtomicBool,
 }
 
@@ -82,7 +82,7 @@ pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
 
 impl Shared {
     /// A panic poisons this client, and this one only.
-    fn guarded<T>(&self, body: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
+    pub(super) fn guarded<T>(&self, body: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(Error::new(
                 Status::State,

@@ -144,6 +144,9 @@ pub const KEYS: &[Key] = &[
     key("photo_max_bytes", "10485760", "largest photo that is sent, in bytes", |c, v| put_number(&mut c.photo_max_bytes, v)),
     key("photo_max_pixels", "10000000", "most pixels of a photo that is sent", |c, v| put_number(&mut c.photo_max_pixels, v)),
     key("memory_max_bytes", "104857600", "largest download that is held in memory, in bytes", |c, v| put_number(&mut c.memory_max_bytes, v)),
+    key("list_max_rows", "100000", "most rows of one list: one that goes on is an error, and no way to fill the memory", |c, v| {
+        put_number(&mut c.list_max_rows, v)
+    }),
     key("unknown_length", "spool", "how a source without a length is sent: spool (temporary file first) or chunked (UNCONFIRMED at Zoho)", |c, v| {
         c.unknown_length = word(v, &[("spool", UnknownLength::Spool), ("chunked", UnknownLength::Chunked)])?;
         Ok(())

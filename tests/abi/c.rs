@@ -122,6 +122,7 @@ programs! {
     rule8_cancel: |_| {};
     rule8_lookup: |_| {};
     batch: |_| {};
+    pages: |_| {};
     store: |_| {};
     rule9_versions: |_| {};
     rule9_unload: |_| {};

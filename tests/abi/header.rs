@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     "source",
     "sink",
     "attachment",
+    "pages",
     "photo",
     "result",
     "auth",

@@ -1,8 +1,11 @@
 //! The list of attachments, its pages and their end.
 
-use zcrm::attachment::{self, Attachment, ListArgs, Page};
-use zcrm::{Call, Record, Result, Status};
-use zcrm_emulator::{EmptyList, Fault};
+use std::ops::Range;
+use std::time::Duration;
+
+use zcrm::attachment::{self, Attachment, ListArgs, Page, Pages};
+use zcrm::{Call, Cancel, Record, Result, Status};
+use zcrm_emulator::{EmptyList, Fault, StallAt};
 
 use crate::support::{World, why, world, world_with};
 
@@ -44,31 +47,30 @@ fn no_attachments_are_an_empty_list_in_both_forms() {
 }
 
 #[test]
-fn every_page_is_followed_by_number() {
-    let w = world();
-    let ids = fill(&w, 450);
-    let page = list(&w, ListArgs::default()).unwrap();
-    assert_eq!((sorted_ids(&page.attachments) == ids, page.more_records), (true, false));
-    assert_eq!(w.requests("attachment.list").len(), 3);
-}
-
-#[test]
-fn beyond_two_thousand_the_page_token_is_followed() {
+fn every_page_is_followed_by_its_token_from_the_first_on() {
     let w = world();
     let ids = fill(&w, 2_450);
     let page = list(&w, ListArgs::default()).unwrap();
-    assert!(sorted_ids(&page.attachments) == ids);
+    assert!(sorted_ids(&page.attachments) == ids && !page.more_records && page.next_page_token.is_none());
     let requests = w.requests("attachment.list");
-    assert_eq!(requests.len(), 13);
-    assert!(requests[9].query.contains("page=10") && requests[10].query.contains("page_token="), "{} {}", requests[9].query, requests[10].query);
+    let by_token = requests.iter().skip(1).filter(|request| request.query.contains("page_token=")).count();
+    assert_eq!((requests.len(), by_token), (13, 12));
 }
 
 #[test]
-fn beyond_two_thousand_without_tokens_pages_are_numbered_on() {
+fn without_tokens_pages_are_numbered_on_beyond_two_thousand() {
     let w = world_with(&[("api_version", "v6")]);
     let ids = fill(&w, 2_001);
     assert!(sorted_ids(&list(&w, ListArgs::default()).unwrap().attachments) == ids);
     assert!(w.requests("attachment.list")[10].query.contains("page=11"));
+}
+
+#[test]
+fn without_tokens_one_page_is_asked_for_once() {
+    let w = world_with(&[("api_version", "v6")]);
+    fill(&w, 3);
+    list(&w, ListArgs::default()).unwrap();
+    assert_eq!(w.requests("attachment.list").len(), 1);
 }
 
 #[test]
@@ -86,45 +88,132 @@ fn one_page_is_given_with_the_token_of_the_next() {
     assert_eq!(sorted_ids(&all), ids);
 }
 
+/// The pages of the contact's list, so many rows each.
+fn pages(w: &World, per_page: u32) -> Pages {
+    attachment::pages(&w.client, &w.contact, &ListArgs { per_page, ..ListArgs::default() }).unwrap()
+}
+
+fn next(pages: &mut Pages) -> Result<Option<Page>> {
+    Ok(pages.next(&Call::default())?.map(|outcome| outcome.result))
+}
+
 #[test]
-fn the_iterator_gives_page_after_page_and_then_ends() {
+fn page_after_page_is_given_until_the_end() {
     let w = world();
     let ids = fill(&w, 25);
-    let pages: Vec<Page> =
-        attachment::pages(&w.client, &w.contact, &ListArgs { per_page: 10, ..ListArgs::default() }).unwrap().collect::<Result<_>>().unwrap();
-    assert_eq!(pages.iter().map(|p| p.attachments.len()).collect::<Vec<_>>(), [10, 10, 5]);
-    assert_eq!(sorted_ids(&pages.into_iter().flat_map(|p| p.attachments).collect::<Vec<_>>()), ids);
+    let mut pages = pages(&w, 10);
+    let all: Vec<Page> = std::iter::from_fn(|| next(&mut pages).unwrap()).collect();
+    assert_eq!(all.iter().map(|p| p.attachments.len()).collect::<Vec<_>>(), [10, 10, 5]);
+    assert_eq!(sorted_ids(&all.into_iter().flat_map(|p| p.attachments).collect::<Vec<_>>()), ids);
+    assert_eq!((next(&mut pages).unwrap(), w.requests("attachment.list").len()), (None, 3));
 }
 
 #[test]
-fn the_iterator_ends_after_an_error() {
+fn no_attachments_are_one_empty_page() {
+    let w = world();
+    let mut pages = pages(&w, 10);
+    assert_eq!((next(&mut pages).unwrap(), next(&mut pages).unwrap()), (Some(Page::default()), None));
+}
+
+#[test]
+fn deleting_each_attachment_that_a_page_tells_leaves_none_behind() {
+    for version in ["v2", "v6", "v7", "v8"] {
+        let w = world_with(&[("api_version", version)]);
+        let ids = fill(&w, 45);
+        let mut pages = pages(&w, 10);
+        let mut told = Vec::new();
+        while let Some(page) = next(&mut pages).unwrap() {
+            for entry in page.attachments {
+                attachment::delete(&w.client, &w.contact, &[&entry.id], Call::default()).unwrap();
+                told.push(entry);
+            }
+        }
+        assert_eq!((sorted_ids(&told) == ids, w.stored().len()), (true, 0), "{version}: {} of {} told", told.len(), ids.len());
+    }
+}
+
+#[test]
+fn after_an_error_the_same_page_is_asked_for_again() {
+    let w = world();
+    let ids = fill(&w, 25);
+    w.emulator.script("attachment.list", [Fault::none(), Fault::status(403)]);
+    let mut pages = pages(&w, 10);
+    let mut all = next(&mut pages).unwrap().unwrap().attachments;
+    assert_eq!(why(next(&mut pages)).0, Status::Forbidden);
+    all.extend(std::iter::from_fn(|| next(&mut pages).unwrap()).flat_map(|page| page.attachments));
+    assert_eq!(sorted_ids(&all), ids);
+}
+
+#[test]
+fn each_page_has_its_own_timeout_cancel_token_and_trace_id() {
     let w = world();
     fill(&w, 25);
-    w.emulator.script("attachment.list", [Fault::none(), Fault::status(403)]);
-    let mut pages = attachment::pages(&w.client, &w.contact, &ListArgs { per_page: 10, ..ListArgs::default() }).unwrap();
-    assert!(pages.next().unwrap().is_ok());
-    assert_eq!(why(pages.next().unwrap()).0, Status::Forbidden);
-    assert!(pages.next().is_none());
+    let stall = || Fault::Stall { at: StallAt::BeforeReply, after_bytes: 0, ms: None };
+    w.emulator.script("attachment.list", [Fault::none(), stall()]);
+    let mut pages = pages(&w, 10);
+    assert!(next(&mut pages).unwrap().is_some());
+    let short = Call { timeout: Some(Duration::from_millis(50)), ..Call::default() };
+    assert_eq!(why(pages.next(&short)).0, Status::Timeout);
+    let cancel = Cancel::new();
+    cancel.fire();
+    assert_eq!(why(pages.next(&Call { cancel: Some(cancel), ..Call::default() })).0, Status::Cancelled);
+    assert_eq!(next(&mut pages).unwrap().unwrap().attachments.len(), 10);
+}
+
+/// A page of these ids, with a token when there is more.
+fn reply(ids: &[String], next: Option<&str>) -> Fault {
+    let rows: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+    let (more, token) = (next.is_some(), next.map_or("null".to_owned(), |token| format!("\"{token}\"")));
+    let body = format!(r#"{{"data":[{}],"info":{{"more_records":{more},"next_page_token":{token},"page":1,"per_page":2}}}}"#, rows.join(","));
+    Fault::body(200, body.as_bytes()).with_header("Content-Type", "application/json")
+}
+
+fn ids(range: Range<u32>) -> Vec<String> {
+    range.map(|id| id.to_string()).collect()
 }
 
 #[test]
-fn a_list_that_never_ends_is_left() {
+fn a_list_that_goes_in_a_circle_is_left() {
+    let (same, two) = ([ids(1..3)], [ids(1..3), ids(3..5)]);
+    for (circle, requests) in [(same.as_slice(), 2), (two.as_slice(), 3)] {
+        for version in ["v6", "v8"] {
+            let w = world_with(&[("api_version", version)]);
+            let replies = (0..50).map(|i| reply(&circle[i % circle.len()], Some(&format!("token-{i}"))));
+            w.emulator.script("attachment.list", replies);
+            assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "page_loop"), "{version} {circle:?}");
+            assert_eq!(w.requests("attachment.list").len(), requests, "{version} {circle:?}");
+        }
+    }
+}
+
+#[test]
+fn a_list_that_never_ends_is_left_at_the_bound_of_its_rows() {
+    let w = world_with(&[("list_max_rows", "10")]);
+    w.emulator.script("attachment.list", (0..50).map(|i| reply(&ids(2 * i..2 * i + 2), Some("next"))));
+    assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "list_too_long"));
+    assert_eq!(w.requests("attachment.list").len(), 6);
+}
+
+#[test]
+fn a_list_that_never_ends_in_pages_of_one_row_is_left_long_before_that() {
     let w = world();
-    let endless = r#"{"data":[{"id":"1"},{"id":"2"}],"info":{"more_records":true,"next_page_token":"same","page":1,"count":2,"per_page":2}}"#;
-    w.emulator.script("attachment.list", (0..50).map(|_| Fault::body(200, endless.as_bytes()).with_header("Content-Type", "application/json")));
-    assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "page_loop"));
-    assert_eq!(w.requests("attachment.list").len(), 2);
+    w.emulator.script("attachment.list", (0..2_000).map(|i| reply(&ids(i..i + 1), Some("next"))));
+    assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "list_too_long"));
+    assert!(w.requests("attachment.list").len() < 1_200);
+}
+
+#[test]
+fn a_page_with_more_rows_than_were_asked_for_is_not_believed() {
+    let w = world();
+    w.emulator.script("attachment.list", [reply(&ids(0..3), None), reply(&ids(0..201), None)]);
+    assert_eq!(why(list(&w, ListArgs { page: 1, per_page: 2, ..ListArgs::default() })), (Status::Page, "page_overfull"));
+    assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "page_overfull"));
 }
 
 #[test]
 fn an_entry_that_two_pages_repeat_is_given_once() {
     let w = world();
-    let page = |ids: &[u32], more| {
-        let rows: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
-        let body = format!(r#"{{"data":[{}],"info":{{"more_records":{more},"page":1,"count":2,"per_page":2}}}}"#, rows.join(","));
-        Fault::body(200, body.as_bytes()).with_header("Content-Type", "application/json")
-    };
-    w.emulator.script("attachment.list", [page(&[1, 2], true), page(&[2, 3], false)]);
+    w.emulator.script("attachment.list", [reply(&ids(1..3), Some("next")), reply(&ids(2..4), None)]);
     assert_eq!(sorted_ids(&list(&w, ListArgs::default()).unwrap().attachments), ["1", "2", "3"]);
 }
 

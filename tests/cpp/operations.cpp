@@ -101,13 +101,38 @@ CASE_WITH(a_failed_page_is_the_last, R"({"attachment.list": [{"kind": "none"}, {
     CHECK((seen == std::vector<zcrm_status>{ZCRM_OK, ZCRM_E_FORBIDDEN}));
 }
 
-CASE_WITH(a_server_that_repeats_a_page_is_not_followed_for_ever, R"({"attachment.list": [
-        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true}}"},
-        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true}}"}]})") {
+CASE(deleting_in_the_loop_over_the_pages_leaves_nothing_behind) {
+    for (const char *version : {"v6", "v8"}) {
+        auto settings = config();
+        CHECK(settings.set("access_token", env("ZCRM_TEST_TOKEN")) && settings.set("api_version", version));
+        const auto c = NEED(zcrm::Client::make(settings));
+        for (const char *name : {"1.txt", "2.txt", "3.txt", "4.txt", "5.txt"}) attach(c, name, name);
+        zcrm::ListArgs two_a_page;
+        two_a_page.per_page = 2;
+        std::size_t deleted = 0;
+        for (auto &page : c.attachment_pages(contact(), two_a_page)) {
+            for (const auto &attachment : NEED(std::move(page)).attachments) deleted += c.attachment_delete(contact(), attachment.id) ? 1 : 0;
+        }
+        CHECK(deleted == 5 && NEED(c.attachment_list(contact())).attachments.empty());
+    }
+}
+
+CASE(pages_outlive_their_client) {
+    attach(client(), "1.txt", "text");
+    auto pages = client().attachment_pages(contact());
+    std::size_t entries = 0;
+    for (auto &page : pages) entries += NEED(std::move(page)).attachments.size();
+    CHECK(entries == 1);
+}
+
+CASE_WITH(a_server_that_goes_in_a_circle_is_not_followed_for_ever, R"({"attachment.list": [
+        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"a\"}}"},
+        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"8\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"b\"}}"},
+        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"c\"}}"}]})") {
     const auto c = client();
     std::vector<zcrm_status> seen;
     for (const auto &page : c.attachment_pages(contact())) seen.push_back(page ? ZCRM_OK : page.error().code());
-    CHECK((seen == std::vector<zcrm_status>{ZCRM_OK, ZCRM_E_PAGE}));
+    CHECK((seen == std::vector<zcrm_status>{ZCRM_OK, ZCRM_OK, ZCRM_E_PAGE}));
 }
 
 CASE(a_grant_code_is_exchanged_for_a_refresh_token) {

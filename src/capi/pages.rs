@@ -1,0 +1,106 @@
+//! The pages of a list, one at a time.
+
+use std::ptr::null_mut;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use super::attachment::{list_args, zcrm_list_args};
+use super::call::{self, zcrm_call};
+use super::client::{Shared, zcrm_client};
+use super::error::zcrm_error;
+use super::guard;
+use super::handle::{self, Noun};
+use super::result::zcrm_result;
+use super::status::zcrm_status;
+use super::target::{self, zcrm_target};
+use crate::attachment::{self, Pages};
+use crate::error::{Error, Status};
+
+/// A walk over the pages of a list. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no other handle; one thread at a time
+/// may use it.
+pub struct zcrm_pages {
+    client: Arc<Shared>,
+    pages: Mutex<Pages>,
+}
+
+impl Noun for zcrm_pages {
+    const MAGIC: u32 = 0x7a63_6508;
+}
+
+/// Begins a walk over the attachments of a record, page by page, so that memory doesn't grow with the list. Nothing is sent yet.
+///
+/// Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind. A list that
+/// runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
+///
+/// @param client  the client; may be freed before the walk ends
+/// @param target  the record
+/// @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
+/// @param out     receives the walk; free it with zcrm_pages_free()
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` or `ZCRM_E_VERSION` (page tokens of an API version that has none)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_pages_new(
+    client: *const zcrm_client,
+    target: *const zcrm_target,
+    args: *const zcrm_list_args,
+    out: *mut *mut zcrm_pages,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let client = Arc::clone(&handle::borrow(client, "client")?.0);
+            let out = handle::out(out, "out")?;
+            let (record, args) = (target::record(target)?, list_args(args)?);
+            let pages = client.guarded(|client| attachment::pages(client, &record, &args))?;
+            out.write(handle::give(zcrm_pages { client, pages: Mutex::new(pages) }));
+            Ok(())
+        })
+    }
+}
+
+/// Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
+/// empty page.
+///
+/// https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+///
+/// @param pages   the walk
+/// @param call    NULL, or timeout, cancel token and trace id of this page
+/// @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; free it with zcrm_result_free()
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, also at the end; `ZCRM_E_STATE` while another call fetches; or what zcrm_attachment_list() returns: the next call then
+///         asks for the same page again
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_pages_next(
+    pages: *mut zcrm_pages,
+    call: *const zcrm_call,
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let walk = handle::borrow(pages, "pages")?;
+            let result = handle::out(result, "result")?;
+            let _inside = guard::Inside::enter()?;
+            let mut pages = match walk.pages.try_lock() {
+                Ok(pages) => pages,
+                Err(TryLockError::Poisoned(pages)) => PoisonError::into_inner(pages),
+                Err(TryLockError::WouldBlock) => return Err(in_use()),
+            };
+            let next = walk.client.guarded(|_| pages.next(&call::Given::read(call)?.call()?))?;
+            result.write(next.map_or(null_mut(), |outcome| handle::give(zcrm_result::new(outcome))));
+            Ok(())
+        })
+    }
+}
+
+fn in_use() -> Error {
+    Error::new(Status::State, "in_use", "pages: another thread fetches a page of this walk; one at a time may")
+}
+
+/// Frees a walk, wherever it stands. NULL is accepted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_pages_free(pages: *mut zcrm_pages) {
+    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    guard::value((), || unsafe { handle::free(pages) });
+}
