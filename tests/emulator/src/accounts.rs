@@ -202,6 +202,11 @@ impl Accounts {
         self.access.get(value).filter(|t| t.expires > now)
     }
 
+    /// Ends the access tokens of an organisation.
+    pub fn expire_of(&mut self, organisation: usize) {
+        self.access.retain(|_, token| token.grant.organisation != organisation);
+    }
+
     /// Ends every access token.
     pub fn expire_all(&mut self) {
         self.access.clear();

@@ -7,6 +7,8 @@ pub type Millis = u64;
 
 /// One hour in milliseconds.
 pub const HOUR: Millis = 3_600_000;
+/// One year in milliseconds, about.
+const YEAR: Millis = 365 * 24 * HOUR;
 /// One minute in milliseconds.
 pub const MINUTE: Millis = 60_000;
 
@@ -23,9 +25,19 @@ impl Clock {
         (real.unwrap_or_default() + self.ahead).as_millis() as Millis
     }
 
-    /// Moves the clock forward.
-    pub fn advance(&mut self, by: Duration) {
-        self.ahead += by;
+    /// How far it is ahead of the machine's.
+    pub fn ahead_ms(&self) -> Millis {
+        self.ahead.as_millis() as Millis
+    }
+
+    /// Moves the clock forward, by no more than a hundred years in all.
+    pub fn advance(&mut self, ms: Millis) -> Result<(), String> {
+        let ahead = self.ahead_ms().saturating_add(ms);
+        if ahead > 100 * YEAR {
+            return Err(format!("ms: {ms} more would be over a hundred years ahead"));
+        }
+        self.ahead = Duration::from_millis(ahead);
+        Ok(())
     }
 }
 

@@ -50,11 +50,19 @@ impl State {
         self.accounts.new_code(Code { grant, redirect_uri: None, offline: true, expires })
     }
 
+    /// Makes an organisation, and says its index.
+    pub fn add_organisation(&mut self, name: &str) -> usize {
+        let index = self.organisations.len();
+        self.organisations.push(seed::made(index, name));
+        seed::add_clients(self, index);
+        index
+    }
+
     /// Makes a record.
-    pub fn add_record(&mut self, organisation: usize, module: &str, state: RecordState) -> String {
+    pub fn add_record(&mut self, organisation: usize, module: &str, name: Option<&str>, state: RecordState) -> String {
         let now = self.now();
         let organisation = &mut self.organisations[organisation];
-        let id = organisation.add_record(module, "Made by a test", now);
+        let id = organisation.add_record(module, name.unwrap_or("Made by a test"), now);
         if let Some(record) = organisation.records.get_mut(&id) {
             record.state = state;
         }

@@ -1,6 +1,6 @@
 //! The emulator as a library: what tests written in Rust hold in their hands.
 
-use std::io;
+use std::io::{self, Error};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use crate::script::{Requests, Script};
 use crate::seed::Credentials;
 use crate::server::{self, Shared};
 use crate::settings::Settings;
-use crate::state::{SeedPlan, State};
+use crate::state::{Address, SeedPlan, State};
 use crate::tls::{self, Certificate};
 use crate::world::RecordState;
 
@@ -36,6 +36,8 @@ pub struct Options {
     pub data_centre: String,
     /// Which certificate to show.
     pub certificate: Certificate,
+    /// The name by which others reach it, `host` or `host:port`: that of its container, say.
+    pub public_name: Option<String>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             data_centre: "us".to_owned(),
             certificate: Certificate::Good,
+            public_name: None,
         }
     }
 }
@@ -83,20 +86,23 @@ pub struct Emulator {
 impl Emulator {
     /// Starts one.
     pub fn start(options: Options) -> io::Result<Emulator> {
-        let listener = TcpListener::bind((options.host, options.port))?;
+        let wanted = SocketAddr::new(options.host, options.port);
+        let listener = TcpListener::bind(wanted).map_err(|e| Error::new(e.kind(), format!("{wanted}: {e}")))?;
         let mut address = listener.local_addr()?;
-        if address.ip().is_unspecified() {
+        let any = address.ip().is_unspecified();
+        if any {
             address.set_ip(match address {
                 SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
                 SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             });
         }
-        let tls = options.tls.then(|| tls::make(options.certificate)).transpose()?;
+        let tls = options.tls.then(|| tls::make(options.certificate, options.public_name.as_deref())).transpose()?;
         let scheme = if options.tls { "https" } else { "http" };
-        let url = format!("{scheme}://{address}");
-        let plan = SeedPlan { records: options.seed, data_centre: options.data_centre };
+        let plan = SeedPlan { records: options.seed, data_centre: options.data_centre, public_name: options.public_name };
         let (config, ca_pem) = tls.map(|t| (t.config, t.ca_pem)).unzip();
-        let shared = Arc::new(Shared::new(State::new(&url, plan), config));
+        let state = State::new(Address { url: format!("{scheme}://{address}"), any }, &plan);
+        let url = state.url(None);
+        let shared = Arc::new(Shared::new(state, config));
         let own = shared.clone();
         let thread = std::thread::Builder::new().name("emulator".into());
         let accepting = Some(thread.spawn(move || server::accept(&own, &listener))?);
@@ -196,8 +202,11 @@ impl Emulator {
     }
 
     /// Moves the emulator's clock forward.
+    ///
+    /// # Panics
+    /// If it would be over a hundred years ahead.
     pub fn advance(&self, by: Duration) {
-        self.shared.state().clock.advance(by);
+        self.shared.state().clock.advance(by.as_millis() as u64).unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Back to the seeded state, settings and ledger included.
@@ -239,6 +248,11 @@ impl Emulator {
         found.unwrap_or_else(|| panic!("no record is {wanted:?}")).to_string()
     }
 
+    /// Makes an organisation with credentials, ids and credits of its own, and says its number.
+    pub fn add_organisation(&self, name: &str) -> usize {
+        self.shared.state().add_organisation(name) + 1
+    }
+
     /// Makes a record in organisation 1; an unknown module becomes a custom one.
     pub fn add_record(&self, module: &str) -> String {
         self.add_record_of(1, module)
@@ -246,7 +260,7 @@ impl Emulator {
 
     /// The same in an organisation, counted from 1.
     pub fn add_record_of(&self, organisation: usize, module: &str) -> String {
-        self.shared.state().add_record(organisation - 1, module, RecordState::Normal)
+        self.shared.state().add_record(organisation - 1, module, None, RecordState::Normal)
     }
 
     /// Changes the state of a record of organisation 1.

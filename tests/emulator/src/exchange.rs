@@ -69,7 +69,8 @@ impl Drop for Active<'_> {
 
 /// Serves one request whose head has arrived.
 pub fn run(shared: &Arc<Shared>, wire: &mut Wire, connection: u64, head: Head) -> Next {
-    if head.path.starts_with("/_emulator/") {
+    wire.bound_pauses(Some(Duration::from_millis(shared.state().settings.body_pause_ms.max(1))));
+    if head.path == "/_emulator" || head.path.starts_with("/_emulator/") {
         return run_control(shared, wire, head);
     }
     let mut exchange = begin(shared, wire, connection, &head);
@@ -91,17 +92,32 @@ pub fn run(shared: &Arc<Shared>, wire: &mut Wire, connection: u64, head: Head) -
 }
 
 fn run_control(shared: &Arc<Shared>, wire: &mut Wire, head: Head) -> Next {
-    let mut sink = Sink::new(u64::MAX, head.content_length());
+    let limit = {
+        let state = shared.state();
+        let limit = control::body_limit(&state, &head);
+        let large = head.content_length().is_some_and(|length| length > limit);
+        control::admit(&state, &head).and_then(|()| if large { Err(Box::new(control::too_large(limit))) } else { Ok(limit) })
+    };
+    let limit = match limit {
+        Ok(limit) => limit,
+        Err(refusal) => return send_control(wire, &refusal, false),
+    };
+    let mut sink = Sink::new(limit, head.content_length());
     if head.has_word("Expect", "100-continue") {
         let _ = wire.send(b"HTTP/1.1 100 Continue\r\n\r\n");
     }
-    if wire.read_body(&head, &mut sink, None) != BodyEnd::Complete {
-        return Next::Close;
+    match wire.read_body(&head, &mut sink, Some(limit + 1)) {
+        BodyEnd::Complete => {}
+        BodyEnd::Stopped => return send_control(wire, &control::too_large(limit), false),
+        BodyEnd::Gone | BodyEnd::Malformed => return Next::Close,
     }
     let request = Request { head, body: Arc::new(sink.kept), ..Request::default() };
     let reply = control::answer(&mut shared.state(), &request);
-    let keep = request.head.keeps_alive();
-    let mut bytes = encode(&reply, keep, false);
+    send_control(wire, &reply, request.head.keeps_alive())
+}
+
+fn send_control(wire: &mut Wire, reply: &Reply, keep: bool) -> Next {
+    let mut bytes = encode(reply, keep, false);
     bytes.extend_from_slice(reply.body.bytes());
     match wire.send(&bytes) {
         Ok(()) if keep => Next::Continue,

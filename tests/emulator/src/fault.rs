@@ -49,10 +49,17 @@ pub enum Endless {
 }
 
 /// What the table says of a kind: its fields, and the operations that it is for (none named: any).
-struct Row {
+#[derive(Serialize)]
+pub struct Row {
     kind: &'static str,
     fields: &'static [&'static str],
+    #[serde(rename = "operations", skip_serializing_if = "<[_]>::is_empty")]
     only: &'static [&'static str],
+}
+
+/// The whole table.
+pub fn kinds() -> &'static [Row] {
+    ROWS
 }
 
 /// The type of a constructor's argument: that of the field, or the one behind `as`.

@@ -13,14 +13,18 @@ zcrm-emulator: a strict local Zoho CRM for attachments, photos and OAuth tokens
 
   --port N               port (default: any free one)
   --host ADDRESS         address to listen on (default: 127.0.0.1)
+  --public-name NAME     the name, or name:port, by which others reach it: that of its
+                         container, say; it stands in the first line and in api_domain
   --tls                  serve HTTPS with a certificate made at the start
   --ca-out FILE          write the certificate authority to trust there (with --tls)
   --seed, --no-seed      with records (default), or without
   --data-centre NAME     another name gives other tokens (default: us)
   --until-stdin-closes   end when standard input closes
   --parent-pid N         end when that process ends
+  --help, --version
 
-The first line printed is the address. The program runs until SIGTERM or SIGINT.";
+The first line printed is the address. The program runs until SIGTERM or SIGINT.
+Exit status: 0 ended as asked, 2 a wrong option or it couldn't start.";
 
 struct Arguments {
     options: Options,
@@ -29,7 +33,13 @@ struct Arguments {
     parent: Option<u32>,
 }
 
-fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
+enum Asked {
+    Run(Arguments),
+    Help,
+    Version,
+}
+
+fn arguments() -> Result<Asked, lexopt::Error> {
     use lexopt::prelude::*;
     let mut all = Arguments { options: Options::default(), ca_out: None, until_stdin_closes: false, parent: None };
     let mut parser = lexopt::Parser::from_env();
@@ -37,6 +47,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
         match argument {
             Long("port") => all.options.port = parser.value()?.parse()?,
             Long("host") => all.options.host = parser.value()?.parse::<IpAddr>()?,
+            Long("public-name") => all.options.public_name = Some(parser.value()?.string()?),
             Long("tls") => all.options.tls = true,
             Long("ca-out") => all.ca_out = Some(parser.value()?.into()),
             Long("seed") => all.options.seed = true,
@@ -44,23 +55,22 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
             Long("data-centre") => all.options.data_centre = parser.value()?.string()?,
             Long("until-stdin-closes") => all.until_stdin_closes = true,
             Long("parent-pid") => all.parent = Some(parser.value()?.parse()?),
-            Long("help") | Short('h') => return Ok(None),
+            Long("help") | Short('h') => return Ok(Asked::Help),
+            Long("version") | Short('V') => return Ok(Asked::Version),
             _ => return Err(argument.unexpected()),
         }
     }
-    Ok(Some(all))
+    Ok(Asked::Run(all))
 }
 
 fn main() {
-    let arguments = match arguments() {
-        Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            println!("{HELP}");
-            return;
-        }
-        Err(error) => fail(&error.to_string()),
+    let ended = match arguments() {
+        Ok(Asked::Run(arguments)) => run(arguments),
+        Ok(Asked::Help) => writeln!(std::io::stdout(), "{HELP}"),
+        Ok(Asked::Version) => writeln!(std::io::stdout(), "zcrm-emulator {}", env!("CARGO_PKG_VERSION")),
+        Err(error) => fail(&format!("{error}; --help tells the options")),
     };
-    if let Err(error) = run(arguments) {
+    if let Err(error) = ended {
         fail(&error.to_string());
     }
 }

@@ -4,6 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::accounts::{ALL_SCOPES, Client, Code, Grant};
+use crate::control::without_port;
 use crate::ledger::TokenIssued;
 use crate::reply::{Answer, Reply};
 use crate::request::Request;
@@ -20,7 +21,7 @@ pub fn answer(state: &mut State, request: &Request) -> Reply {
         (_, "/oauth/v2/token") => Err(failure("general_error")),
         ("GET", "/oauth/v2/auth") => Form::read(request).consent(state),
         ("POST", "/oauth/v2/token/revoke") => Form::read(request).revoke(state),
-        ("GET", "/oauth/serverinfo") => Ok(server_info(state)),
+        ("GET", "/oauth/serverinfo") => Ok(server_info(state, request.head.header("Host"))),
         _ => Ok(Reply::html(404)),
     };
     reply.unwrap_or_else(|refusal| *refusal).header("Server", "ZGS")
@@ -43,12 +44,15 @@ struct Form {
     seq: u64,
     pairs: Vec<(String, String)>,
     environment: Environment,
+    /// The name that the request was sent to.
+    host: Option<String>,
 }
 
 impl Form {
     fn read(request: &Request) -> Form {
         let environment = request.head.environment();
-        Form { seq: request.seq, pairs: request.all_parameters(), environment }
+        let host = request.head.header("Host").map(str::to_owned);
+        Form { seq: request.seq, pairs: request.all_parameters(), environment, host }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -136,7 +140,7 @@ impl Form {
         let mut reply = json!({
             "access_token": access,
             "scope": grant.scope.replace(',', " "),
-            "api_domain": settings.api_domain.unwrap_or_else(|| api_domain(&state.url, grant.environment)),
+            "api_domain": settings.api_domain.unwrap_or_else(|| api_domain(&state.url(self.host.as_deref()), grant.environment)),
             "token_type": "Bearer",
             "expires_in": life,
         });
@@ -170,7 +174,7 @@ impl Form {
         let offline = self.get("access_type") == Some("offline");
         let expires = now + state.settings.grant_code_lifetime_s * 1000;
         let code = state.accounts.new_code(Code { grant, redirect_uri: Some(redirect.clone()), offline, expires });
-        let accounts = utf8_percent_encode(&state.url, NON_ALPHANUMERIC);
+        let accounts = utf8_percent_encode(&state.url(self.host.as_deref()), NON_ALPHANUMERIC).to_string();
         let location = format!("{redirect}?code={code}&location=us&accounts-server={accounts}");
         Ok(Reply::empty(302).header("Location", location))
     }
@@ -205,22 +209,26 @@ fn checked_scope(scope: &str) -> Result<String, Box<Reply>> {
     Ok(words.join(","))
 }
 
-/// The address at which an environment is reached.
+/// The address at which an environment is reached: the production's, behind a word; of an IP address, behind `localhost`.
 pub fn api_domain(url: &str, environment: Environment) -> String {
-    let port = url.rsplit(':').next().unwrap_or_default();
-    let scheme = url.split(':').next().unwrap_or("http");
-    match environment {
-        Environment::Production => url.to_owned(),
-        Environment::Sandbox => format!("{scheme}://sandbox.localhost:{port}"),
-        Environment::Developer => format!("{scheme}://developer.localhost:{port}"),
-    }
+    let word = match environment {
+        Environment::Production => return url.to_owned(),
+        Environment::Sandbox => "sandbox",
+        Environment::Developer => "developer",
+    };
+    let (scheme, authority) = url.split_once("://").unwrap_or(("http", url));
+    let host = without_port(authority);
+    let port = &authority[host.len()..];
+    let host = if host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host };
+    let host = ["sandbox.", "developer."].into_iter().find_map(|w| host.strip_prefix(w)).unwrap_or(host);
+    format!("{scheme}://{word}.{host}{port}")
 }
 
 /// The data centres. The full shape is UNCONFIRMED.
-fn server_info(state: &State) -> Reply {
+fn server_info(state: &State, host: Option<&str>) -> Reply {
     let mut locations = json!({});
     for centre in ["us", "eu", "in", "au", "jp", "cn", "ca", "sa"] {
-        locations[centre] = json!(state.url);
+        locations[centre] = json!(state.url(host));
     }
     plain(200, &json!({"result": "success", "locations": locations}))
 }

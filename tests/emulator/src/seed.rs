@@ -59,8 +59,9 @@ pub fn fill(state: &mut State, plan: &SeedPlan) {
     let now = state.now();
     state.organisations = organisations();
     state.accounts = crate::accounts::Accounts::new(&plan.data_centre);
+    state.plan = plan.clone();
     for index in 0..state.organisations.len() {
-        add_clients(state, plan, index, now);
+        add_clients(state, index);
     }
     if plan.records {
         coffee_records(&mut state.organisations[0], now);
@@ -91,8 +92,18 @@ fn user(prefix: u64, name: &str, email: &str) -> User {
     User { id: number.to_string(), name: name.to_owned(), email: email.to_owned() }
 }
 
-fn add_clients(state: &mut State, plan: &SeedPlan, index: usize, now: Millis) {
-    let centre = plan.data_centre.as_str();
+/// An organisation of a test's own: no other has its ids.
+pub fn made(index: usize, name: &str) -> Organisation {
+    let prefix = 7_000_000 + index as u64;
+    let mut made = Organisation::new(name, &(90_000_000_000 + index as u64).to_string(), prefix, 0);
+    made.users = vec![user(prefix, "Test User", "test.user@made.example")];
+    made
+}
+
+/// Gives an organisation its clients and tokens.
+pub fn add_clients(state: &mut State, index: usize) {
+    let (centre, now) = (state.data_centre().to_owned(), state.now());
+    let centre = centre.as_str();
     let own = credentials(centre, index + 1, &state.organisations[index].zsoid);
     let client = Client { id: own.client_id.clone(), secret: own.client_secret.clone(), organisation: index, redirect_uri: None };
     let web = Client { id: web_client_id(centre, index + 1), redirect_uri: Some(REDIRECT_URI.to_owned()), ..client.clone() };

@@ -99,9 +99,10 @@ fn serve(shared: &Arc<Shared>, tcp: TcpStream, connection: u64) -> io::Result<()
     };
     let mut wire = Wire::new(stream, socket);
     loop {
-        let (idle, limit, notify) = limits(shared);
-        let next = match wire.read_head(idle, limit) {
+        let (idle, whole, limit, notify) = limits(shared);
+        let next = match wire.read_head(idle, whole, limit) {
             HeadRead::Gone => return Ok(()),
+            HeadRead::TooSlow => refuse(&mut wire, 408),
             HeadRead::Malformed => refuse(&mut wire, 400),
             HeadRead::TooLong => refuse(&mut wire, 431),
             HeadRead::Head(head) if !head.is_sound() => refuse(&mut wire, 400),
@@ -125,11 +126,11 @@ fn serve(shared: &Arc<Shared>, tcp: TcpStream, connection: u64) -> io::Result<()
     }
 }
 
-fn limits(shared: &Shared) -> (Option<Duration>, usize, bool) {
-    let state = shared.state();
-    let idle = state.settings.idle_timeout_ms;
+fn limits(shared: &Shared) -> (Option<Duration>, Duration, usize, bool) {
+    let settings = &shared.state().settings;
+    let idle = settings.idle_timeout_ms;
     let idle = (idle > 0).then(|| Duration::from_millis(idle));
-    (idle, state.settings.head_limit, state.settings.tls_close_notify)
+    (idle, Duration::from_millis(settings.head_timeout_ms), settings.head_limit, settings.tls_close_notify)
 }
 
 fn refuse(wire: &mut Wire, status: u16) -> Next {

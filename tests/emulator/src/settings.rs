@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::fault::{check_status, unknown};
+use crate::script::OPERATIONS;
+
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident),* $(,)? })*) => {$(
         $(#[$doc])*
@@ -346,6 +349,12 @@ settings! {
     keep_alive_hint_s: Option<u64> = None;
     /// Close a connection that has been idle so long; never when 0.
     idle_timeout_ms: u64 = 60_000;
+    /// Longest time from a head's first byte to its last.
+    head_timeout_ms: u64 = 20_000;
+    /// Longest pause within a request's body.
+    body_pause_ms: u64 = 300_000;
+    /// The name by which others reach the emulator, `host` or `host:port`: that of its container, say. It stands in `api_domain`.
+    public_name: Option<String> = None;
     /// Most bytes of a request's head.
     head_limit: usize = 65_536;
     /// End TLS connections with `close_notify`.
@@ -357,14 +366,32 @@ settings! {
 }
 
 impl Settings {
-    /// Changes the settings named in a JSON object.
+    /// Changes the settings named in a JSON object, or none if one is wrong.
     pub fn patch(&mut self, change: &Value) -> Result<(), String> {
         let object = change.as_object().ok_or("a JSON object is needed")?;
         let mut all = serde_json::to_value(&*self).map_err(|e| e.to_string())?;
         for (name, value) in object {
+            if all.get(name).is_none() {
+                let known: Vec<String> = all.as_object().into_iter().flat_map(|o| o.keys().cloned()).collect();
+                return Err(unknown("setting", name, known.iter().map(String::as_str)));
+            }
             all[name] = value.clone();
+            // One at a time, so that the error names the one.
+            serde_json::from_value::<Settings>(all.clone()).map_err(|e| format!("{name}: {e}"))?.check().map_err(|e| format!("{name}: {e}"))?;
         }
         *self = serde_json::from_value(all).map_err(|e| e.to_string())?;
+        Ok(())
+    }
+
+    /// What the types don't say.
+    fn check(&self) -> Result<(), String> {
+        [self.scope_missing_status, self.token_throttle_status, self.bulk_delete_partial_status].into_iter().try_for_each(check_status)?;
+        if self.chaos_per_mille > 1000 {
+            return Err("is over 1000 requests of a thousand".to_owned());
+        }
+        if let Some(operation) = self.denied.iter().find(|d| !OPERATIONS.contains(&d.as_str())) {
+            return Err(unknown("operation", operation, OPERATIONS.iter().copied()));
+        }
         Ok(())
     }
 }

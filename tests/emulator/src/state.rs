@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::accounts::Accounts;
 use crate::clock::{Clock, HOUR, MINUTE, Millis};
+use crate::control::without_port;
 use crate::fault::Fault;
 use crate::ledger::{Ledger, Request, Stored};
 use crate::list::PageTokens;
@@ -21,8 +22,8 @@ pub struct State {
     pub clock: Clock,
     /// When the emulator started.
     pub started: Millis,
-    /// Address under which it is reached.
-    pub url: String,
+    /// Address it listens on.
+    address: Address,
     /// Organisations.
     pub organisations: Vec<Organisation>,
     /// Accounts server.
@@ -40,7 +41,17 @@ pub struct State {
     credits: HashMap<usize, Spent>,
     next_seq: u64,
     chaos: u64,
-    plan: SeedPlan,
+    /// How it was seeded.
+    pub plan: SeedPlan,
+}
+
+/// Where the emulator listens.
+#[derive(Debug, Clone, Default)]
+pub struct Address {
+    /// As an URL, e.g. `http://127.0.0.1:41234`.
+    pub url: String,
+    /// It listens on all addresses of the machine, so it doesn't know the one by which a client reaches it.
+    pub any: bool,
 }
 
 /// Credits spent within the last 24 hours.
@@ -75,24 +86,39 @@ pub struct SeedPlan {
     pub records: bool,
     /// Name of the data centre.
     pub data_centre: String,
+    /// The setting of that name.
+    pub public_name: Option<String>,
 }
 
 impl State {
     /// A fresh state.
-    pub fn new(url: &str, plan: SeedPlan) -> State {
+    pub fn new(address: Address, plan: &SeedPlan) -> State {
         let clock = Clock::default();
-        let mut state = State { started: clock.now(), url: url.to_owned(), ..State::default() };
-        seed::fill(&mut state, &plan);
-        state.plan = plan;
+        let settings = Settings { public_name: plan.public_name.clone(), ..Settings::default() };
+        let mut state = State { started: clock.now(), address, settings, ..State::default() };
+        seed::fill(&mut state, plan);
         state
     }
 
     /// Back to the seeded state. Numbers of requests go on, and calls under way stay counted.
     pub fn reset(&mut self) {
-        let mut fresh = State::new(&self.url, self.plan.clone());
+        let mut fresh = State::new(self.address.clone(), &self.plan);
         fresh.next_seq = self.next_seq;
         fresh.active = std::mem::take(&mut self.active);
         *self = fresh;
+    }
+
+    /// The URL under which it is reached: by its public name if it has one; where it listens on all addresses, by the name that the request
+    /// of `host` was sent to; else by the address it listens on.
+    pub fn url(&self, host: Option<&str>) -> String {
+        let (scheme, own) = self.address.url.split_once("://").unwrap_or(("http", ""));
+        let port = own.rsplit(':').next().unwrap_or_default();
+        match (&self.settings.public_name, host) {
+            (Some(name), _) if without_port(name) != name => format!("{scheme}://{name}"),
+            (Some(name), _) => format!("{scheme}://{name}:{port}"),
+            (None, Some(host)) if self.address.any => format!("{scheme}://{host}"),
+            _ => self.address.url.clone(),
+        }
     }
 
     /// Name of the data centre.

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::control::without_port;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -30,11 +31,11 @@ pub struct Tls {
 }
 
 /// Makes an authority and a certificate.
-pub fn make(kind: Certificate) -> io::Result<Tls> {
-    build(kind).map_err(|e| io::Error::other(e.to_string()))
+pub fn make(kind: Certificate, public_name: Option<&str>) -> io::Result<Tls> {
+    build(kind, public_name.map(without_port)).map_err(|e| io::Error::other(e.to_string()))
 }
 
-fn build(kind: Certificate) -> Result<Tls, Box<dyn std::error::Error>> {
+fn build(kind: Certificate, public: Option<&str>) -> Result<Tls, Box<dyn std::error::Error>> {
     let (shown, shown_key) = authority()?;
     let shown_pem = shown.self_signed(&shown_key)?.pem();
     let (issuer, issuer_key) = match kind {
@@ -42,7 +43,7 @@ fn build(kind: Certificate) -> Result<Tls, Box<dyn std::error::Error>> {
         _ => (shown, shown_key),
     };
     let key = KeyPair::generate()?;
-    let leaf = leaf(kind)?.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key))?;
+    let leaf = leaf(kind, public)?.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key))?;
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -62,12 +63,16 @@ fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     Ok((params, KeyPair::generate()?))
 }
 
-fn leaf(kind: Certificate) -> Result<CertificateParams, rcgen::Error> {
+fn leaf(kind: Certificate, public: Option<&str>) -> Result<CertificateParams, rcgen::Error> {
     let names: &[&str] = match kind {
         Certificate::WrongHost => &["elsewhere.example"],
         _ => &["localhost", "sandbox.localhost", "developer.localhost", "127.0.0.1", "::1"],
     };
-    let mut params = CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>())?;
+    let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    if let Some(public) = public.filter(|_| kind != Certificate::WrongHost) {
+        names.extend(["", "sandbox.", "developer."].map(|w| format!("{w}{public}")));
+    }
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "zcrm-emulator");
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -56,6 +56,8 @@ pub enum HeadRead {
     Malformed,
     /// Over the limit.
     TooLong,
+    /// Begun, and not ended in time.
+    TooSlow,
 }
 
 /// How the reading of a body ended.
@@ -137,9 +139,10 @@ impl Wire {
         }
     }
 
-    /// Reads a head. `idle` bounds the wait.
-    pub fn read_head(&mut self, idle: Option<Duration>, limit: usize) -> HeadRead {
-        let _ = self.tcp.set_read_timeout(idle);
+    /// Reads a head. `idle` bounds the wait for its first byte, `whole` that from the first to the last.
+    pub fn read_head(&mut self, idle: Option<Duration>, whole: Duration, limit: usize) -> HeadRead {
+        let mut end = idle.map(|idle| Instant::now() + idle);
+        let mut begun = false;
         let read = loop {
             // RFC 9112 lets a server skip empty lines before a request line.
             while self.unread.starts_with(b"\r\n") {
@@ -155,13 +158,30 @@ impl Wire {
                 Err(httparse::Error::TooManyHeaders) => break HeadRead::TooLong,
                 Err(_) => break HeadRead::Malformed,
             }
+            if !begun && !self.unread.is_empty() {
+                begun = true;
+                end = Some(Instant::now() + whole);
+            }
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break if begun { HeadRead::TooSlow } else { HeadRead::Gone };
+            }
+            let _ = self.tcp.set_read_timeout(left);
             match self.fill() {
-                Ok(0) | Err(_) => break HeadRead::Gone,
+                Ok(0) => break HeadRead::Gone,
                 Ok(_) => {}
+                // The clock says above whether it was the time.
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => break HeadRead::Gone,
             }
         };
         let _ = self.tcp.set_read_timeout(None);
         read
+    }
+
+    /// Bounds each pause within what is read from now on.
+    pub fn bound_pauses(&self, most: Option<Duration>) {
+        let _ = self.tcp.set_read_timeout(most);
     }
 
     /// Reads a body into a sink, stopping once `stop` bytes have come.

@@ -1,0 +1,230 @@
+//! The control paths under `/_emulator/`: all that the library offers, for tests in other languages.
+
+mod guard;
+mod world;
+
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::fault;
+use crate::ledger::Ledger;
+use crate::reply::{Blob, Reply};
+use crate::request::{Head, Request};
+use crate::script::{OPERATIONS, Script};
+use crate::state::State;
+
+pub use guard::without_port;
+pub use world::world;
+
+/// A request that can't be answered.
+struct Refusal {
+    status: u16,
+    text: String,
+}
+
+impl<T: Into<String>> From<T> for Refusal {
+    fn from(text: T) -> Refusal {
+        Refusal { status: 400, text: text.into() }
+    }
+}
+
+type Outcome = Result<Reply, Refusal>;
+
+/// A control request under way.
+struct Control<'a> {
+    state: &'a mut State,
+    request: &'a Request,
+    /// What stands in the path for the words in braces.
+    names: Vec<&'a str>,
+}
+
+/// One thing that can be asked for.
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    help: &'static str,
+    answer: fn(&mut Control<'_>) -> Outcome,
+}
+
+macro_rules! routes {
+    ($($method:literal $path:literal $help:literal $answer:expr;)*) => {
+        &[$(Route { method: $method, path: $path, help: $help, answer: $answer }),*]
+    };
+}
+
+const ROUTES: &[Route] = routes! {
+    "GET" "" "what there is" index;
+    "GET" "health" "200 when it serves" |_| done();
+    "GET" "ledger" "every request, part, stored hash, token and fault" |c| tell(json!(c.state.ledger));
+    "DELETE" "ledger" "forget them" |c| { c.state.ledger = Ledger::default(); done() };
+    "GET" "faults" "every script" |c| tell(json!(c.state.scripts));
+    "POST" "faults" "add a script: {\"operation\":…,\"faults\":[{\"kind\":…}]}" add_faults;
+    "DELETE" "faults" "forget all scripts" |c| { c.state.scripts.clear(); done() };
+    "GET" "faults/kinds" "the kinds of faults with their fields, and the operations" |_| tell(json!({"kinds": fault::kinds(), "operations": OPERATIONS}));
+    "GET" "settings" "every switch with its value" |c| tell(json!(c.state.settings));
+    "PATCH" "settings" "change those named" |c| { let change = c.body()?; c.state.settings.patch(&change)?; tell(json!(c.state.settings)) };
+    "GET" "world" "organisations, credentials, records" |c| tell(world(c.state));
+    "POST" "organisations" "a world of one's own: {\"name\":…,\"records\":[{\"module\":\"Contacts\",\"name\":…}]}" |c| world::add_organisation(c);
+    "GET" "clock" "its time" read_clock;
+    "POST" "clock/advance" "{\"ms\":600000}: no need to wait for windows to pass" advance;
+    "POST" "tokens/expire" "end every access token; with {\"organisation\":n} its own" expire;
+    "POST" "tokens/grant-code" "{\"organisation\":1}: a grant code" |c| { let o = c.named_organisation()?; tell(json!({"code": c.state.self_client_code(o)})) };
+    "POST" "tokens/access" "{\"organisation\":1,\"scope\":…}: an access token, outside of all limits" access;
+    "POST" "records" "{\"module\":\"Contacts\",\"state\":\"normal\"}: a record; ?organisation=n here and below" |c| world::add_record(c);
+    "PATCH" "records/{module}/{id}" "{\"state\":…}: normal, locked, not_approved, not_reviewed, restricted" |c| world::set_state(c);
+    "DELETE" "records/{module}/{id}" "delete it with all it has" |c| { let o = c.organisation()?; let (m, id) = c.record(); tell(json!({"deleted": c.state.delete_record(o, m, id)})) };
+    "GET" "records/{module}/{id}/attachments" "list them" |c| { let o = c.organisation()?; let (m, id) = c.record(); tell(json!(c.state.attachments(o, m, id))) };
+    "POST" "records/{module}/{id}/attachments" "?name=…: attach the raw body" |c| world::attach(c);
+    "GET" "records/{module}/{id}/attachments/{attachment}" "the raw bytes" |c| world::attachment(c);
+    "POST" "records/{module}/{id}/links" "{\"url\":…,\"title\":…}: attach a link" |c| world::attach_link(c);
+    "GET" "records/{module}/{id}/photo" "the raw bytes" |c| world::photo(c);
+    "PUT" "records/{module}/{id}/photo" "set it to the raw body" set_photo;
+    "POST" "records/{module}/{id}/photo" "the same" set_photo;
+    "POST" "reset" "back to the seeded state, settings included" |c| { c.state.reset(); done() };
+};
+
+/// Fails for who may not use the control paths.
+pub fn admit(state: &State, head: &Head) -> Result<(), Box<Reply>> {
+    guard::check(head, state.settings.public_name.as_deref()).map_err(|text| Box::new(refusal(Refusal { status: 403, text })))
+}
+
+/// Most bytes of a control request's body: a file's where one is taken, else enough for any JSON.
+pub fn body_limit(state: &State, head: &Head) -> u64 {
+    let last = head.path.rsplit('/').next().unwrap_or_default();
+    if matches!(last, "attachments" | "photo") { state.settings.body_limit } else { 16 * 1024 * 1024 }
+}
+
+/// The refusal of a body over that.
+pub fn too_large(limit: u64) -> Reply {
+    refusal(Refusal { status: 413, text: format!("the body is over {limit} bytes") })
+}
+
+/// Answers a control request.
+pub fn answer(state: &mut State, request: &Request) -> Reply {
+    let head = &request.head;
+    let path = head.path.strip_prefix("/_emulator").unwrap_or_default().trim_start_matches('/');
+    let found: Vec<(&Route, Vec<&str>)> = ROUTES.iter().filter_map(|r| Some((r, names(r.path, path)?))).collect();
+    let Some((route, names)) = found.iter().find(|(r, _)| r.method == head.method) else {
+        let methods: Vec<&str> = found.iter().map(|(r, _)| r.method).collect();
+        return refusal(match methods.is_empty() {
+            true => Refusal { status: 404, text: format!("there is no /_emulator/{path}; GET /_emulator/ lists what there is") },
+            false => Refusal { status: 405, text: format!("/_emulator/{path} takes {}, not {}", methods.join(", "), head.method) },
+        });
+    };
+    (route.answer)(&mut Control { state, request, names: names.clone() }).unwrap_or_else(refusal)
+}
+
+/// What stands in a path for the words in braces of a pattern, if it fits.
+fn names<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let (wanted, there): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), path.split('/').collect());
+    let is_name = |word: &str| word.starts_with('{');
+    let fits = wanted.len() == there.len() && wanted.iter().zip(&there).all(|(w, t)| if is_name(w) { !t.is_empty() } else { w == t });
+    fits.then(|| wanted.iter().zip(there).filter(|(w, _)| is_name(w)).map(|(_, t)| t).collect())
+}
+
+fn tell(value: Value) -> Outcome {
+    Ok(of_json(200, &value))
+}
+
+fn done() -> Outcome {
+    tell(json!({}))
+}
+
+fn refusal(refusal: Refusal) -> Reply {
+    of_json(refusal.status, &json!({"error": refusal.text}))
+}
+
+fn of_json(status: u16, value: &Value) -> Reply {
+    let mut reply =
+        Reply::bytes(status, "application/json", Vec::new()).header("X-Content-Type-Options", "nosniff").header("Cache-Control", "no-store");
+    reply.set_json(value);
+    reply
+}
+
+impl<'a> Control<'a> {
+    /// The JSON object of the body; an empty body is an empty object.
+    fn body(&self) -> Result<Value, Refusal> {
+        if self.request.body.is_empty() {
+            return Ok(json!({}));
+        }
+        let value: Value = serde_json::from_slice(&self.request.body).map_err(|e| e.to_string())?;
+        if value.is_object() { Ok(value) } else { Err("the body is a JSON object".into()) }
+    }
+
+    /// The organisation that the query names, counted from 1 there and from 0 here.
+    fn organisation(&self) -> Result<usize, Refusal> {
+        let number = self.request.head.parameter("organisation").map_or(Ok(1), |n| n.parse()).map_err(|_| "organisation: is a number")?;
+        self.numbered(number)
+    }
+
+    /// The same of the body.
+    fn named_organisation(&self) -> Result<usize, Refusal> {
+        match &self.body()?["organisation"] {
+            Value::Null => self.numbered(1),
+            number => self.numbered(number.as_u64().ok_or("organisation: is a number")?),
+        }
+    }
+
+    fn numbered(&self, number: u64) -> Result<usize, Refusal> {
+        let count = self.state.organisations.len();
+        let inside = (1..=count as u64).contains(&number);
+        if inside { Ok(number as usize - 1) } else { Err(format!("organisation: there is no {number}; there are 1 to {count}").into()) }
+    }
+
+    /// Module and id of a record's path.
+    fn record(&self) -> (&'a str, &'a str) {
+        (self.names[0], self.names[1])
+    }
+}
+
+fn index(_: &mut Control<'_>) -> Outcome {
+    let all: Vec<Value> = ROUTES.iter().map(|r| json!({"method": r.method, "path": format!("/_emulator/{}", r.path), "help": r.help})).collect();
+    tell(json!({"paths": all}))
+}
+
+fn add_faults(c: &mut Control<'_>) -> Outcome {
+    let script = Script::read(&c.body()?)?;
+    tell(json!({"queued": c.state.scripts.add(script)}))
+}
+
+fn read_clock(c: &mut Control<'_>) -> Outcome {
+    let (now, date) = (c.state.now(), c.state.date());
+    tell(json!({"now": clock::iso(now, 0), "ms": now, "ahead_ms": c.state.clock.ahead_ms(), "date": clock::http_date(date)}))
+}
+
+fn advance(c: &mut Control<'_>) -> Outcome {
+    let body = c.body()?;
+    let ms = body["ms"].as_u64().ok_or("ms: is missing, a number of milliseconds that is not negative")?;
+    c.state.clock.advance(ms)?;
+    read_clock(c)
+}
+
+fn expire(c: &mut Control<'_>) -> Outcome {
+    match c.body()?.get("organisation") {
+        None => c.state.accounts.expire_all(),
+        Some(_) => {
+            let organisation = c.named_organisation()?;
+            c.state.accounts.expire_of(organisation);
+        }
+    }
+    done()
+}
+
+fn access(c: &mut Control<'_>) -> Outcome {
+    let organisation = c.named_organisation()?;
+    let token = match c.body()?["scope"].as_str() {
+        Some(scope) => c.state.scoped_access(organisation, scope),
+        None => c.state.current_access(organisation),
+    };
+    tell(json!({"access_token": token}))
+}
+
+fn set_photo(c: &mut Control<'_>) -> Outcome {
+    let (organisation, (module, id)) = (c.organisation()?, c.record());
+    c.state.set_photo(organisation, module, id, &c.request.body)?;
+    done()
+}
+
+fn bytes(content: Option<&Blob>) -> Outcome {
+    Ok(content.map_or_else(|| Reply::empty(404), |content| Reply::bytes(200, "application/octet-stream", content.clone())))
+}
