@@ -66,7 +66,7 @@ pub fn setting(data: &[u8]) {
 /// Whether a text can't be in an error by itself, as "access_token" is.
 fn is_unlike_words(value: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| value.bytes().any(|b| kind(&b));
-    value.len() >= 8 && has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && !KEYS.iter().any(|key| key.help.contains(value))
+    value.len() >= 8 && has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && !KEYS.iter().any(|key| key.help().contains(value))
 }
 
 fn shows(error: &Error, secret: &str) -> bool {

@@ -78,7 +78,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
     let uploaded = client.run("attachment.upload", limits, call.trace_id.as_deref(), async |session| {
         let mut body = match input {
             Some(input) => {
-                let limit = client.config().checks(Check::AttachmentSize).then_some(client.config().attachment_max_bytes);
+                let limit = Some(client.config().attachment_max_bytes);
                 let input = input.sized(client.config(), limit, "attachment_size").await?;
                 // What can't be read again has to be hashed now, to be known again if its reply is lost.
                 let hashed = !input.is_repeatable() && client.config().settle_hash && client.config().settle != Settle::Off;

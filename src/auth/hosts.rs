@@ -2,23 +2,8 @@
 
 use reqwest::Url;
 
-use crate::config::{Config, bare};
+use crate::config::{Config, DataCenter, Environment, bare};
 use crate::error::{Error, Result, Status, one_line};
-
-/// Short name, accounts host, and what follows `www.`, `sandbox.` or `developer.` in the API host.
-/// <https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html>
-const DATA_CENTERS: &[(&str, &str, &str)] = &[
-    ("us", "accounts.zoho.com", "zohoapis.com"),
-    ("eu", "accounts.zoho.eu", "zohoapis.eu"),
-    ("in", "accounts.zoho.in", "zohoapis.in"),
-    ("au", "accounts.zoho.com.au", "zohoapis.com.au"),
-    ("jp", "accounts.zoho.jp", "zohoapis.jp"),
-    ("cn", "accounts.zoho.com.cn", "zohoapis.com.cn"),
-    ("ca", "accounts.zohocloud.ca", "zohoapis.ca"),
-    ("sa", "accounts.zoho.sa", "zohoapis.sa"),
-    ("ae", "accounts.zoho.ae", "zohoapis.ae"), // UNCONFIRMED for CRM: known from other Zoho products
-    ("uk", "accounts.zoho.uk", "zohoapis.uk"), // UNCONFIRMED: only the accounts host is documented
-];
 
 /// Where tokens come from and where calls go.
 #[derive(Debug, Clone)]
@@ -34,10 +19,12 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     pub(crate) fn of(config: &Config) -> Result<Hosts> {
-        let Some((_, accounts, domain)) = DATA_CENTERS.iter().find(|(name, ..)| *name == config.data_center) else {
-            return Err(Error::new(Status::Config, "bad_value", format!("setting data_center: {} is unknown", one_line(&config.data_center))));
+        let DataCenter { accounts, domain, .. } = config.data_center;
+        let prefix = match config.environment {
+            Environment::Production => "www",
+            Environment::Sandbox => "sandbox",
+            Environment::Developer => "developer",
         };
-        let prefix = if config.environment == "production" { "www" } else { &config.environment };
         let host = |url: &String| Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned));
         let named = config.api_domain.iter().chain(&config.accounts_url).filter_map(host);
         Ok(Hosts {
@@ -77,7 +64,7 @@ impl Hosts {
         if self.named.iter().any(|named| named == host) {
             return matches!(url.scheme(), "http" | "https");
         }
-        let zohos = DATA_CENTERS.iter().any(|(_, _, domain)| host.strip_suffix(domain).is_some_and(|front| front.ends_with('.')));
+        let zohos = DataCenter::ALL.iter().any(|center| host.strip_suffix(center.domain).is_some_and(|front| front.ends_with('.')));
         zohos && url.scheme() == "https" && url.port().is_none()
     }
 }

@@ -23,7 +23,6 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    version: &'static ApiVersion,
     hosts: Hosts,
     tokens: Tokens,
     lanes: Lanes,
@@ -38,7 +37,7 @@ impl Client {
         let tokens = Tokens::of(&config, &hosts)?;
         let lanes = Lanes::new(hosts.secure(tokens.asks()));
         let organisation = Organisation::of(&organisation_key(&config, &hosts));
-        Ok(Client(Arc::new(Inner { version: ApiVersion::of(&config)?, config, hosts, tokens, lanes, organisation, own_user: OnceCell::new() })))
+        Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, organisation, own_user: OnceCell::new() })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -46,7 +45,7 @@ impl Client {
     }
 
     pub(crate) fn version(&self) -> &'static ApiVersion {
-        self.0.version
+        self.0.config.api_version
     }
 
     /// What this organisation's uploads in this process own.

@@ -1,5 +1,6 @@
 //! What each version of the API can: the one table of differences.
 
+use super::kinds::Words;
 use super::{Check, Config};
 use crate::error::{Error, Result, Status};
 
@@ -17,17 +18,6 @@ pub(crate) struct ApiVersion {
     /// Whether Deals have photos. UNCONFIRMED in v3 and v4.
     pub(crate) deal_photos: bool,
 }
-
-const VERSIONS: &[ApiVersion] = &[
-    ApiVersion { name: "v2", fields_mandatory: false, page_tokens: false, link_titles: false, deal_photos: false },
-    ApiVersion { name: "v2.1", fields_mandatory: false, page_tokens: false, link_titles: true, deal_photos: false },
-    ApiVersion { name: "v3", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-    ApiVersion { name: "v4", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-    ApiVersion { name: "v5", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-    ApiVersion { name: "v6", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-    ApiVersion { name: "v7", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
-    ApiVersion { name: "v8", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
-];
 
 /// Standard modules that have no record photo in any version. Custom modules have one.
 const WITHOUT_PHOTO: &[&str] = &[
@@ -48,9 +38,16 @@ const WITHOUT_PHOTO: &[&str] = &[
 ];
 
 impl ApiVersion {
-    pub(crate) fn of(config: &Config) -> Result<&'static ApiVersion> {
-        VERSIONS.iter().find(|v| v.name == config.api_version).ok_or_else(|| Error::new(Status::Config, "bad_value", "setting api_version"))
-    }
+    pub(crate) const ALL: &'static [ApiVersion] = &[
+        ApiVersion { name: "v2", fields_mandatory: false, page_tokens: false, link_titles: false, deal_photos: false },
+        ApiVersion { name: "v2.1", fields_mandatory: false, page_tokens: false, link_titles: true, deal_photos: false },
+        ApiVersion { name: "v3", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v4", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v5", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v6", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v7", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v8", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
+    ];
 
     /// Refuses photos of a module that has none.
     pub(crate) fn check_photo_module(&self, config: &Config, module: &str) -> Result<()> {
@@ -63,22 +60,19 @@ impl ApiVersion {
     }
 }
 
+impl Words for &'static ApiVersion {
+    fn all() -> impl Iterator<Item = (Self, &'static str, &'static str)> {
+        ApiVersion::ALL.iter().map(|version| (version, version.name, ""))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_version_that_the_setting_takes_is_in_the_table() {
-        for name in ["v2", "v2.1", "v3", "v4", "v5", "v6", "v7", "v8"] {
-            let mut config = Config::new();
-            config.set("api_version", name).unwrap();
-            assert_eq!(ApiVersion::of(&config).unwrap().name, name);
-        }
-    }
-
-    #[test]
     fn deals_have_photos_from_v3_on() {
-        let deals = |version: usize| VERSIONS[version].check_photo_module(&Config::new(), "Deals").is_ok();
+        let deals = |version: usize| ApiVersion::ALL[version].check_photo_module(&Config::new(), "Deals").is_ok();
         assert!(!deals(0) && !deals(1) && deals(2) && deals(7));
     }
 }

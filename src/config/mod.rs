@@ -1,43 +1,26 @@
 //! The settings of a client: string keys with one table that says what each means.
 
 mod api_version;
+mod data_center;
+mod kinds;
+mod log;
+mod secret;
 mod settings;
+mod words;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, Status};
 pub(crate) use api_version::ApiVersion;
-pub(crate) use settings::bare;
-pub use settings::{KEYS, Key};
-
-/// Text that is never shown: no `Display`, `Debug` says "** redacted **", wiped when dropped.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes the text over.
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(Zeroizing::new(text.into()))
-    }
-
-    /// The text itself, for the one place that sends it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("** redacted **")
-    }
-}
+pub(crate) use data_center::DataCenter;
+pub use kinds::Form;
+pub(crate) use kinds::bare;
+pub use log::{LogFn, LogLevel};
+pub use secret::Secret;
+pub use settings::{Config, KEYS, Key};
+pub use words::{BulkDelete, Check, Environment, LinkCarrier, OnTwin, OnUnknown, Settle, UnknownLength};
 
 /// How a token is had from the host: called with `true` when the last one was refused.
 pub type TokenFn = dyn Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync;
@@ -57,190 +40,6 @@ pub trait TokenStore: Send + Sync {
     fn unlock(&self);
 }
 
-/// Where log lines go: level (1 error … 5 trace) and one line without secrets.
-pub type LogFn = dyn Fn(LogLevel, &str) + Send + Sync;
-
-/// Level of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(i32)]
-pub enum LogLevel {
-    /// A call failed.
-    Error = 1,
-    /// Something was waited for or tried again.
-    Warn = 2,
-    /// One line for each call.
-    Info = 3,
-    /// One line for each HTTP exchange.
-    Debug = 4,
-    /// Inner steps.
-    Trace = 5,
-}
-
-/// A local check that refuses a call before a byte is sent. Limits are Zoho's to decide, so each can be switched off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    /// Ids are digit strings.
-    Id,
-    /// The module's name can be an API name.
-    Module,
-    /// The module has record photos.
-    PhotoModule,
-    /// A file and a link aren't given together.
-    FileAndLink,
-    /// An attachment is at most `attachment_max_bytes`.
-    AttachmentSize,
-    /// An attachment isn't an `.exe`.
-    AttachmentType,
-    /// A photo is at most `photo_max_bytes`.
-    PhotoSize,
-    /// A photo has at most `photo_max_pixels`.
-    PhotoPixels,
-    /// A photo is PNG, JPEG, GIF or BMP by its first bytes.
-    PhotoFormat,
-    /// A link is http or https.
-    LinkScheme,
-    /// A link has at most 3000 characters.
-    LinkLength,
-    /// A link has no user name or password.
-    LinkUserInfo,
-    /// A link has no control characters or spaces.
-    LinkControl,
-    /// A link's title has at most 255 characters.
-    TitleLength,
-}
-
-impl Check {
-    /// Every check with the word that `checks_off` takes.
-    pub const ALL: &'static [(&'static str, Check)] = &[
-        ("id", Check::Id),
-        ("module", Check::Module),
-        ("photo_module", Check::PhotoModule),
-        ("file_and_link", Check::FileAndLink),
-        ("attachment_size", Check::AttachmentSize),
-        ("attachment_type", Check::AttachmentType),
-        ("photo_size", Check::PhotoSize),
-        ("photo_pixels", Check::PhotoPixels),
-        ("photo_format", Check::PhotoFormat),
-        ("link_scheme", Check::LinkScheme),
-        ("link_length", Check::LinkLength),
-        ("link_user_info", Check::LinkUserInfo),
-        ("link_control", Check::LinkControl),
-        ("title_length", Check::TitleLength),
-    ];
-}
-
-/// How a body whose length nobody knows is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnknownLength {
-    /// Written to an unnamed temporary file first: its length is known then, and it can be sent again.
-    Spool,
-    /// Sent as it comes, in HTTP chunks. UNCONFIRMED whether Zoho takes them.
-    Chunked,
-}
-
-/// How a link travels. Zoho's pages show a form, its SDKs a query; both are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkCarrier {
-    /// `multipart/form-data` fields.
-    Form,
-    /// Query parameters of an empty POST.
-    Query,
-}
-
-/// Whether several attachments are deleted by one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BulkDelete {
-    /// One request, and one for each id where the server doesn't know that request (newest specification).
-    Auto,
-    /// One request for each id.
-    Never,
-}
-
-/// How an upload whose reply was lost is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settle {
-    /// By time, size and hash among the record's attachments.
-    Cheap,
-    /// Among those that were not there before: one list before each upload.
-    Strict,
-    /// Not at all: the outcome is unknown.
-    Off,
-}
-
-/// What is done about a lost upload that is not found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnUnknown {
-    /// It is sent again.
-    SettleThenResend,
-    /// The outcome is unknown, and the caller decides.
-    NeverResend,
-}
-
-/// What is done about a copy that shows after the upload was sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnTwin {
-    /// The result names it.
-    Report,
-    /// It is deleted, and the result names it.
-    Delete,
-}
-
-/// Settings of a client. Made by [`Config::new`], filled by [`Config::set`].
-#[derive(Clone)]
-pub struct Config {
-    pub(crate) api_version: String,
-    pub(crate) data_center: String,
-    pub(crate) environment: String,
-    pub(crate) api_domain: Option<String>,
-    pub(crate) accounts_url: Option<String>,
-    pub(crate) allow_hosts: Vec<String>,
-    pub(crate) access_token: Option<Secret>,
-    pub(crate) refresh_token: Option<Secret>,
-    pub(crate) client_id: Option<String>,
-    pub(crate) client_secret: Option<Secret>,
-    pub(crate) grant_code: Option<Secret>,
-    pub(crate) redirect_uri: Option<String>,
-    pub(crate) scope: Option<String>,
-    pub(crate) soid: Option<String>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) os_roots: bool,
-    pub(crate) proxy: Option<Secret>,
-    pub(crate) user_agent: String,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
-    pub(crate) token_timeout: Duration,
-    pub(crate) call_timeout: Option<Duration>,
-    pub(crate) max_retries: u32,
-    pub(crate) max_in_flight: u32,
-    pub(crate) organisation: Option<String>,
-    pub(crate) credits_reserve: u64,
-    pub(crate) settle: Settle,
-    pub(crate) settle_waits: Vec<Duration>,
-    pub(crate) settle_hash: bool,
-    pub(crate) on_unknown: OnUnknown,
-    pub(crate) on_twin: OnTwin,
-    pub(crate) retry_base: Duration,
-    pub(crate) retry_max_wait: Duration,
-    pub(crate) attachment_max_bytes: u64,
-    pub(crate) photo_max_bytes: u64,
-    pub(crate) photo_max_pixels: u64,
-    pub(crate) memory_max_bytes: u64,
-    pub(crate) list_max_rows: u64,
-    pub(crate) unknown_length: UnknownLength,
-    pub(crate) spool_dir: Option<PathBuf>,
-    pub(crate) link_carrier: LinkCarrier,
-    pub(crate) bulk_delete: BulkDelete,
-    pub(crate) allow_paths: Vec<PathBuf>,
-    pub(crate) checks_off: Vec<Check>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) token_store: Option<Arc<dyn TokenStore>>,
-    pub(crate) token_fn: Option<Arc<TokenFn>>,
-    pub(crate) log_fn: Option<(LogLevel, Arc<LogFn>)>,
-    /// Makes operations panic, for the tests of the panic guard.
-    #[cfg(feature = "panic-probe")]
-    pub(crate) panic_probe: bool,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Config::new()
@@ -248,74 +47,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All settings at their defaults.
-    pub fn new() -> Config {
-        let mut config = Config {
-            api_version: String::new(),
-            data_center: String::new(),
-            environment: String::new(),
-            api_domain: None,
-            accounts_url: None,
-            allow_hosts: Vec::new(),
-            access_token: None,
-            refresh_token: None,
-            client_id: None,
-            client_secret: None,
-            grant_code: None,
-            redirect_uri: None,
-            scope: None,
-            soid: None,
-            ca_file: None,
-            os_roots: true,
-            proxy: None,
-            user_agent: String::new(),
-            connect_timeout: Duration::ZERO,
-            stall_timeout: Duration::ZERO,
-            token_timeout: Duration::ZERO,
-            call_timeout: None,
-            max_retries: 0,
-            max_in_flight: 0,
-            organisation: None,
-            credits_reserve: 0,
-            settle: Settle::Cheap,
-            settle_waits: Vec::new(),
-            settle_hash: true,
-            on_unknown: OnUnknown::SettleThenResend,
-            on_twin: OnTwin::Report,
-            retry_base: Duration::ZERO,
-            retry_max_wait: Duration::ZERO,
-            attachment_max_bytes: 0,
-            photo_max_bytes: 0,
-            photo_max_pixels: 0,
-            memory_max_bytes: 0,
-            list_max_rows: 0,
-            unknown_length: UnknownLength::Spool,
-            spool_dir: None,
-            link_carrier: LinkCarrier::Form,
-            bulk_delete: BulkDelete::Auto,
-            allow_paths: Vec::new(),
-            checks_off: Vec::new(),
-            token_file: None,
-            token_store: None,
-            token_fn: None,
-            log_fn: None,
-            #[cfg(feature = "panic-probe")]
-            panic_probe: false,
-        };
-        // The table is the one place that knows the defaults.
-        for key in KEYS.iter().filter(|k| !k.default.is_empty()) {
-            (key.put)(&mut config, key.default).expect("a default is a valid value");
-        }
-        config
-    }
-
     /// Sets `key` to `value`. An unknown key is an error that names the nearest known one; a wrong value names what it should be.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let Some(key) = KEYS.iter().find(|k| k.name == name) else {
-            let shown = crate::error::one_line(name);
-            let near = nearest(name, KEYS.iter().map(|k| k.name));
-            return Err(Error::new(Status::Config, "unknown_key", format!("there is no setting {shown:?}; did you mean {near:?}?")));
-        };
+        let key = KEYS.iter().find(|k| k.name == name).ok_or_else(|| unknown_key(name))?;
         if value.contains('\0') {
             return Err(bad_value(key, "holds a NUL byte"));
         }
@@ -352,16 +86,25 @@ impl Config {
     }
 }
 
+/// A key that can't be one isn't shown: a secret may stand there, with key and value turned round.
+fn unknown_key(name: &str) -> Error {
+    let longest = KEYS.iter().map(|k| k.name.len()).max().unwrap_or_default();
+    let could_be = name.len() <= longest && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let shown = if could_be { format!("{name:?}") } else { "of this name (which isn't shown, as it may be a secret)".to_owned() };
+    let near = nearest(name, KEYS.iter().map(|k| k.name));
+    Error::new(Status::Config, "unknown_key", format!("there is no setting {shown}; did you mean {near:?}?"))
+}
+
+/// A secret's value stays out of the text; every other value is shown by the problem itself where it helps.
 fn bad_value(key: &Key, problem: &str) -> Error {
-    // A secret's value stays out of the text; every other value is shown by the problem itself where it helps.
-    Error::new(Status::Config, "bad_value", format!("setting {}: {problem}; it takes {}", key.name, key.help)).with(|d| d.field = Some(key.name))
+    Error::new(Status::Config, "bad_value", format!("setting {}: {problem}; it is: {}", key.name, key.help())).with(|d| d.field = Some(key.name))
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
     known.min_by_key(|k| distance(name, k)).unwrap_or_default()
 }
 
-/// Levenshtein's distance, over bytes: keys are ASCII.
+/// Edits from one word to the other. `a` may be anything a caller wrote: its length is bounded, so that the work is.
 fn distance(a: &str, b: &str) -> usize {
     let a = &a.as_bytes()[..a.len().min(64)];
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -385,36 +128,49 @@ mod tests {
     fn an_unknown_key_names_the_nearest_known_one() {
         let error = Config::new().set("acces_token", "x").unwrap_err();
         assert_eq!(error.status(), Status::Config);
-        assert!(error.to_string().contains("\"access_token\""), "{error}");
+        assert!(error.to_string().contains("\"acces_token\"") && error.to_string().contains("\"access_token\""), "{error}");
+        assert!(Config::new().set("API-Version", "x").unwrap_err().to_string().contains("\"api_version\""));
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_the_key_is_not_shown() {
+        for secret in ["1000.canary", "canarycanarycanarycanary", "CANARY", "canary\n", "canary7", "çanary"] {
+            let error = Config::new().set(secret, "access_token").unwrap_err();
+            assert!(!error.to_json().to_lowercase().contains("anary"), "{error}");
+        }
     }
 
     #[test]
     fn a_wrong_value_names_the_key_and_what_it_takes() {
         let error = Config::new().set("api_version", "v9").unwrap_err();
         assert_eq!(error.detail().field, Some("api_version"));
-        assert!(error.to_string().contains("v2.1"), "{error}");
+        assert!(error.to_string().contains("v2.1, v3") && error.to_string().contains("\"v9\""), "{error}");
     }
 
     #[test]
     fn a_secret_value_is_not_in_the_error_that_refuses_it() {
-        let error = Config::new().set("access_token", "canary\n").unwrap_err();
-        assert!(!error.to_json().contains("canary"));
+        for key in KEYS.iter().filter(|key| key.secret) {
+            let error = Config::new().set(key.name, "canary\n1").unwrap_err();
+            assert!(error.to_string().contains(key.name) && !error.to_json().contains("canary"), "{error}");
+        }
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
-        assert_eq!(format!("{:?}", Secret::new("canary")), "** redacted **");
+    fn every_word_of_a_setting_is_in_its_help_and_its_form_and_is_taken() {
+        for key in KEYS {
+            for word in key.form().words {
+                assert!(key.help().contains(word), "{}: {word}", key.name);
+                Config::new().set(key.name, word).unwrap();
+            }
+        }
     }
 
     #[test]
-    fn a_domain_with_a_password_is_refused_without_showing_it() {
-        let error = Config::new().set("api_domain", "https://u:canary@www.zohoapis.com").unwrap_err();
-        assert!(!error.to_json().contains("canary"));
-    }
-
-    #[test]
-    fn every_check_has_a_word_in_the_help_of_checks_off() {
-        let help = KEYS.iter().find(|k| k.name == "checks_off").unwrap().help;
-        assert!(Check::ALL.iter().all(|(word, _)| help.contains(word)));
+    fn the_bounds_of_a_number_are_taken_and_what_is_beyond_them_is_not() {
+        for key in KEYS.iter().filter(|key| key.form().kind == "integer") {
+            let (min, max) = (key.form().minimum.unwrap(), key.form().maximum.unwrap());
+            let set = |n: i128| Config::new().set(key.name, &n.to_string()).is_ok();
+            assert!(set(min.into()) && set(max.into()) && !set(i128::from(min) - 1) && !set(i128::from(max) + 1), "{}", key.name);
+        }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn check(config: &Config, header: &[u8]) -> Result<()> {
     }
     let Ok(size) = imagesize::blob_size(header) else { return Ok(()) };
     let pixels = size.width as u64 * size.height as u64;
-    if pixels > config.photo_max_pixels && config.checks(Check::PhotoPixels) {
+    if pixels > config.photo_max_pixels {
         let message = format!("the picture has {}×{} = {pixels} pixels; at most {} are taken", size.width, size.height, config.photo_max_pixels);
         return Err(Error::new(Status::TooLarge, "photo_pixels", message));
     }

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
-use crate::config::Check;
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
@@ -48,7 +47,7 @@ pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Ca
     let input = Input::open(bytes)?;
     client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
         let config = client.config();
-        let limit = config.checks(Check::PhotoSize).then_some(config.photo_max_bytes);
+        let limit = Some(config.photo_max_bytes);
         let mut input = input.sized(config, limit, "photo_size").await?;
         image::check(config, input.peek(image::HEADER)?)?;
         let mut body =

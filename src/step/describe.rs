@@ -19,7 +19,7 @@ mod tests {
     use super::super::operations::Operation;
     use super::super::{MAX_BASE64_BYTES, MAX_INPUT_BYTES, MAX_ITEMS, MAX_STEPS, input};
     use crate::call::Outcome;
-    use crate::config::{Config, KEYS};
+    use crate::config::{Config, KEYS, Key};
     use crate::error::{Detail, Status};
 
     /// Number of the document's form: raised when a field changes its meaning; new fields don't raise it.
@@ -52,12 +52,21 @@ mod tests {
                 operation::<input::Batch>("api-limits.html", include_str!("examples/batch.json")),
             ],
             "error": error(),
-            "settings": KEYS.iter().map(|k| json!({"name": k.name, "default": k.default, "secret": k.secret, "help": k.help})).collect::<Value>(),
+            "settings": KEYS.iter().map(setting).collect::<Value>(),
             "statuses": Status::ALL.iter().map(|s| json!({
                 "number": *s as i32, "name": s.name(), "help": s.help(), "retry": s.is_retryable(),
             })).collect::<Value>(),
             "limits": limits(),
         })
+    }
+
+    /// A form can be drawn from it: beside `name`, `group`, `default`, `secret` and `help` it has `type`, and `enum`, `minimum`, `maximum`, `unit`,
+    /// `format` and `separator` where they say something.
+    fn setting(key: &Key) -> Value {
+        let mut setting = json!({"name": key.name, "group": key.group, "default": key.default, "secret": key.secret, "help": key.help()});
+        let Value::Object(form) = serde_json::to_value(key.form()).unwrap() else { unreachable!("a form has fields") };
+        setting.as_object_mut().unwrap().extend(form);
+        setting
     }
 
     fn operation<O: Operation + JsonSchema>(page: &str, examples: &str) -> Value

@@ -56,26 +56,7 @@ const CASES: &[Case] = &[
         reason: "file_and_link",
         run: |w| attach(w, Source { link_url: "https://example.com/".into(), ..Source::memory("a.txt", b"abc") }),
     },
-    Case {
-        check: "attachment_size",
-        status: Status::TooLarge,
-        reason: "attachment_size",
-        run: |w| attach(w, Source::memory("a.txt", b"12345678901")),
-    },
-    Case {
-        check: "attachment_size",
-        status: Status::TooLarge,
-        reason: "attachment_size",
-        run: |w| attach(w, Source::reader("a.txt", &mut Seekable(Cursor::new("12345678901")), None)),
-    },
     Case { check: "attachment_type", status: Status::FileType, reason: "attachment_type", run: |w| attach(w, Source::memory("Setup.EXE", b"MZ")) },
-    Case {
-        check: "photo_size",
-        status: Status::TooLarge,
-        reason: "photo_size",
-        run: |w| portray(w, Source::memory("p.png", &[PNG, &[0; 20_000]].concat())),
-    },
-    Case { check: "photo_pixels", status: Status::TooLarge, reason: "photo_pixels", run: |w| portray(w, Source::memory("p.png", &png(4000, 2501))) },
     Case { check: "photo_format", status: Status::FileType, reason: "photo_format", run: |w| portray(w, Source::memory("p.png", b"%PDF-1.7")) },
     Case { check: "link_scheme", status: Status::InvalidLink, reason: "link_scheme", run: |w| attach(w, Source::link("javascript:alert(1)", "")) },
     Case {
@@ -104,12 +85,9 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Limits that small inputs pass over.
-const SMALL: &[(&str, &str)] = &[("attachment_max_bytes", "10"), ("photo_max_bytes", "20000")];
-
 #[test]
 fn each_check_refuses_with_its_own_error_before_a_byte_is_sent() {
-    let w = world_with(SMALL);
+    let w = world();
     for case in CASES {
         assert_eq!(why((case.run)(&w)), (case.status, case.reason));
     }
@@ -119,7 +97,7 @@ fn each_check_refuses_with_its_own_error_before_a_byte_is_sent() {
 #[test]
 fn each_check_switched_off_leaves_the_verdict_to_the_server() {
     for case in CASES {
-        let w = world_with(&[SMALL, &[("checks_off", case.check)]].concat());
+        let w = world_with(&[("checks_off", case.check)]);
         if let Err(error) = (case.run)(&w) {
             assert_ne!(error.reason(), case.reason, "{error}");
         }
@@ -129,11 +107,34 @@ fn each_check_switched_off_leaves_the_verdict_to_the_server() {
 
 #[test]
 fn all_checks_are_switched_off_by_one_word() {
-    let w = world_with(&[SMALL, &[("checks_off", "all")]].concat());
+    let w = world_with(&[("checks_off", "all")]);
     for case in CASES {
         let _ = (case.run)(&w);
     }
     assert_eq!(w.emulator.ledger().requests.len(), CASES.len());
+}
+
+type Run = fn(&World) -> Result<()>;
+
+/// What is over a limit: the setting that raises it, the error's reason, and the call.
+const LIMITS: &[(&str, &str, Run)] = &[
+    ("attachment_max_bytes", "attachment_size", |w| attach(w, Source::memory("a.txt", b"12345678901"))),
+    ("attachment_max_bytes", "attachment_size", |w| attach(w, Source::reader("a.txt", &mut Seekable(Cursor::new("12345678901")), None))),
+    ("photo_max_bytes", "photo_size", |w| portray(w, Source::memory("p.png", &[PNG, &[0; 20_000]].concat()))),
+    ("photo_max_pixels", "photo_pixels", |w| portray(w, Source::memory("p.png", &png(4000, 2501)))),
+];
+
+#[test]
+fn what_is_over_a_limit_is_refused_before_a_byte_is_sent_and_the_setting_raises_the_limit() {
+    let small = [("attachment_max_bytes", "10"), ("photo_max_bytes", "20000")];
+    for (setting, reason, run) in LIMITS {
+        let w = world_with(&[small.as_slice(), &[("checks_off", "all")]].concat());
+        assert_eq!(why(run(&w)), (Status::TooLarge, *reason));
+        assert!(w.emulator.ledger().requests.is_empty());
+        let w = world_with(&[small.as_slice(), &[(setting, "1000000000")]].concat());
+        let _ = run(&w);
+        assert_eq!(w.emulator.ledger().requests.len(), 1, "{setting}: the server was asked");
+    }
 }
 
 #[test]
