@@ -149,6 +149,33 @@
 /** The version of the ABI that this header describes. It is raised on each incompatible change. */
 #define ZCRM_ABI_VERSION 1
 
+/** From zcrm_error_request_sent(): nothing has left. Nothing can have happened at Zoho. */
+#define ZCRM_SENT_NO 0
+
+/** From zcrm_error_request_sent(): some bytes may have left. An upload may be stored or not. */
+#define ZCRM_SENT_PARTLY 1
+
+/** From zcrm_error_request_sent(): the whole request has left, and no reply came. An upload may be stored or not. */
+#define ZCRM_SENT_FULLY 2
+
+/** From zcrm_error_request_sent(): the whole request has left, and a reply came. */
+#define ZCRM_SENT_ANSWERED 3
+
+/** Log level: a call failed. */
+#define ZCRM_LOG_ERROR 1
+
+/** Log level: something that a person may want to look at. */
+#define ZCRM_LOG_WARN 2
+
+/** Log level: one line for each call. */
+#define ZCRM_LOG_INFO 3
+
+/** Log level: one line for each HTTP exchange. */
+#define ZCRM_LOG_DEBUG 4
+
+/** Log level: inner steps. */
+#define ZCRM_LOG_TRACE 5
+
 /** Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs. */
 #define ZCRM_CALL_SHA256 1
 
@@ -270,7 +297,7 @@ typedef void (*zcrm_drop_fn)(void *user);
  * Takes a log line. Called on any thread, also on several at once. It must not start an operation.
  *
  * @param user   as passed to zcrm_config_set_log_fn()
- * @param level  1 error, 2 warning, 3 one line for each call, 4 one line for each HTTP exchange, 5 inner steps
+ * @param level  `ZCRM_LOG_*`
  * @param line   one line without line end, NUL-terminated, valid during the callback; never holds a token, a secret or bytes of a file
  * @param len    its length without the NUL
  */
@@ -446,7 +473,7 @@ typedef struct zcrm_attachment {
     size_t struct_size;
     /** The attachment's id: digits. */
     struct zcrm_str id;
-    /** File name, or the title of a link. */
+    /** File name as Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters. */
     struct zcrm_str file_name;
     /** URL of a link; empty for a file. */
     struct zcrm_str link_url;
@@ -464,6 +491,16 @@ typedef struct zcrm_attachment {
     int32_t is_link;
     /** After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0. */
     uint32_t flags;
+    /** `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it. */
+    struct zcrm_str safe_name;
+    /** Id of its owner. Empty after an upload. */
+    struct zcrm_str owner_id;
+    /** Id of the user who attached it. Empty after an upload. */
+    struct zcrm_str created_by_id;
+    /** Zoho's id of the stored bytes; empty for a link, and after an upload. */
+    struct zcrm_str file_id;
+    /** Zoho's `$type`, opaque. Empty after an upload. */
+    struct zcrm_str kind;
 } zcrm_attachment;
 
 /** The bytes that an upload or a download moved. An output: set `struct_size` before the call. */
@@ -497,6 +534,26 @@ typedef struct zcrm_page {
     /** Always 0. */
     int32_t reserved;
 } zcrm_page;
+
+/** How a batch ended. An output: set `struct_size` before the call. */
+typedef struct zcrm_batch_summary {
+    /** `sizeof(zcrm_batch_summary)`. */
+    size_t struct_size;
+    /** Steps that are done, those of earlier runs included. */
+    uint64_t done;
+    /** Of these, done in an earlier run. */
+    uint64_t from_journal;
+    /** Steps that were refused or failed. */
+    uint64_t failed;
+    /** Of these, uploads of which nobody knows whether they are stored. */
+    uint64_t unknown;
+    /** Steps that were not begun, or not ended: the next run takes them up. */
+    uint64_t left;
+    /** API calls made. */
+    uint64_t attempts;
+    /** Why steps are left: "credits_budget", "credits_exhausted", "cancelled", "call_timeout" or "journal"; else empty. */
+    struct zcrm_str stopped;
+} zcrm_batch_summary;
 
 /**
  * Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
@@ -612,11 +669,7 @@ typedef struct zcrm_plugin_v1 {
     /** zcrm_config_new() */
     zcrm_status (*config_new)(struct zcrm_config **out);
     /** zcrm_config_set() */
-    zcrm_status (*config_set)(struct zcrm_config *config,
-                              const char *key,
-                              const char *value,
-                              size_t len,
-                              struct zcrm_error **err);
+    zcrm_status (*config_set)(struct zcrm_config *config, const char *key, const char *value, size_t len, struct zcrm_error **err);
     /** zcrm_config_free() */
     void (*config_free)(struct zcrm_config *config);
     /** zcrm_client_new() */
@@ -697,8 +750,7 @@ ZCRM_API zcrm_status zcrm_error_code(const struct zcrm_error *error);
  *
  * @return text borrowed from `error`; "" when `error` is NULL
  */
-ZCRM_API
-const char *zcrm_error_reason(const struct zcrm_error *error);
+ZCRM_API const char *zcrm_error_reason(const struct zcrm_error *error);
 
 /**
  * One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
@@ -723,33 +775,34 @@ ZCRM_API const char *zcrm_error_api_code(const struct zcrm_error *error);
  * 1 when the same call may succeed later without a change by the caller, else 0. The library has already tried again as often as the
  * setting `max_retries` lets it.
  */
-ZCRM_API
-int32_t zcrm_error_retryable(const struct zcrm_error *error);
+ZCRM_API int32_t zcrm_error_retryable(const struct zcrm_error *error);
 
 /** Milliseconds to wait before the next try: what the server asked for, or what this library advises; -1 when nothing is known. */
-ZCRM_API
-int64_t zcrm_error_retry_after_ms(const struct zcrm_error *error);
+ZCRM_API int64_t zcrm_error_retry_after_ms(const struct zcrm_error *error);
 
-/**
- * How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 the whole request, 3 the whole request, and a reply came.
- *
- * With 0 nothing can have happened at Zoho. With 1 and 2, and no reply, an upload may be stored or not.
- */
-ZCRM_API
-int32_t zcrm_error_request_sent(const struct zcrm_error *error);
+/** How much of the request had left: `ZCRM_SENT_*`. */
+ZCRM_API int32_t zcrm_error_request_sent(const struct zcrm_error *error);
 
 /** What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0. */
 ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 
 /**
+ * The id of an attachment that may be the upload of which nobody knows whether it is stored (`ZCRM_E_OUTCOME_UNKNOWN`).
+ *
+ * @param error  the error
+ * @param index  from 0
+ * @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
+ */
+ZCRM_API const char *zcrm_error_candidate(const struct zcrm_error *error, size_t index);
+
+/**
  * All fields as one JSON object, Zoho's `details` as it sent them included:
- * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `retryable`, `retry_after_ms`,
- * `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+ * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `candidates`, `retryable`,
+ * `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
  *
  * @return text borrowed from `error`; "" when `error` is NULL
  */
-ZCRM_API
-const char *zcrm_error_json(const struct zcrm_error *error);
+ZCRM_API const char *zcrm_error_json(const struct zcrm_error *error);
 
 /** Frees an error object and the texts borrowed from it. NULL is accepted. */
 ZCRM_API void zcrm_error_free(struct zcrm_error *error);
@@ -776,12 +829,7 @@ ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
  * @return `ZCRM_OK`, `ZCRM_E_CONFIG` for an unknown key (the message names the nearest known one) or a wrong value (the message says what
  *         it takes), or `ZCRM_E_ARGUMENT`
  */
-ZCRM_API
-zcrm_status zcrm_config_set(struct zcrm_config *config,
-                            const char *key,
-                            const char *value,
-                            size_t len,
-                            struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_config_set(struct zcrm_config *config, const char *key, const char *value, size_t len, struct zcrm_error **err);
 
 /**
  * The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
@@ -793,28 +841,19 @@ zcrm_status zcrm_config_set(struct zcrm_config *config,
  * @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
  * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL
  */
-ZCRM_API
-zcrm_status zcrm_config_set_token_fn(struct zcrm_config *config,
-                                     zcrm_token_fn fn,
-                                     void *user,
-                                     zcrm_drop_fn drop);
+ZCRM_API zcrm_status zcrm_config_set_token_fn(struct zcrm_config *config, zcrm_token_fn fn, void *user, zcrm_drop_fn drop);
 
 /**
  * Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
  *
  * @param config     the config to change
- * @param max_level  1 to 5, see zcrm_log_fn: lines up to this level are given
+ * @param max_level  `ZCRM_LOG_*`: lines up to this level are given
  * @param fn         the callback; see zcrm_log_fn
  * @param user       passed to it; must be usable from any thread
  * @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
  * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `config` or `fn` is NULL or `max_level` is none of 1 to 5
  */
-ZCRM_API
-zcrm_status zcrm_config_set_log_fn(struct zcrm_config *config,
-                                   int32_t max_level,
-                                   zcrm_log_fn fn,
-                                   void *user,
-                                   zcrm_drop_fn drop);
+ZCRM_API zcrm_status zcrm_config_set_log_fn(struct zcrm_config *config, int32_t max_level, zcrm_log_fn fn, void *user, zcrm_drop_fn drop);
 
 /** Frees a config. Clients made from it go on. NULL is accepted. */
 ZCRM_API void zcrm_config_free(struct zcrm_config *config);
@@ -828,14 +867,10 @@ ZCRM_API void zcrm_config_free(struct zcrm_config *config);
  * @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
  *         or `ZCRM_E_ARGUMENT`
  */
-ZCRM_API
-zcrm_status zcrm_client_new(const struct zcrm_config *config,
-                            struct zcrm_client **out,
-                            struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_client_new(const struct zcrm_config *config, struct zcrm_client **out, struct zcrm_error **err);
 
 /** Frees a client. Calls that run in other threads go on to their end; a call must not begin afterwards. NULL is accepted. */
-ZCRM_API
-void zcrm_client_free(struct zcrm_client *client);
+ZCRM_API void zcrm_client_free(struct zcrm_client *client);
 
 /**
  * Makes a token that isn't fired.
@@ -851,8 +886,7 @@ ZCRM_API zcrm_status zcrm_cancel_new(struct zcrm_cancel **out);
  *
  * May be called from any thread, from inside a callback, and more than once; not from a signal handler. NULL is accepted.
  */
-ZCRM_API
-void zcrm_cancel_fire(const struct zcrm_cancel *cancel);
+ZCRM_API void zcrm_cancel_fire(const struct zcrm_cancel *cancel);
 
 /** Frees a token. A call that holds it goes on, and can't be cancelled any more. NULL is accepted. */
 ZCRM_API void zcrm_cancel_free(struct zcrm_cancel *cancel);
@@ -982,11 +1016,7 @@ zcrm_status zcrm_pages_new(const struct zcrm_client *client,
  * @return `ZCRM_OK`, also at the end; `ZCRM_E_STATE` while another call fetches; or what zcrm_attachment_list() returns: the next call then
  *         asks for the same page again
  */
-ZCRM_API
-zcrm_status zcrm_pages_next(struct zcrm_pages *pages,
-                            const struct zcrm_call *call,
-                            struct zcrm_result **result,
-                            struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_pages_next(struct zcrm_pages *pages, const struct zcrm_call *call, struct zcrm_result **result, struct zcrm_error **err);
 
 /** Frees a walk, wherever it stands. NULL is accepted. */
 ZCRM_API void zcrm_pages_free(struct zcrm_pages *pages);
@@ -1057,8 +1087,7 @@ zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
                               struct zcrm_error **err);
 
 /** Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL. */
-ZCRM_API
-size_t zcrm_result_count(const struct zcrm_result *result);
+ZCRM_API size_t zcrm_result_count(const struct zcrm_result *result);
 
 /**
  * Fills `out` with the attachment number `index`, from 0.
@@ -1069,11 +1098,7 @@ size_t zcrm_result_count(const struct zcrm_result *result);
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
-ZCRM_API
-zcrm_status zcrm_result_attachment(const struct zcrm_result *result,
-                                   size_t index,
-                                   struct zcrm_attachment *out,
-                                   struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_result_attachment(const struct zcrm_result *result, size_t index, struct zcrm_attachment *out, struct zcrm_error **err);
 
 /**
  * Fills `out` with what is known of the bytes that an upload or a download moved.
@@ -1083,10 +1108,7 @@ zcrm_status zcrm_result_attachment(const struct zcrm_result *result,
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
-ZCRM_API
-zcrm_status zcrm_result_transfer(const struct zcrm_result *result,
-                                 struct zcrm_transfer *out,
-                                 struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, struct zcrm_transfer *out, struct zcrm_error **err);
 
 /**
  * Fills `out` with where a list stands.
@@ -1099,6 +1121,16 @@ zcrm_status zcrm_result_transfer(const struct zcrm_result *result,
 ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);
 
 /**
+ * Fills `out` with how a batch ended.
+ *
+ * @param result  of zcrm_batch_run(), or of a step that was a batch
+ * @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
+ * @param err     NULL, or receives the error
+ * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+ */
+ZCRM_API zcrm_status zcrm_result_batch(const struct zcrm_result *result, struct zcrm_batch_summary *out, struct zcrm_error **err);
+
+/**
  * The bytes of a download to memory.
  *
  * @param result  of a download with `ZCRM_TO_MEMORY`
@@ -1107,11 +1139,7 @@ ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct z
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
  */
-ZCRM_API
-zcrm_status zcrm_result_data(const struct zcrm_result *result,
-                             const uint8_t **data,
-                             size_t *n,
-                             struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_result_data(const struct zcrm_result *result, const uint8_t **data, size_t *n, struct zcrm_error **err);
 
 /**
  * The whole result as one JSON object: `{"operation":...,"result":...,"attempts":...,"waited_ms":...}`. zcrm_step_describe() has its schema.
@@ -1120,9 +1148,7 @@ zcrm_status zcrm_result_data(const struct zcrm_result *result,
  * @param n       NULL, or receives the length without the NUL
  * @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
  */
-ZCRM_API
-const char *zcrm_result_json(const struct zcrm_result *result,
-                             size_t *n);
+ZCRM_API const char *zcrm_result_json(const struct zcrm_result *result, size_t *n);
 
 /** Frees a result and what was borrowed from it. NULL is accepted. */
 ZCRM_API void zcrm_result_free(struct zcrm_result *result);
@@ -1156,8 +1182,7 @@ zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
  *
  * @return static text; never NULL, never to be freed
  */
-ZCRM_API
-const char *zcrm_step_describe(void);
+ZCRM_API const char *zcrm_step_describe(void);
 
 /**
  * Runs one operation given as JSON, for example
@@ -1202,12 +1227,7 @@ ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
  * @param err    NULL, or receives the error
  * @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
  */
-ZCRM_API
-zcrm_status zcrm_batch_add(struct zcrm_batch *batch,
-                           const char *key,
-                           const char *json,
-                           size_t len,
-                           struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, const char *json, size_t len, struct zcrm_error **err);
 
 /**
  * Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
@@ -1215,14 +1235,11 @@ zcrm_status zcrm_batch_add(struct zcrm_batch *batch,
  * @param batch  the batch
  * @param on     anything but 0 to hold it, 0 to let it go on
  */
-ZCRM_API
-void zcrm_batch_pause(const struct zcrm_batch *batch,
-                      int32_t on);
+ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
 
 /**
  * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
- * counted; the batch goes on. The result is `{"operation":"batch","result":{"done":…,"from_journal":…,"failed":…,"unknown":…,"left":…,
- * "stopped":…,"attempts":…},…}`: read it with zcrm_result_json(). `left` steps were not begun, or not ended, because the batch was stopped:
+ * counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
  * by a cancel, the call's timeout, `credits`, or because the organisation has no API credits left. Run it again with its journal.
  *
  * Each step costs what it costs alone; one that a killed process had begun costs one list more.
@@ -1233,7 +1250,7 @@ void zcrm_batch_pause(const struct zcrm_batch *batch,
  * @param args    NULL, or how to run it
  * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256` and `ZCRM_CALL_SKIP_*` for each step;
  *                nothing else of it is used
- * @param result  NULL, or receives the summary
+ * @param result  NULL, or receives the summary: zcrm_result_batch()
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
  *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
@@ -1259,10 +1276,7 @@ ZCRM_API void zcrm_batch_free(struct zcrm_batch *batch);
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when a callback is missing
  */
-ZCRM_API
-zcrm_status zcrm_config_set_token_store(struct zcrm_config *config,
-                                        const struct zcrm_token_store *store,
-                                        struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_config_set_token_store(struct zcrm_config *config, const struct zcrm_token_store *store, struct zcrm_error **err);
 
 /**
  * Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.
@@ -1275,10 +1289,7 @@ zcrm_status zcrm_config_set_token_store(struct zcrm_config *config,
  * @return `ZCRM_OK`, `ZCRM_E_VERSION` when the library has another ABI than the host was built for, or `ZCRM_E_ARGUMENT` when `table` is
  *         NULL or `table_size` can't be right
  */
-ZCRM_API
-zcrm_status zcrm_plugin_init(uint32_t host_abi,
-                             struct zcrm_plugin_v1 *table,
-                             size_t table_size);
+ZCRM_API zcrm_status zcrm_plugin_init(uint32_t host_abi, struct zcrm_plugin_v1 *table, size_t table_size);
 
 #ifdef __cplusplus
 }  // extern "C"

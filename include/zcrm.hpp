@@ -114,10 +114,16 @@ class Error {
         const std::int64_t ms = handle_ ? zcrm_error_retry_after_ms(handle_.get()) : -1;
         return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
     }
-    /** How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 all of it, 3 all of it and a reply came. */
+    /** How much of the request had left: `ZCRM_SENT_*`. */
     std::int32_t request_sent() const noexcept { return zcrm_error_request_sent(handle_.get()); }
     /** What the callback returned whose failure ended the call; else 0. */
     zcrm_status callback_status() const noexcept { return zcrm_error_callback_status(handle_.get()); }
+    /** Ids of attachments that may be the upload of which nobody knows whether it is stored: ZCRM_E_OUTCOME_UNKNOWN. */
+    std::vector<std::string> candidates() const {
+        std::vector<std::string> ids;
+        while (const char *id = zcrm_error_candidate(handle_.get(), ids.size())) ids.emplace_back(id);
+        return ids;
+    }
     /** All fields as a JSON object, Zoho's `details` included; empty when only the status is known. */
     std::string_view json() const noexcept { return zcrm_error_json(handle_.get()); }
 
@@ -547,8 +553,10 @@ struct Record {
 struct Attachment {
     /** The attachment's id: digits. */
     std::string id;
-    /** File name, or the title of a link. */
+    /** File name as Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters. */
     std::string file_name;
+    /** `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it. */
+    std::string safe_name;
     /** URL of a link; empty for a file. */
     std::string link_url;
     /** When it was attached: ISO 8601 with an offset. */
@@ -557,8 +565,16 @@ struct Attachment {
     std::string modified_time;
     /** Id of the record it hangs on. Empty after an upload. */
     std::string parent_id;
+    /** Id of its owner. Empty after an upload. */
+    std::string owner_id;
     /** Name of its owner. Empty after an upload. */
     std::string owner_name;
+    /** Id of the user who attached it. Empty after an upload. */
+    std::string created_by_id;
+    /** Zoho's id of the stored bytes; empty for a link, and after an upload. */
+    std::string file_id;
+    /** Zoho's `$type`, opaque. Empty after an upload. */
+    std::string kind;
     /** Size in bytes; -1 = unknown. */
     std::int64_t bytes = -1;
     /** Whether it is a link. */
@@ -631,6 +647,11 @@ class Outcome {
         out.modified_time = detail::text(c.modified_time);
         out.parent_id = detail::text(c.parent_id);
         out.owner_name = detail::text(c.owner_name);
+        out.safe_name = detail::text(c.safe_name);
+        out.owner_id = detail::text(c.owner_id);
+        out.created_by_id = detail::text(c.created_by_id);
+        out.file_id = detail::text(c.file_id);
+        out.kind = detail::text(c.kind);
         out.bytes = c.bytes;
         out.is_link = c.is_link != 0;
         out.flags = c.flags;
@@ -751,7 +772,7 @@ struct ListArgs {
     std::uint32_t per_page = 0;
 };
 
-/** Takes a log line: the level, 1 error to 5 inner steps, and one line without secrets, valid during the callback. Any thread. */
+/** Takes a log line: the level, `ZCRM_LOG_*`, and one line without secrets, valid during the callback. Any thread. */
 using Log = std::function<void(std::int32_t level, std::string_view line)>;
 /** Puts an access token into `token`, a new one if Zoho refused the last. Called for each operation: answer from a cache of your own.
  *  Returns 0, or any other number if none can be had: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. Any thread. */
@@ -798,7 +819,7 @@ class Config {
         auto held = std::make_unique<Token>(std::move(token));
         return keep(zcrm_config_set_token_fn(handle_.get(), &give_token, held.get(), &drop<Token>), held);
     }
-    /** Log lines up to `max_level`, 1 to 5, go to `log`. Held until config and clients are gone, or it is replaced. */
+    /** Log lines up to `max_level`, `ZCRM_LOG_*`, go to `log`. Held until config and clients are gone, or it is replaced. */
     Result<void> on_log(std::int32_t max_level, Log log) {
         auto held = std::make_unique<Log>(std::move(log));
         return keep(zcrm_config_set_log_fn(handle_.get(), max_level, &take_line, held.get(), &drop<Log>), held);
@@ -1125,42 +1146,28 @@ class BatchSummary : public Outcome {
     std::uint64_t unknown = 0;
     /** Steps that were not begun, or not ended: the next run takes them up. */
     std::uint64_t left = 0;
-    /** Why steps are left: "credits_budget", "credits_exhausted", "cancelled" or "call_timeout"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "cancelled", "call_timeout" or "journal"; else empty. */
     std::string stopped;
     /** API calls made. */
     std::uint64_t attempts = 0;
     /** Takes over what the C function gave. */
     static Result<BatchSummary> read(detail::ResultHandle handle) {
         BatchSummary summary(std::move(handle));
-        summary.done = summary.count("done");
-        summary.from_journal = summary.count("from_journal");
-        summary.failed = summary.count("failed");
-        summary.unknown = summary.count("unknown");
-        summary.left = summary.count("left");
-        summary.attempts = summary.count("attempts");
-        const std::string_view word = summary.behind("stopped").substr(0, 64);
-        if (!word.empty()) summary.stopped = word.substr(1, word.find('"', 1) - 1);
+        zcrm_error *error = nullptr;
+        auto c = detail::sized<zcrm_batch_summary>();
+        if (const zcrm_status status = zcrm_result_batch(summary.get(), &c, &error)) return Error(status, error);
+        summary.done = c.done;
+        summary.from_journal = c.from_journal;
+        summary.failed = c.failed;
+        summary.unknown = c.unknown;
+        summary.left = c.left;
+        summary.attempts = c.attempts;
+        summary.stopped = detail::text(c.stopped);
         return summary;
     }
 
   private:
     using Outcome::Outcome;
-
-    // The summary is flat and holds no text of anybody else's, so it needs no parser.
-    std::string_view behind(std::string_view field) const {
-        const std::string_view text = json();
-        const std::string name = "\"" + std::string(field) + "\":";
-        const std::size_t at = text.find(name);
-        return at == std::string_view::npos ? std::string_view() : text.substr(at + name.size());
-    }
-    std::uint64_t count(std::string_view field) const {
-        std::uint64_t number = 0;
-        for (const char c : behind(field)) {
-            if (c < '0' || c > '9') break;
-            number = number * 10 + static_cast<std::uint64_t>(c - '0');
-        }
-        return number;
-    }
 };
 
 /**

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Result, Status, one_line};
 use crate::fallible;
 use crate::http::{Response, reply};
+use crate::transfer::safe_name;
 
 /// Most bytes of a page: 200 entries have about 100 KB.
 const MOST: usize = 8 << 20;
@@ -19,8 +20,10 @@ const MOST: usize = 8 << 20;
 pub struct Attachment {
     /// The attachment's id.
     pub id: String,
-    /// File name, or a link's title.
+    /// File name as Zoho has it, or a link's title. Whoever uploaded it chose it: it may be a path or hold control characters.
     pub file_name: String,
+    /// `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it.
+    pub safe_name: String,
     /// Size in bytes; `None` = the list doesn't say.
     pub bytes: Option<u64>,
     /// Whether it is a link.
@@ -135,6 +138,7 @@ impl From<Row> for Attachment {
             is_link: !row.link_url.is_empty() || row.kind == "Link URL",
             bytes: row.size.parse().ok(),
             id: row.id,
+            safe_name: safe_name(&row.file_name),
             file_name: row.file_name,
             link_url: row.link_url,
             created_time: row.created_time,

@@ -14,6 +14,7 @@ use super::target::{self, zcrm_target};
 use super::text::zcrm_str;
 use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::error::Result;
+use crate::transfer;
 
 /// Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call.
 #[repr(C)]
@@ -186,11 +187,12 @@ impl Readable for Uploaded {
             is_link: self.link_url.is_some(),
             link_url: self.link_url.clone().unwrap_or_default(),
             created_time: self.created_time.clone(),
+            safe_name: transfer::safe_name(&self.file_name),
             ..Attachment::default()
         }])
     }
 
-    fn upload_flags(&self) -> Option<u32> {
+    fn upload_flags(&self, _index: usize) -> Option<u32> {
         let flags = [
             (self.skipped, ZCRM_UPLOAD_SKIPPED),
             (self.settled, ZCRM_UPLOAD_SETTLED),

@@ -124,8 +124,7 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 }
 
 /// Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
-/// counted; the batch goes on. The result is `{"operation":"batch","result":{"done":…,"from_journal":…,"failed":…,"unknown":…,"left":…,
-/// "stopped":…,"attempts":…},…}`: read it with zcrm_result_json(). `left` steps were not begun, or not ended, because the batch was stopped:
+/// counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
 /// by a cancel, the call's timeout, `credits`, or because the organisation has no API credits left. Run it again with its journal.
 ///
 /// Each step costs what it costs alone; one that a killed process had begun costs one list more.
@@ -136,7 +135,7 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 /// @param args    NULL, or how to run it
 /// @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256` and `ZCRM_CALL_SKIP_*` for each step;
 ///                nothing else of it is used
-/// @param result  NULL, or receives the summary
+/// @param result  NULL, or receives the summary: zcrm_result_batch()
 /// @param err     NULL, or receives the error
 /// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
 ///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
@@ -196,4 +195,8 @@ pub unsafe extern "C" fn zcrm_batch_free(batch: *mut zcrm_batch) {
     guard::value((), || unsafe { handle::free(batch) });
 }
 
-impl Readable for Summary {}
+impl Readable for Summary {
+    fn summary(&self) -> Option<&Summary> {
+        Some(self)
+    }
+}

@@ -32,10 +32,21 @@ impl Noun for zcrm_config {
 pub type zcrm_token_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, force_refresh: i32, buf: *mut c_char, cap: usize, n: *mut usize) -> zcrm_status>;
 
+/// Log level: a call failed.
+pub const ZCRM_LOG_ERROR: i32 = 1;
+/// Log level: something that a person may want to look at.
+pub const ZCRM_LOG_WARN: i32 = 2;
+/// Log level: one line for each call.
+pub const ZCRM_LOG_INFO: i32 = 3;
+/// Log level: one line for each HTTP exchange.
+pub const ZCRM_LOG_DEBUG: i32 = 4;
+/// Log level: inner steps.
+pub const ZCRM_LOG_TRACE: i32 = 5;
+
 /// Takes a log line. Called on any thread, also on several at once. It must not start an operation.
 ///
 /// @param user   as passed to zcrm_config_set_log_fn()
-/// @param level  1 error, 2 warning, 3 one line for each call, 4 one line for each HTTP exchange, 5 inner steps
+/// @param level  `ZCRM_LOG_*`
 /// @param line   one line without line end, NUL-terminated, valid during the callback; never holds a token, a secret or bytes of a file
 /// @param len    its length without the NUL
 pub type zcrm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: *const c_char, len: usize)>;
@@ -148,7 +159,7 @@ fn ask_token(ask: Ask, user: *mut c_void, force: bool) -> std::result::Result<Se
 /// Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
 ///
 /// @param config     the config to change
-/// @param max_level  1 to 5, see zcrm_log_fn: lines up to this level are given
+/// @param max_level  `ZCRM_LOG_*`: lines up to this level are given
 /// @param fn         the callback; see zcrm_log_fn
 /// @param user       passed to it; must be usable from any thread
 /// @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -170,7 +181,7 @@ pub unsafe extern "C" fn zcrm_config_set_log_fn(
         config.config.set_log_fn(level, move |level, line| {
             let line = text::to_c(line);
             // SAFETY: the line lives during the callback; the header binds the host to let this be called on any thread.
-            unsafe { log(user.get(), level as i32, line.as_ptr(), line.count_bytes()) };
+            unsafe { log(user.get(), number(level), line.as_ptr(), line.count_bytes()) };
         });
         Ok(())
     };
@@ -179,9 +190,24 @@ pub unsafe extern "C" fn zcrm_config_set_log_fn(
 }
 
 fn level(number: i32) -> Result<LogLevel> {
-    use LogLevel::{Debug, Error as Failure, Info, Trace, Warn};
-    let known = [Failure, Warn, Info, Debug, Trace].into_iter().find(|level| *level as i32 == number);
-    known.ok_or_else(|| Error::argument("max_level", format_args!("{number} is none of 1 to 5")))
+    match number {
+        ZCRM_LOG_ERROR => Ok(LogLevel::Error),
+        ZCRM_LOG_WARN => Ok(LogLevel::Warn),
+        ZCRM_LOG_INFO => Ok(LogLevel::Info),
+        ZCRM_LOG_DEBUG => Ok(LogLevel::Debug),
+        ZCRM_LOG_TRACE => Ok(LogLevel::Trace),
+        _ => Err(Error::argument("max_level", format_args!("{number} is none of ZCRM_LOG_*, 1 to 5"))),
+    }
+}
+
+fn number(level: LogLevel) -> i32 {
+    match level {
+        LogLevel::Error => ZCRM_LOG_ERROR,
+        LogLevel::Warn => ZCRM_LOG_WARN,
+        LogLevel::Info => ZCRM_LOG_INFO,
+        LogLevel::Debug => ZCRM_LOG_DEBUG,
+        LogLevel::Trace => ZCRM_LOG_TRACE,
+    }
 }
 
 /// Frees a config. Clients made from it go on. NULL is accepted.

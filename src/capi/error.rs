@@ -10,6 +10,15 @@ use super::text::to_c;
 use super::{guard, status};
 use crate::error::{Error, Sent};
 
+/// From zcrm_error_request_sent(): nothing has left. Nothing can have happened at Zoho.
+pub const ZCRM_SENT_NO: i32 = 0;
+/// From zcrm_error_request_sent(): some bytes may have left. An upload may be stored or not.
+pub const ZCRM_SENT_PARTLY: i32 = 1;
+/// From zcrm_error_request_sent(): the whole request has left, and no reply came. An upload may be stored or not.
+pub const ZCRM_SENT_FULLY: i32 = 2;
+/// From zcrm_error_request_sent(): the whole request has left, and a reply came.
+pub const ZCRM_SENT_ANSWERED: i32 = 3;
+
 /// Everything that is known of one failure. A fallible function writes one to its last parameter `err`, unless that is NULL, and only when
 /// it fails; what was there before is neither read nor freed.
 ///
@@ -20,6 +29,7 @@ pub struct zcrm_error {
     message: CString,
     reason: CString,
     api_code: CString,
+    candidates: Vec<CString>,
     json: OnceCell<CString>,
 }
 
@@ -31,7 +41,8 @@ impl zcrm_error {
     pub(super) fn new(error: Error) -> zcrm_error {
         let detail = error.detail();
         let (message, reason, api_code) = (to_c(&detail.message), to_c(detail.reason), to_c(&detail.api_code));
-        zcrm_error { error, message, reason, api_code, json: OnceCell::new() }
+        let candidates = detail.candidates.iter().map(|id| to_c(id)).collect();
+        zcrm_error { error, message, reason, api_code, candidates, json: OnceCell::new() }
     }
 }
 
@@ -108,18 +119,16 @@ pub unsafe extern "C" fn zcrm_error_retry_after_ms(error: *const zcrm_error) -> 
     unsafe { get(error, -1, |e| e.error.detail().retry_after_ms) }
 }
 
-/// How much of the request had left: 0 nothing, 1 some bytes perhaps, 2 the whole request, 3 the whole request, and a reply came.
-///
-/// With 0 nothing can have happened at Zoho. With 1 and 2, and no reply, an upload may be stored or not.
+/// How much of the request had left: `ZCRM_SENT_*`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_request_sent(error: *const zcrm_error) -> i32 {
     // SAFETY: as in `zcrm_error_code`.
     unsafe {
-        get(error, 0, |e| match e.error.detail().request_sent {
-            Sent::No => 0,
-            Sent::Partly => 1,
-            Sent::Fully => 2,
-            Sent::Answered => 3,
+        get(error, ZCRM_SENT_NO, |e| match e.error.detail().request_sent {
+            Sent::No => ZCRM_SENT_NO,
+            Sent::Partly => ZCRM_SENT_PARTLY,
+            Sent::Fully => ZCRM_SENT_FULLY,
+            Sent::Answered => ZCRM_SENT_ANSWERED,
         })
     }
 }
@@ -131,9 +140,20 @@ pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) ->
     unsafe { get(error, 0, |e| e.error.detail().callback_status) }
 }
 
+/// The id of an attachment that may be the upload of which nobody knows whether it is stored (`ZCRM_E_OUTCOME_UNKNOWN`).
+///
+/// @param error  the error
+/// @param index  from 0
+/// @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: usize) -> *const c_char {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, std::ptr::null(), |e| e.candidates.get(index).map_or(std::ptr::null(), |id| id.as_ptr())) }
+}
+
 /// All fields as one JSON object, Zoho's `details` as it sent them included:
-/// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `retryable`, `retry_after_ms`,
-/// `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+/// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `candidates`, `retryable`,
+/// `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
 ///
 /// @return text borrowed from `error`; "" when `error` is NULL
 #[unsafe(no_mangle)]

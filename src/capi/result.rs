@@ -15,6 +15,7 @@ use crate::attachment::Attachment;
 use crate::call::Outcome;
 use crate::error::{Error, Result, Status};
 use crate::fallible;
+use crate::step::batch::Summary;
 
 /// In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
 pub const ZCRM_UPLOAD_SKIPPED: u32 = 1;
@@ -35,12 +36,13 @@ pub const ZCRM_UPLOAD_WAITED: u32 = 16;
 /// It needs no client and may outlive every other handle. Any thread may read it.
 pub struct zcrm_result {
     outcome: Box<dyn Kept>,
-    // Made when first asked for: who reads the typed functions never pays for the JSON, and the other way round.
+    // Built on first use: callers of the typed functions never pay for JSON, and vice versa.
     /// With a NUL behind it.
     json: OnceCell<Vec<u8>>,
     attachments: OnceCell<Texts>,
     transfer: OnceCell<Texts>,
     page_token: OnceCell<Texts>,
+    stopped: OnceCell<Texts>,
 }
 
 impl Noun for zcrm_result {
@@ -53,8 +55,8 @@ pub(super) trait Readable: Send + Sync {
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Borrowed(&[])
     }
-    /// `ZCRM_UPLOAD_*` of an upload of an attachment.
-    fn upload_flags(&self) -> Option<u32> {
+    /// `ZCRM_UPLOAD_*` of the attachment number `index`, if it was uploaded.
+    fn upload_flags(&self, _index: usize) -> Option<u32> {
         None
     }
     /// What is known of the bytes that were moved.
@@ -68,6 +70,17 @@ pub(super) trait Readable: Send + Sync {
     /// Bytes held for a memory sink.
     fn data(&self) -> Option<&[u8]> {
         None
+    }
+    /// How a batch ended.
+    fn summary(&self) -> Option<&Summary> {
+        None
+    }
+    /// What is to be read: the result itself, or the one that it wraps.
+    fn view(&self) -> &dyn Readable
+    where
+        Self: Sized,
+    {
+        self
     }
 }
 
@@ -97,7 +110,7 @@ impl<T: Readable + Serialize> Kept for Outcome<T> {
         self.wait_reason.is_some()
     }
     fn readable(&self) -> &dyn Readable {
-        &self.result
+        self.result.view()
     }
 }
 
@@ -114,7 +127,7 @@ impl zcrm_result {
 
     pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
         let (json, texts) = (OnceCell::new(), OnceCell::new);
-        zcrm_result { outcome: Box::new(outcome), json, attachments: texts(), transfer: texts(), page_token: texts() }
+        zcrm_result { outcome: Box::new(outcome), json, attachments: texts(), transfer: texts(), page_token: texts(), stopped: texts() }
     }
 }
 
@@ -128,7 +141,7 @@ pub struct zcrm_attachment {
     pub struct_size: usize,
     /// The attachment's id: digits.
     pub id: zcrm_str,
-    /// File name, or the title of a link.
+    /// File name as Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters.
     pub file_name: zcrm_str,
     /// URL of a link; empty for a file.
     pub link_url: zcrm_str,
@@ -146,10 +159,43 @@ pub struct zcrm_attachment {
     pub is_link: i32,
     /// After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0.
     pub flags: u32,
+    /// `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it.
+    pub safe_name: zcrm_str,
+    /// Id of its owner. Empty after an upload.
+    pub owner_id: zcrm_str,
+    /// Id of the user who attached it. Empty after an upload.
+    pub created_by_id: zcrm_str,
+    /// Zoho's id of the stored bytes; empty for a link, and after an upload.
+    pub file_id: zcrm_str,
+    /// Zoho's `$type`, opaque. Empty after an upload.
+    pub kind: zcrm_str,
 }
 
-/// Texts of one row, in the order of the fields.
-const COLUMNS: usize = 7;
+/// The fields that are texts: an [`Attachment`] has them under the same names.
+macro_rules! text_fields {
+    ($($field:ident)+) => {
+        const TEXTS: usize = [$(stringify!($field)),+].len();
+
+        fn texts_of(row: &Attachment) -> [&str; TEXTS] {
+            [$(&row.$field),+]
+        }
+
+        /// The struct of the attachment number `index`, of whose texts all are in `texts`.
+        fn with_texts(row: &Attachment, texts: &Texts, index: usize, flags: u32) -> zcrm_attachment {
+            let mut texts = (index * TEXTS..).map(|i| texts.get(i));
+            let mut next = || texts.next().expect("it has no end");
+            zcrm_attachment {
+                struct_size: size_of::<zcrm_attachment>(),
+                $($field: next(),)+
+                bytes: row.bytes.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
+                is_link: i32::from(row.is_link),
+                flags,
+            }
+        }
+    };
+}
+
+text_fields! { id file_name link_url created_time modified_time parent_id owner_name safe_name owner_id created_by_id file_id kind }
 
 /// The bytes that an upload or a download moved. An output: set `struct_size` before the call.
 #[repr(C)]
@@ -187,12 +233,36 @@ pub struct zcrm_page {
     pub reserved: i32,
 }
 
-// SAFETY: these three are repr(C), begin with a usize, and all zero is NULL pointers with length 0 and zeros.
+/// How a batch ended. An output: set `struct_size` before the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct zcrm_batch_summary {
+    /// `sizeof(zcrm_batch_summary)`.
+    pub struct_size: usize,
+    /// Steps that are done, those of earlier runs included.
+    pub done: u64,
+    /// Of these, done in an earlier run.
+    pub from_journal: u64,
+    /// Steps that were refused or failed.
+    pub failed: u64,
+    /// Of these, uploads of which nobody knows whether they are stored.
+    pub unknown: u64,
+    /// Steps that were not begun, or not ended: the next run takes them up.
+    pub left: u64,
+    /// API calls made.
+    pub attempts: u64,
+    /// Why steps are left: "credits_budget", "credits_exhausted", "cancelled", "call_timeout" or "journal"; else empty.
+    pub stopped: zcrm_str,
+}
+
+// SAFETY: these four are repr(C), begin with a usize, and all zero is NULL pointers with length 0 and zeros.
 unsafe impl sized::Struct for zcrm_attachment {}
 // SAFETY: as above.
 unsafe impl sized::Struct for zcrm_transfer {}
 // SAFETY: as above.
 unsafe impl sized::Struct for zcrm_page {}
+// SAFETY: as above.
+unsafe impl sized::Struct for zcrm_batch_summary {}
 
 /// Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL.
 #[unsafe(no_mangle)]
@@ -225,33 +295,13 @@ pub unsafe extern "C" fn zcrm_result_attachment(
 }
 
 fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
-    let rows = result.outcome.readable().attachments();
+    let readable = result.outcome.readable();
+    let rows = readable.attachments();
     let row = rows.get(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {}", rows.len())))?;
-    let texts =
-        result.attachments.get_or_try_init(|| {
-            Texts::new(rows.iter().flat_map(|a| -> [&str; COLUMNS] {
-                [&a.id, &a.file_name, &a.link_url, &a.created_time, &a.modified_time, &a.parent_id, &a.owner_name]
-            }))
-        })?;
-    let text = |column| texts.get(index * COLUMNS + column);
-    Ok(zcrm_attachment {
-        struct_size: size_of::<zcrm_attachment>(),
-        id: text(0),
-        file_name: text(1),
-        link_url: text(2),
-        created_time: text(3),
-        modified_time: text(4),
-        parent_id: text(5),
-        owner_name: text(6),
-        bytes: row.bytes.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
-        is_link: i32::from(row.is_link),
-        flags: upload_flags(result),
-    })
-}
-
-fn upload_flags(result: &zcrm_result) -> u32 {
+    let texts = result.attachments.get_or_try_init(|| Texts::new(rows.iter().flat_map(texts_of)))?;
     let waited = if result.outcome.has_waited() { ZCRM_UPLOAD_WAITED } else { 0 };
-    result.outcome.readable().upload_flags().map_or(0, |flags| flags | waited)
+    let flags = readable.upload_flags(index).map_or(0, |flags| flags | waited);
+    Ok(with_texts(row, texts, index, flags))
 }
 
 /// Fills `out` with what is known of the bytes that an upload or a download moved.
@@ -299,6 +349,35 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
             let texts = result.page_token.get_or_try_init(|| Texts::new([token]))?;
             let next_page_token = texts.get(0);
             let filled = zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 };
+            sized::write(out, &filled, "out")
+        })
+    }
+}
+
+/// Fills `out` with how a batch ended.
+///
+/// @param result  of zcrm_batch_run(), or of a step that was a batch
+/// @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
+/// @param err     NULL, or receives the error
+/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut zcrm_batch_summary, err: *mut *mut zcrm_error) -> zcrm_status {
+    // SAFETY: as in `zcrm_result_attachment`.
+    unsafe {
+        guard::status(err, || {
+            let result = handle::borrow(result, "result")?;
+            let summary = result.outcome.readable().summary().ok_or_else(|| absent("batch"))?;
+            let texts = result.stopped.get_or_try_init(|| Texts::new([summary.stopped.unwrap_or_default()]))?;
+            let filled = zcrm_batch_summary {
+                struct_size: size_of::<zcrm_batch_summary>(),
+                done: summary.done,
+                from_journal: summary.from_journal,
+                failed: summary.failed,
+                unknown: summary.unknown,
+                left: summary.left,
+                attempts: summary.attempts,
+                stopped: texts.get(0),
+            };
             sized::write(out, &filled, "out")
         })
     }

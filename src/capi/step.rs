@@ -9,8 +9,9 @@ use super::error::zcrm_error;
 use super::result::{Readable, Transfer, zcrm_result};
 use super::status::zcrm_status;
 use super::text;
-use crate::attachment::Attachment;
-use crate::step::{self, Attached, StepResult};
+use crate::attachment::{Attachment, Uploaded};
+use crate::step::batch::Summary;
+use crate::step::{self, Attached, BatchDone, LinksAttached, StepDownloaded, StepResult};
 
 /// [`step::describe`] with a NUL.
 const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!("../step/description.json"), "\0").as_bytes()) {
@@ -59,42 +60,50 @@ pub unsafe extern "C" fn zcrm_step_run(
     unsafe { operate(client, call, result, err, |client, call| step::run(client, text::read(json, len, "json")?, call.call()?)) }
 }
 
-impl StepResult {
-    fn inner(&self) -> Option<&dyn Readable> {
-        Some(match self {
+impl Readable for StepResult {
+    /// What a step gives is read as the typed function's result.
+    fn view(&self) -> &dyn Readable {
+        match self {
             StepResult::Attached(Attached::One(uploaded)) => uploaded,
-            StepResult::Attached(Attached::Links(_)) | StepResult::Batch(_) => return None,
+            StepResult::Attached(Attached::Links(links)) => links,
             StepResult::Listed(page) => page,
-            StepResult::Downloaded(download) => &download.file,
+            StepResult::Downloaded(download) => download,
             StepResult::PhotoUploaded(photo) => photo,
             StepResult::PhotoDeleted(photo) => photo,
             StepResult::Deleted(deleted) => deleted,
-        })
+            StepResult::Batch(batch) => batch,
+        }
     }
 }
 
-impl Readable for StepResult {
+impl LinksAttached {
+    fn uploads(&self) -> impl Iterator<Item = &Uploaded> {
+        self.links.iter().filter_map(|link| link.attachment.as_ref())
+    }
+}
+
+impl Readable for LinksAttached {
     fn attachments(&self) -> Cow<'_, [Attachment]> {
-        match self {
-            StepResult::Attached(Attached::Links(links)) => {
-                Cow::Owned(links.links.iter().filter_map(|l| l.attachment.as_ref()).flat_map(|a| a.attachments().into_owned()).collect())
-            }
-            _ => self.inner().map(Readable::attachments).unwrap_or_default(),
-        }
+        Cow::Owned(self.uploads().flat_map(|uploaded| uploaded.attachments().into_owned()).collect())
     }
 
+    fn upload_flags(&self, index: usize) -> Option<u32> {
+        self.uploads().nth(index)?.upload_flags(0)
+    }
+}
+
+impl Readable for StepDownloaded {
     fn transfer(&self) -> Option<Transfer<'_>> {
-        self.inner()?.transfer()
-    }
-
-    fn page(&self) -> Option<(bool, &str)> {
-        self.inner()?.page()
+        self.file.transfer()
     }
 
     fn data(&self) -> Option<&[u8]> {
-        match self {
-            StepResult::Downloaded(download) => download.base64.as_ref().map(|bytes| bytes.0.as_slice()),
-            _ => None,
-        }
+        self.base64.as_ref().map(|bytes| bytes.0.as_slice())
+    }
+}
+
+impl Readable for BatchDone {
+    fn summary(&self) -> Option<&Summary> {
+        Some(&self.summary)
     }
 }

@@ -12,7 +12,7 @@ mod source;
 pub(crate) use digest::{Digest, Hash, HashKind, sha256};
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;
-pub(crate) use name::from_disposition;
+pub(crate) use name::{from_disposition, safe_name};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use progress::Progress;
 pub use sink::{Sink, Writer, Written};

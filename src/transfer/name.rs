@@ -1,4 +1,4 @@
-//! The file name that a server gives, made safe.
+//! File names that a server gives, made safe.
 
 use percent_encoding::percent_decode_str;
 
@@ -15,7 +15,7 @@ pub(crate) fn from_disposition(header: &[u8]) -> String {
         percent_decode_str(encoded).decode_utf8_lossy().into_owned()
     });
     let plain = || parameter(&text, "filename");
-    sanitise(&extended.filter(|name| !name.is_empty()).or_else(plain).unwrap_or_default())
+    safe_name(&extended.filter(|name| !name.is_empty()).or_else(plain).unwrap_or_default())
 }
 
 /// The value of a parameter: quoted with backslash escapes, or up to the next semicolon.
@@ -47,7 +47,7 @@ fn unquoted(rest: &str) -> String {
 }
 
 /// One path component that no system takes for a directory, a device, an option or a hidden file. Empty stays empty.
-fn sanitise(name: &str) -> String {
+pub(crate) fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe: String = last.chars().map(|c| if forbidden(c) { '_' } else { c }).collect();
     // Cut before the end is looked at: what is cut off may leave a dot, a blank or a device there.
@@ -122,13 +122,13 @@ mod tests {
             ("a\0b\nc", "a_b_c"),
             ("trailing. ", "trailing"),
         ] {
-            assert_eq!(sanitise(bad), good, "{bad:?}");
+            assert_eq!(safe_name(bad), good, "{bad:?}");
         }
         for (long, end) in [(format!("{}.{}", "a".repeat(254), "x".repeat(20)), "aa"), (format!("CON{}x.txt", " ".repeat(260)), ".txt")] {
-            let safe = sanitise(&long);
-            assert!(safe.len() <= 255 && safe.ends_with(end) && !is_device(&safe) && sanitise(&safe) == safe, "{safe:?}");
+            let safe = safe_name(&long);
+            assert!(safe.len() <= 255 && safe.ends_with(end) && !is_device(&safe) && safe_name(&safe) == safe, "{safe:?}");
         }
-        let long = sanitise(&format!("{}.pdf", "ü".repeat(300)));
+        let long = safe_name(&format!("{}.pdf", "ü".repeat(300)));
         assert!(long.len() <= 255 && long.ends_with("ü.pdf"));
     }
 }

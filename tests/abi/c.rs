@@ -7,6 +7,9 @@ use std::process::Command;
 use super::support::{compile_with, has_valgrind, library, root, scratch, succeed, text};
 use zcrm_emulator::{Emulator, Fault, Options};
 
+/// Further variables of a program's environment.
+type Told = Vec<(&'static str, String)>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Plain,
@@ -26,15 +29,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Starts an emulator of its own, runs the program and checks that all its checks held.
-    fn go(&self, prepare: impl FnOnce(&Emulator)) {
-        self.go_with(|emulator| {
-            prepare(emulator);
-            Vec::new()
-        });
-    }
-
-    /// The same; what is prepared is told to the program in its environment.
-    fn go_with(&self, prepare: impl FnOnce(&Emulator) -> Vec<(&'static str, String)>) {
+    /// What is prepared is told to the program in its environment.
+    fn go(&self, prepare: impl FnOnce(&Emulator) -> Told) {
         let way = self.way;
         let dir = scratch(&format!("{}-{way:?}", self.name));
         let runtime = std::env::var("ZCRM_TSAN_RUNTIME").map(|dir| format!("-L{dir}")).unwrap_or_default();
@@ -110,44 +106,45 @@ macro_rules! programs {
 }
 
 programs! {
-    operations: |_| {};
-    rule1_outputs: |_| {};
-    rule2_handles: |_| {};
-    rule3_sizes: |_| {};
-    rule4_settings: |_| {};
-    rule5_text: |_| {};
-    rule6_callbacks: |_| {};
+    operations: super::nothing;
+    rule1_outputs: super::nothing;
+    rule2_handles: super::nothing;
+    rule3_sizes: super::nothing;
+    rule4_settings: super::nothing;
+    rule5_text: super::nothing;
+    rule6_callbacks: super::nothing;
     rule6_rewind: super::every_other_upload_is_refused;
-    rule7_arguments: |_| {};
-    rule8_cancel: |_| {};
-    rule8_lookup: |_| {};
-    batch: |_| {};
-    pages: |_| {};
-    store: |_| {};
-    rule9_versions: |_| {};
-    rule9_unload: |_| {};
-    fork: |_| {};
-    sigpipe: |_| {};
-    step: |_| {};
-    plugin: |_| {};
+    rule7_arguments: super::nothing;
+    rule8_cancel: super::nothing;
+    rule8_lookup: super::nothing;
+    batch: super::nothing;
+    pages: super::nothing;
+    outcomes: super::lost_replies_twins_and_a_path;
+    store: super::nothing;
+    rule9_versions: super::nothing;
+    rule9_unload: super::nothing;
+    fork: super::nothing;
+    sigpipe: super::nothing;
+    step: super::nothing;
+    plugin: super::nothing;
     threads: super::any_number_of_calls;
 }
 
-fn plain(name: &str, prepare: impl FnOnce(&Emulator)) {
+fn plain(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
     Run { name, library: library(), way: Way::Plain }.go(prepare);
 }
 
-fn under_asan(name: &str, prepare: impl FnOnce(&Emulator)) {
+fn under_asan(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
     let library = std::env::var_os("ZCRM_ASAN_LIBRARY").expect("ZCRM_ASAN_LIBRARY: a library with AddressSanitizer");
     Run { name, library: library.into(), way: Way::Asan }.go(prepare);
 }
 
-fn under_tsan(name: &str, prepare: impl FnOnce(&Emulator)) {
+fn under_tsan(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
     let library = std::env::var_os("ZCRM_TSAN_LIBRARY").expect("ZCRM_TSAN_LIBRARY: a library with ThreadSanitizer");
     Run { name, library: library.into(), way: Way::Tsan }.go(prepare);
 }
 
-fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator)) {
+fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
     if has_valgrind() {
         Run { name, library: library(), way: Way::Valgrind }.go(prepare);
     } else {
@@ -155,12 +152,28 @@ fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator)) {
     }
 }
 
-fn every_other_upload_is_refused(emulator: &Emulator) {
-    emulator.script("attachment.upload", [Fault::status(429), Fault::none(), Fault::status(429), Fault::status(429)]);
+fn nothing(_: &Emulator) -> Told {
+    Vec::new()
 }
 
-fn any_number_of_calls(emulator: &Emulator) {
+fn every_other_upload_is_refused(emulator: &Emulator) -> Told {
+    emulator.script("attachment.upload", [Fault::status(429), Fault::none(), Fault::status(429), Fault::status(429)]);
+    Vec::new()
+}
+
+fn any_number_of_calls(emulator: &Emulator) -> Told {
     emulator.settings(|s| s.concurrency = 1000);
+    Vec::new()
+}
+
+fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Told {
+    emulator.script("attachment.upload", [Fault::reset_after_store(), Fault::reset_after_store(), Fault::reset_after_store()]);
+    let record_with = |name| {
+        let record = emulator.add_record("Contacts");
+        emulator.attach("Contacts", &record, name, b"hello\n");
+        record
+    };
+    vec![("ZCRM_TEST_TWIN_RECORD", record_with("twin.txt")), ("ZCRM_TEST_PATH_RECORD", record_with("../../etc/cron.d/x\n"))]
 }
 
 /// The library with the feature `panic-probe`, in a target directory of its own: the ordinary one must not have it.
@@ -175,7 +188,7 @@ fn probed_library() -> PathBuf {
 /// Not under valgrind or AddressSanitizer, which bring allocators of their own.
 #[test]
 fn memory_that_cannot_be_had_is_a_status() {
-    Run { name: "rule7_memory", library: library(), way: Way::Plain }.go_with(|emulator| {
+    Run { name: "rule7_memory", library: library(), way: Way::Plain }.go(|emulator| {
         let record = emulator.add_record("Contacts");
         let large = emulator.attach("Contacts", &record, "large.bin", &vec![7; 6 << 20]);
         (0..10_000).for_each(|i| drop(emulator.attach("Contacts", &record, &format!("a file with a name of some length, number {i}.txt"), b"x")));
@@ -187,8 +200,8 @@ fn memory_that_cannot_be_had_is_a_status() {
 #[test]
 fn a_panic_poisons_its_client_alone() {
     let library = probed_library();
-    Run { name: "rule7_panic", library: library.clone(), way: Way::Plain }.go(|_| {});
+    Run { name: "rule7_panic", library: library.clone(), way: Way::Plain }.go(nothing);
     if has_valgrind() {
-        Run { name: "rule7_panic", library, way: Way::Valgrind }.go(|_| {});
+        Run { name: "rule7_panic", library, way: Way::Valgrind }.go(nothing);
     }
 }

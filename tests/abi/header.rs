@@ -113,7 +113,7 @@ fn preamble() -> String {
 fn the_committed_header_is_what_the_code_says() {
     let generated = generated();
     committed(HEADER, &generated);
-    assert!(generated.lines().count() < 1300, "a header that nobody reads");
+    assert!(generated.lines().count() < 1400, "a header that nobody reads");
 }
 
 #[test]

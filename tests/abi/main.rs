@@ -8,6 +8,7 @@
 //! | `stability` | that programs built with the last release go on working, and that the installed link flags are right |
 //! | `c` | the rules of `zcrm.h`, each by the C programs of `tests/c`, also under valgrind and the sanitizers |
 //! | `cpp` | `zcrm.hpp`, by the cases of `tests/cpp` under the sanitizers |
+//! | `mirrors` | that what the library serialises is what the comments and structs of the header, C++ and Go know |
 //! | `memory` | that the memory of a transfer doesn't grow with the file |
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
@@ -16,6 +17,7 @@ mod cpp;
 mod header;
 mod layout;
 mod memory;
+mod mirrors;
 mod stability;
 #[path = "../support/mod.rs"]
 mod support;

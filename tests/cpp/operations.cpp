@@ -126,9 +126,9 @@ CASE(pages_outlive_their_client) {
 }
 
 CASE_WITH(a_server_that_goes_in_a_circle_is_not_followed_for_ever, R"({"attachment.list": [
-        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"a\"}}"},
-        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"8\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"b\"}}"},
-        {"kind": "body", "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"c\"}}"}]})") {
+        {"kind": "status", "status": 200, "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"a\"}}"},
+        {"kind": "status", "status": 200, "content_type": "application/json", "body": "{\"data\":[{\"id\":\"8\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"b\"}}"},
+        {"kind": "status", "status": 200, "content_type": "application/json", "body": "{\"data\":[{\"id\":\"7\"}],\"info\":{\"more_records\":true,\"next_page_token\":\"c\"}}"}]})") {
     const auto c = client();
     std::vector<zcrm_status> seen;
     for (const auto &page : c.attachment_pages(contact())) seen.push_back(page ? ZCRM_OK : page.error().code());

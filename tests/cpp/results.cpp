@@ -96,3 +96,15 @@ CASE(value_throws_the_error) {
     }
 }
 #endif
+
+CASE_WITH(attachments_that_may_be_a_lost_upload_are_named, R"({"attachment.upload": [{"kind": "reset_after_store"}], "attachment.list": [
+        {"kind": "status", "status": 200, "content_type": "application/json", "body": "{\"data\":[{\"id\":\"71\",\"File_Name\":\"a\",\"Size\":\"3\",\"Created_Time\":\"2099-01-01T00:00:00+00:00\"},{\"id\":\"72\",\"File_Name\":\"a\",\"Size\":\"3\",\"Created_Time\":\"2099-01-01T00:00:00+00:00\"}],\"info\":{\"more_records\":false}}"}]})") {
+    auto settings = config();
+    CHECK(settings.set("access_token", env("ZCRM_TEST_TOKEN")) && settings.set("settle_hash", "off") && settings.set("settle_waits_ms", ""));
+    const auto c = NEED(zcrm::Client::make(settings));
+    const auto uploaded = c.attachment_upload(contact(), zcrm::from_memory("a", "abc", 3));
+    CHECK(!uploaded && uploaded.error().code() == ZCRM_E_OUTCOME_UNKNOWN);
+    CHECK((uploaded.error().candidates() == std::vector<std::string>{"71", "72"}));
+    CHECK(uploaded.error().request_sent() == ZCRM_SENT_FULLY);
+    CHECK(fails(c.attachment_list({"Contacts", "x"}), ZCRM_E_ARGUMENT) && c.attachment_list({"Contacts", "x"}).error().candidates().empty());
+}

@@ -1,0 +1,120 @@
+//! That no field falls through a mirror: what the library serialises is held against the comments and structs of `zcrm.h`, against
+//! `zcrm.hpp` and against the Go package. The fields are those of the description, which is made from the types themselves.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::header::structs;
+use super::support::read;
+
+/// Names without underscores and case, as each language has its own.
+fn plain(name: &str) -> String {
+    name.replace('_', "").to_lowercase()
+}
+
+fn description() -> Value {
+    serde_json::from_str(&read("src/step/description.json")).unwrap()
+}
+
+fn keys(schema: &Value) -> BTreeSet<String> {
+    schema["properties"].as_object().expect("an object's schema").keys().cloned().collect()
+}
+
+fn result(operation: &str) -> Value {
+    let all = description();
+    let found = all["operations"].as_array().unwrap().iter().find(|o| o["id"] == operation);
+    found.unwrap_or_else(|| panic!("there is no {operation}"))["output"]["properties"]["result"].clone()
+}
+
+/// What the library says of an attachment: in a list, and after an upload.
+fn attachment() -> BTreeSet<String> {
+    keys(&result("attachment.list")["properties"]["attachments"]["items"]).union(&keys(&result("attachment.upload")["anyOf"][0])).cloned().collect()
+}
+
+fn transfer() -> BTreeSet<String> {
+    ["attachment.download", "photo.upload"].iter().flat_map(|operation| keys(&result(operation))).collect()
+}
+
+fn page() -> BTreeSet<String> {
+    keys(&result("attachment.list"))
+}
+
+fn summary() -> BTreeSet<String> {
+    keys(&result("batch"))
+}
+
+fn failure() -> BTreeSet<String> {
+    keys(&description()["error"])
+}
+
+/// The fields of a struct of the C header.
+fn in_c(name: &str) -> BTreeSet<String> {
+    structs(&read("include/zcrm.h")).into_iter().find(|(owner, _)| owner == name).unwrap_or_else(|| panic!("{name}")).1.into_iter().collect()
+}
+
+/// The words of a piece of code, which begins at a line and ends before another.
+fn words(file: &str, begin: &str, end: &str) -> BTreeSet<String> {
+    let text = read(file);
+    let body = text.split_once(begin).unwrap_or_else(|| panic!("{file} has no {begin}")).1.split_once(end).unwrap().0;
+    let code: String = body
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .filter(|line| !line.trim_start().starts_with(['/', '*']))
+        .collect::<Vec<_>>()
+        .join(" ");
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(plain).collect()
+}
+
+/// Fields that a mirror lacks, but for those that it has in another form.
+fn lacks(fields: &BTreeSet<String>, mirror: &BTreeSet<String>, otherwise: &[&str]) -> Vec<String> {
+    let mirror: BTreeSet<String> = mirror.iter().map(|name| plain(name)).collect();
+    for name in otherwise {
+        assert!(fields.contains(*name), "{name} is in another form, but the library has no such field");
+        assert!(!mirror.contains(&plain(name)), "{name} is in another form, but stands in the mirror under its name");
+    }
+    fields.iter().filter(|name| !mirror.contains(&plain(name)) && !otherwise.contains(&name.as_str())).cloned().collect()
+}
+
+/// Those of an upload that are bits of zcrm_attachment.flags, those of zcrm_transfer, and `twins`, which the JSON alone has.
+const FLAGS: [&str; 3] = ["name_changed", "settled", "skipped"];
+
+#[test]
+fn the_structs_of_the_c_header_have_what_the_json_has() {
+    let attachment_in_c = in_c("zcrm_attachment");
+    assert_eq!(lacks(&attachment(), &attachment_in_c, &[&FLAGS[..], &["sha256", "twins"]].concat()), [""; 0], "zcrm_attachment");
+    assert_eq!(lacks(&transfer(), &in_c("zcrm_transfer"), &["base64", "content_disposition"]), [""; 0], "zcrm_transfer");
+    assert_eq!(lacks(&page(), &in_c("zcrm_page"), &["attachments"]), [""; 0], "zcrm_page");
+    assert_eq!(lacks(&summary(), &in_c("zcrm_batch_summary"), &["items"]), [""; 0], "zcrm_batch_summary");
+    for flag in FLAGS {
+        assert!(read("include/zcrm.h").contains(&format!("#define ZCRM_UPLOAD_{}", flag.to_uppercase())), "{flag}");
+    }
+}
+
+#[test]
+fn the_comment_of_the_errors_json_names_every_key_and_no_other() {
+    let header = read("include/zcrm.h");
+    let comment = header.split_once("ZCRM_API const char *zcrm_error_json").unwrap().0.rsplit_once("/**").unwrap().1;
+    let listed = comment.split_once("included:").unwrap().1.split_once("@return").unwrap().0;
+    let named: BTreeSet<String> = listed.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert_eq!(named, failure());
+}
+
+#[test]
+fn the_classes_of_the_cpp_header_have_what_the_json_has() {
+    let cpp = |class: &str| words("include/zcrm.hpp", class, "\n};");
+    assert_eq!(lacks(&attachment(), &cpp("struct Attachment {"), &[&FLAGS[..], &["sha256", "twins"]].concat()), [""; 0], "Attachment");
+    assert_eq!(lacks(&transfer(), &cpp("struct Transfer {"), &["base64", "content_disposition"]), [""; 0], "Transfer");
+    assert_eq!(lacks(&page(), &cpp("class AttachmentList "), &[]), [""; 0], "AttachmentList");
+    assert_eq!(lacks(&summary(), &cpp("class BatchSummary "), &["items"]), [""; 0], "BatchSummary");
+    let json_alone = ["api_message", "attempts", "details", "field", "os_error", "waited_ms"];
+    let renamed = ["retry_after_ms", "status"]; // retry_after(), code()
+    assert_eq!(lacks(&failure(), &errors_methods(), &[&json_alone[..], &renamed].concat()), [""; 0], "Error");
+}
+
+/// The names of the methods of `zcrm::Error`.
+fn errors_methods() -> BTreeSet<String> {
+    let text = read("include/zcrm.hpp");
+    let class = text.split_once("class Error {").unwrap().1.split_once("\n};").unwrap().0;
+    class.lines().filter(|line| line.contains(" const")).filter_map(|line| line.split_once('(')?.0.rsplit(' ').next().map(str::to_owned)).collect()
+}
