@@ -39,8 +39,8 @@ Libs: -L$work/lib -Wl,-rpath,$work/lib -lzcrm
 Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 END
 
-# The library and the header are no inputs that go's build cache knows of: with others the module must be built anew.
-salt=$(cat "$ZCRM_INCLUDE_DIR/zcrm.h" "$here"/internal/cabi/*.h | cksum | cut -d' ' -f1)
+# The library, where it lies, and the header are no inputs that go's build cache knows of: with others the module must be built anew.
+salt=$({ echo "$work/lib $ZCRM_LIB_DIR"; cat "$ZCRM_INCLUDE_DIR/zcrm.h" "$here"/internal/cabi/*.h; } | cksum | cut -d' ' -f1)
 export ZCRM_INCLUDE_DIR ZCRM_EMULATOR
 export PKG_CONFIG_PATH="$work${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
 export CGO_CFLAGS="-O2 -g -DZCRM_GO_SALT=$salt"
@@ -95,6 +95,15 @@ END
     (cd "$work/outside" && go build -o program "$@" . && ./program)
 }
 
+# What a program was built with before, go takes from its cache: without an rpath, here, as of an installed library.
+elsewhere() {
+    mkdir -p "$work/prefix"
+    cp -P "$work"/lib/* "$work/prefix/"
+    sed -e "s|^Libs:.*|Libs: -L$work/prefix -lzcrm|" "$work/zcrm.pc" >"$work/prefix/zcrm.pc"
+    (cd "$work/outside" && CGO_CFLAGS="-O2 -g" PKG_CONFIG_PATH="$work/prefix" go build -o program . && LD_LIBRARY_PATH="$work/prefix" ./program)
+    (unset CGO_CFLAGS PKG_CONFIG_PATH && eval "$("$here/test.sh" env)" && cd "$work/outside" && go build -o program . && ./program)
+}
+
 # A build that can't succeed must say why in a few lines, with this in them.
 refuses() {
     wanted=$1
@@ -112,6 +121,8 @@ link() {
     say the shared library
     outside
     readelf -d "$work/outside/program" | grep -q 'NEEDED.*libzcrm\.so\.0' || fail "the program doesn't load libzcrm.so.0"
+    say the library of this repository after a build with one that lies elsewhere
+    elsewhere
     say what is said when another library is loaded than the program was built for
     echo 'unsigned zcrm_abi_version(void) { return 4711; }' | cc -shared -fPIC -xc -o "$work/other.so" -
     if said=$(LD_PRELOAD="$work/other.so" "$work/outside/program" 2>&1); then fail "the program runs with it"; fi
@@ -136,7 +147,7 @@ cd "$here"
 [ $# -gt 0 ] || set -- check test race cgocheck link
 for part; do
     case $part in
-    env) echo "export PKG_CONFIG_PATH='$PKG_CONFIG_PATH' ZCRM_EMULATOR='$ZCRM_EMULATOR'" ;;
+    env) echo "export PKG_CONFIG_PATH='$PKG_CONFIG_PATH' CGO_CFLAGS='$CGO_CFLAGS' ZCRM_EMULATOR='$ZCRM_EMULATOR'" ;;
     check) check ;;
     test) say go test && go test -count 1 && go test -count 1 ./internal/... ;; # alone, so that what it prints is shown
     race) say go test -race && go test -count 1 -race ./... ;;
