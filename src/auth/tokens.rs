@@ -114,7 +114,12 @@ impl Tokens {
         }
         let outcome = self.renew(&mut state, session, hosts).await;
         let tries = self.tries.fetch_add(1, Ordering::AcqRel) + 1;
-        outcome.inspect_err(|error| state.failed = Some((tries, error.clone())))
+        outcome.inspect_err(|error| {
+            // A call that was cancelled may have failed for that, which is nothing to those who waited: one of them asks.
+            if !session.is_cancelled() {
+                state.failed = Some((tries, error.clone()));
+            }
+        })
     }
 
     /// Zoho refused this token (401). `false` when there is no way to another one.

@@ -12,6 +12,7 @@ use super::body::{Pipe, pipe};
 use super::failure;
 use super::meter::Meter;
 use super::secrets::Secrets;
+use crate::cancel::Cancel;
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
 use crate::fallible;
@@ -42,6 +43,14 @@ pub(crate) struct Session<'c> {
     pub(crate) config: &'c Config,
     pub(crate) meter: &'c Meter,
     pub(super) http: &'c reqwest::Client,
+    pub(super) cancel: Option<&'c Cancel>,
+}
+
+impl Session<'_> {
+    /// Whether the caller has cancelled the call.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_fired)
+    }
 }
 
 /// A reply whose head has come. It is read as if it didn't repeat the secrets of its request; the bytes of a file alone are as they come.

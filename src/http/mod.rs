@@ -31,7 +31,7 @@ pub(crate) struct Limits {
 /// Runs one call's work on a lane, on the calling thread, until it is done, cancelled or out of time.
 pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Meter, work: impl AsyncFnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
     let lane = begin(lanes, config, &limits)?;
-    let session = Session { config, meter, http: &lane.http };
+    let session = Session { config, meter, http: &lane.http, cancel: limits.cancel.as_ref() };
     let mut done = None;
     let ended = {
         let _inside = lane.enter(); // outlives the work, which a cancel leaves unfinished
