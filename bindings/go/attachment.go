@@ -2,6 +2,7 @@ package zcrm
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"math"
@@ -20,33 +21,33 @@ type Record struct {
 
 // Attachment is a file or a link on a record.
 type Attachment struct {
-	ID        string
-	FileName  string // or the title of a link
-	Bytes     int64  // size; -1: unknown
-	IsLink    bool
-	LinkURL   string    // of a link
-	Created   time.Time // zero: not known
-	Modified  time.Time // zero: not known, as after an upload
-	ParentID  string    // the record it hangs on; empty after an upload
-	OwnerName string    // empty after an upload
-	SHA256    string    // hexadecimal; after an upload with WithSHA256
+	ID        string    `json:"id"`
+	FileName  string    `json:"file_name"` // or the title of a link
+	Bytes     int64     `json:"bytes"`     // size; -1: unknown
+	IsLink    bool      `json:"is_link"`
+	LinkURL   string    `json:"link_url,omitempty"`     // of a link
+	Created   time.Time `json:"created_time,omitzero"`  // zero: not known
+	Modified  time.Time `json:"modified_time,omitzero"` // zero: not known, as after an upload
+	ParentID  string    `json:"parent_id,omitempty"`    // the record it hangs on; empty after an upload
+	OwnerName string    `json:"owner_name,omitempty"`   // empty after an upload
+	SHA256    string    `json:"sha256,omitempty"`       // hexadecimal; after an upload with WithSHA256
 
 	// After an upload:
-	Skipped     bool     // it was there already and was not sent: WithSkipExisting
-	Settled     bool     // the reply was lost, and the upload was found on the record
-	NameChanged bool     // Zoho stored it under another name; known only when the record was listed
-	Twins       []string // further copies that a repeated sending has made; with the setting on_twin=delete they are gone again
-	WaitReason  string   // why the upload waited last: "in_flight", "settling", or the reason of a failure that was tried again; or empty
+	Skipped     bool     `json:"skipped,omitempty"`      // it was there already and was not sent: WithSkipExisting
+	Settled     bool     `json:"settled,omitempty"`      // the reply was lost, and the upload was found on the record
+	NameChanged bool     `json:"name_changed,omitempty"` // Zoho stored it under another name; known only when the record was listed
+	Twins       []string `json:"twins,omitempty"`        // further copies that a repeated sending has made; with the setting on_twin=delete they are gone again
+	WaitReason  string   `json:"wait_reason,omitempty"`  // why the upload waited last: "in_flight", "settling", or the reason of a failure that was tried again; or empty
 }
 
 // Transfer is what is known of the bytes that a call moved.
 type Transfer struct {
-	Bytes          int64
-	FileName       string // as sent; of a download the name that Zoho gives, made safe as a file name, or empty
-	ContentType    string // of a download, or empty
-	SHA256         string // hexadecimal, with WithSHA256
-	Path           string // the file that a download wrote, or empty
-	LengthVerified bool   // whether a download's size could be held against one that Zoho or the caller named
+	Bytes          int64  `json:"bytes"`
+	FileName       string `json:"file_name"`              // as sent; of a download the name that Zoho gives, made safe as a file name, or empty
+	ContentType    string `json:"content_type,omitempty"` // of a download, or empty
+	SHA256         string `json:"sha256,omitempty"`       // hexadecimal, with WithSHA256
+	Path           string `json:"path,omitempty"`         // the file that a download wrote, or empty
+	LengthVerified bool   `json:"length_verified"`        // whether a download's size could be held against one that Zoho or the caller named
 }
 
 // UploadAttachment attaches a file or a link to a record.
@@ -61,7 +62,11 @@ func (c *Client) UploadAttachment(ctx context.Context, record Record, source Sou
 	if err != nil {
 		return nil, err
 	}
-	stored, moved, err := c.c.Upload(ctx, object(record), opened, callOf(options).Call)
+	call, err := callOf(operation, attachmentUploads, options)
+	if err != nil {
+		return nil, err
+	}
+	stored, moved, err := c.seam().Upload(ctx, object(record), opened, call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
@@ -81,9 +86,9 @@ type ListOptions struct {
 
 // Page is a part of a list.
 type Page struct {
-	Attachments   []Attachment
-	NextPageToken string // empty: there is no next page, or the API version gives no tokens
-	More          bool   // whether Zoho has more after these
+	Attachments   []Attachment `json:"attachments"`
+	NextPageToken string       `json:"next_page_token,omitempty"` // empty: there is no next page, or the API version gives no tokens
+	More          bool         `json:"more_records"`              // whether Zoho has more after these
 }
 
 // ListAttachments gives one page of a record's attachments.
@@ -92,7 +97,7 @@ type Page struct {
 func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOptions, options ...CallOption) (*Page, error) {
 	const operation = "attachment.list"
 	if list.Page < 0 || list.Page > math.MaxUint32 {
-		return nil, argument(operation, "page", "is not a page's number; the first is 1")
+		return nil, argument(operation, "page", fmt.Sprintf("there is no page %d; the first is 1", list.Page))
 	}
 	if list.PerPage < 0 || list.PerPage > math.MaxUint32 {
 		return nil, argument(operation, "per_page", "is not between 1 and 200")
@@ -103,7 +108,11 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 	if args.Page == 0 && args.PageToken == "" {
 		args.Page = 1 // neither of them means every page to the library
 	}
-	listed, err := c.c.List(ctx, object(record), args, callOf(options).Call)
+	call, err := callOf(operation, lists, options)
+	if err != nil {
+		return nil, err
+	}
+	listed, err := c.seam().List(ctx, object(record), args, call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
@@ -184,15 +193,26 @@ func (c *Client) DeleteAttachment(ctx context.Context, record Record, id string,
 // DeleteAttachments deletes several attachments. Where one of them fails the others are deleted all the same, and the error names both.
 func (c *Client) DeleteAttachments(ctx context.Context, record Record, ids []string, options ...CallOption) error {
 	const operation = "attachment.delete"
+	if len(ids) == 0 {
+		return argument(operation, "attachment_id", "no attachment is named")
+	}
 	for _, id := range ids {
-		// The ABI takes several ids with commas between them: one id must not become two.
-		if strings.Contains(id, ",") {
-			return argument(operation, "attachment_id", "holds a comma; an id is digits")
+		// The ABI takes several ids with commas, and spaces, between them: one id must not become two, nor another one.
+		if strings.ContainsAny(id, ", ") {
+			return argument(operation, "attachment_id", fmt.Sprintf("%q is not an id; an id is digits", id))
 		}
 	}
 	on := object(record)
 	on.AttachmentID = strings.Join(ids, ",")
-	return wrap(operation, c.c.Delete(ctx, on, callOf(options).Call))
+	return c.remove(ctx, operation, on, options)
+}
+
+func (c *Client) remove(ctx context.Context, operation string, on cabi.Object, options []CallOption) error {
+	call, err := callOf(operation, removes, options)
+	if err != nil {
+		return err
+	}
+	return wrap(operation, c.seam().Delete(ctx, on, call.Call))
 }
 
 func (c *Client) download(ctx context.Context, operation string, on cabi.Object, w io.Writer, options []CallOption) (*Transfer, error) {
@@ -207,12 +227,12 @@ func (c *Client) downloadFile(ctx context.Context, operation string, on cabi.Obj
 }
 
 func (c *Client) receive(ctx context.Context, operation string, on cabi.Object, sink cabi.Sink, options []CallOption) (*Transfer, error) {
-	call := callOf(options)
-	if call.maxBytes < 0 {
-		return nil, argument(operation, "max_bytes", "is negative")
+	call, err := callOf(operation, downloads, options)
+	if err != nil {
+		return nil, err
 	}
 	sink.MaxBytes, sink.Overwrite = call.maxBytes, call.overwrite
-	moved, err := c.c.Download(ctx, on, sink, call.Call)
+	moved, err := c.seam().Download(ctx, on, sink, call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}

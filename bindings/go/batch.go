@@ -16,7 +16,7 @@ type BatchStep struct {
 // BatchOptions says how a batch is run. The zero value is fine.
 type BatchOptions struct {
 	Journal  string // path of a file that remembers what was begun and done; empty: none
-	Parallel int    // steps at once; 0: 4. The setting "max_in_flight" holds beside it
+	Parallel int    // steps at once; 0: 4, and more than 256 are 256. The setting "max_in_flight" holds beside it
 	Credits  int64  // API calls after which no further step is begun; 0: no bound
 }
 
@@ -30,13 +30,13 @@ type BatchEnd struct {
 
 // BatchSummary is how a batch ended.
 type BatchSummary struct {
-	Done        int64  // steps that are done, those of earlier runs included
-	FromJournal int64  // of these, done in an earlier run
-	Failed      int64  // steps that were refused or failed
-	Unknown     int64  // of these, uploads of which nobody knows whether they are stored
-	Left        int64  // steps that were not begun, or not ended: the next run takes them up
-	Stopped     string // why steps are left: credits_budget, credits_exhausted, cancelled or call_timeout; else empty
-	Attempts    int64  // API calls made
+	Done        int64  `json:"done"`         // steps that are done, those of earlier runs included
+	FromJournal int64  `json:"from_journal"` // of these, done in an earlier run
+	Failed      int64  `json:"failed"`       // steps that were refused or failed
+	Unknown     int64  `json:"unknown"`      // of these, uploads of which nobody knows whether they are stored
+	Left        int64  `json:"left"`         // steps that were not begun, or not ended: the next run takes them up
+	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, cancelled or call_timeout; else empty
+	Attempts    int64  `json:"attempts"`     // API calls made
 }
 
 // RunBatch runs many steps, several at once, and gives one summary. A step that fails is told to ended, and the batch goes on.
@@ -47,20 +47,27 @@ type BatchSummary struct {
 //
 // ended, which may be nil, runs on the goroutine that called RunBatch, in the order in which the steps end. While it blocks, no further
 // step is begun. It must not start an operation ([ErrState]). An error of it cancels the batch, and so does a panic, which goes on when
-// the batch has ended; it is not told of the steps that end then. That error, and that of a ctx that has ended before all was done,
-// comes together with the summary.
+// the batch has ended; it is not told of the steps that end then.
+//
+// The summary is never nil. That error, and that of a ctx that has ended before all was done, comes together with what was done until
+// then. With every other error it says that all steps are left.
 //
 // The steps run on threads of the library, and so may a token source, a token store and a logger. Of options [WithTimeout] and
 // [WithTraceID] hold for the whole, [WithSHA256], [WithSkipExisting] and [WithSkipSameBytes] for each step.
 func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
 	const operation = "batch"
-	if batch.Parallel < 0 || batch.Parallel > math.MaxUint32 {
-		return nil, argument(operation, "parallel", "is not between 0 and 256")
+	none := &BatchSummary{Left: int64(len(steps))}
+	call, err := callOf(operation, batches, options)
+	switch {
+	case err != nil:
+		return none, err
+	case batch.Parallel < 0:
+		return none, argument(operation, "parallel", "is negative; 0 is 4")
+	case batch.Credits < 0:
+		return none, argument(operation, "credits", "is negative; 0 is no bound")
 	}
-	if batch.Credits < 0 {
-		return nil, argument(operation, "credits", "is negative")
-	}
-	args := cabi.BatchArgs{Journal: batch.Journal, Parallel: uint32(batch.Parallel), Credits: uint64(batch.Credits)}
+	parallel := uint32(min(int64(batch.Parallel), math.MaxUint32))
+	args := cabi.BatchArgs{Journal: batch.Journal, Parallel: parallel, Credits: uint64(batch.Credits)}
 	if ended != nil {
 		args.Ended = func(end cabi.BatchEnd) error {
 			told := BatchEnd{Key: end.Key, Output: end.Output, FromJournal: end.FromJournal}
@@ -74,6 +81,6 @@ func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOpt
 	for i, step := range steps {
 		given[i] = cabi.BatchStep(step)
 	}
-	summary, err := c.c.Batch(ctx, given, args, callOf(options).Call)
-	return (*BatchSummary)(summary), wrap(operation, err)
+	summary, err := c.seam().Batch(ctx, given, args, call.Call)
+	return (*BatchSummary)(&summary), wrap(operation, err)
 }

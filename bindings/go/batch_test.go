@@ -167,8 +167,8 @@ func TestABatchEndsWithItsContext(t *testing.T) {
 	}
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := client.RunBatch(over, steps, zcrm.BatchOptions{}, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("with a context that ended before: %v", err)
+	if summary, err := client.RunBatch(over, steps, zcrm.BatchOptions{}, nil); !errors.Is(err, context.Canceled) || *summary != (zcrm.BatchSummary{Left: 5}) {
+		t.Errorf("with a context that ended before: %+v, %v", summary, err)
 	}
 }
 
@@ -247,7 +247,7 @@ func TestABatchThatCannotBeRunSaysWhy(t *testing.T) {
 	for what, c := range cases {
 		var e *zcrm.Error
 		summary, err := client.RunBatch(ctx, c.steps, c.options, nil)
-		if !errors.As(err, &e) || e.Code != c.code || e.Operation != "batch" || summary != nil {
+		if !errors.As(err, &e) || e.Code != c.code || e.Operation != "batch" || *summary != (zcrm.BatchSummary{Left: 1}) {
 			t.Errorf("%s: got %+v, %v", what, summary, err)
 		}
 	}
@@ -255,8 +255,8 @@ func TestABatchThatCannotBeRunSaysWhy(t *testing.T) {
 		t.Errorf("the letter reads %q, %d are attached", text, w.attached())
 	}
 	client.Close()
-	if _, err := client.RunBatch(ctx, steps, zcrm.BatchOptions{}, nil); !errors.Is(err, zcrm.ErrClosed) {
-		t.Errorf("after Close: %v", err)
+	if summary, err := client.RunBatch(ctx, steps, zcrm.BatchOptions{}, nil); !errors.Is(err, zcrm.ErrClosed) || *summary != (zcrm.BatchSummary{Left: 1}) {
+		t.Errorf("after Close: %+v, %v", summary, err)
 	}
 }
 
@@ -265,9 +265,9 @@ func TestTheStepsOfABatchAskTheTokenSourceAndLogFromOtherThreads(t *testing.T) {
 	_, steps := uploads(w, 8)
 	var lines atomic.Int64
 	broken := errors.New("vault")
-	good := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) { return w.AccessToken, nil }),
+	good := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) { return w.AccessToken, nil }),
 		zcrm.WithLogger(slog.New(panickingHandler{func() { lines.Add(1) }})))
-	bad := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) { return "", broken }))
+	bad := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) { return "", broken }))
 	list, _ := json.Marshal(anything{"operation": "attachment.list", "module": w.record.Module, "record_id": w.record.ID})
 	for i := range steps {
 		steps[i].Step = list
@@ -370,7 +370,7 @@ type memory struct {
 	fail     func()
 }
 
-func (m *memory) Get() ([]byte, error) {
+func (m *memory) Get(context.Context) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gets++; m.fail != nil {
@@ -379,7 +379,7 @@ func (m *memory) Get() ([]byte, error) {
 	return m.document, m.err
 }
 
-func (m *memory) Put(document []byte) error {
+func (m *memory) Put(_ context.Context, document []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.puts++
@@ -387,7 +387,7 @@ func (m *memory) Put(document []byte) error {
 	return nil
 }
 
-func (m *memory) TryLock() (bool, error) {
+func (m *memory) TryLock(context.Context) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	taken := !m.locked
@@ -395,7 +395,7 @@ func (m *memory) TryLock() (bool, error) {
 	return taken, nil
 }
 
-func (m *memory) Unlock() {
+func (m *memory) Unlock(context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.locked = false

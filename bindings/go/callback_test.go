@@ -27,7 +27,7 @@ func TestAPanicInACallbackComesBackAsThatPanicAndTheClientStaysGood(t *testing.T
 	want := &mishap{"any value"}
 	fail := func() { panic(want) }
 	panicking := readerFunc(func([]byte) (int, error) { fail(); return 0, nil })
-	withToken := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) { fail(); return "", nil }))
+	withToken := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) { fail(); return "", nil }))
 	withLogger := w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithLogger(slog.New(panickingHandler{fail})))
 	calls := map[string]func(){
 		"Reader":                 func() { w.client.UploadAttachment(ctx, w.record, zcrm.FromReader("a", panicking, 10)) },
@@ -83,7 +83,7 @@ func (s *panickingSeeker) Seek(offset int64, whence int) (int64, error) {
 
 func TestOnlyTheCallThatAskedTheTokenSourcePanics(t *testing.T) {
 	w := newWorld(t)
-	client := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) {
+	client := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) {
 		time.Sleep(20 * time.Millisecond) // so that others wait
 		panic("vault")
 	}))

@@ -3,17 +3,23 @@ package zcrm
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// Client is a connection to one CRM organisation. Any number of goroutines may use it at once.
+// Client is a connection to one CRM organisation. Any number of goroutines may use it at once. Make one with [New]: a zero or nil Client is
+// a closed one. Copies of a Client are the same connection.
 type Client struct {
 	c *cabi.Client
+}
+
+func (c *Client) seam() *cabi.Client {
+	if c == nil {
+		return nil
+	}
+	return c.c
 }
 
 // Option is a setting of a [Client].
@@ -30,10 +36,7 @@ func New(options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, wrap("new", err)
 	}
-	client := &Client{c}
-	// A net for programs that forget to close.
-	runtime.SetFinalizer(client, func(client *Client) { client.c.Close() })
-	return client, nil
+	return &Client{c}, nil
 }
 
 func configOf(options []Option) cabi.Config {
@@ -46,10 +49,10 @@ func configOf(options []Option) cabi.Config {
 	return config
 }
 
-// Close lets the client go. Calls that run go on to their end; later ones return [ErrClosed]. It may be called more than once, and
-// always returns nil.
+// Close lets the client go. Calls that run go on to their end; later ones fail with [ErrClosed]. It may be called more than once, and on
+// a nil Client, and always returns nil.
 func (c *Client) Close() error {
-	c.c.Close()
+	c.seam().Close()
 	return nil
 }
 
@@ -63,22 +66,24 @@ func WithRefreshToken(clientID, clientSecret, refreshToken string) Option {
 func WithAccessToken(token string) Option { return WithOption("access_token", token) }
 
 // WithTokenSource lets source give the access tokens. It is asked for each operation, by several goroutines at once, and is expected to
-// keep a token while it is good; refused says that Zoho refused the one that was given last. Its error reaches the caller of the operation.
-func WithTokenSource(source func(refused bool) (string, error)) Option {
+// keep a token while it is good; refused says that Zoho refused the one that was given last. ctx is that of the operation, which waits for
+// source; of one of several batches that run at once it never ends. Its error reaches the caller of the operation.
+func WithTokenSource(source func(ctx context.Context, refused bool) (string, error)) Option {
 	return Option{func(config *cabi.Config) { config.Token = source }}
 }
 
 // TokenStore is a place where processes and machines share one access token: a row in a database, a key in Redis. Its methods are called
-// from any number of goroutines, and from threads of the library. The document is secret.
+// from any number of goroutines, and from threads of the library. The document is secret. The contexts are those that a token source gets:
+// see [WithTokenSource].
 type TokenStore interface {
 	// Get gives the document as it was last put; nil when there is none.
-	Get() ([]byte, error)
+	Get(ctx context.Context) ([]byte, error)
 	// Put stores the document in place of the old one, whole or not at all.
-	Put(document []byte) error
+	Put(ctx context.Context, document []byte) error
 	// TryLock takes the lock that all who share the store respect, without waiting for it. It must end with its holder's process.
-	TryLock() (bool, error)
-	// Unlock gives the lock back.
-	Unlock()
+	TryLock(ctx context.Context) (bool, error)
+	// Unlock gives the lock back. Its ctx never ends.
+	Unlock(ctx context.Context)
 }
 
 // WithTokenStore lets all clients of one store share one access token, so that each expiry costs one token request in all. It is asked
@@ -117,8 +122,16 @@ func WithOption(key, value string) Option {
 	}}
 }
 
+// WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system: 64
+// unless it is set. Further ones wait in Go, where they hold none, until their context or their time ends. It is no bound on what
+// Zoho is sent at once, which is the setting "max_in_flight".
+func WithMaxCalls(n int) Option {
+	return Option{func(config *cabi.Config) { config.MaxCalls = n }}
+}
+
 // WithLogger gives the library's log lines to logger: failed calls at level Error, waiting and trying again at Warn, a line for each call
-// at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file.
+// at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file. The handler gets the context of the call.
+// A Reader, Writer or other function of yours that panics is logged with its stack, at Error.
 func WithLogger(logger *slog.Logger) Option {
 	return Option{func(config *cabi.Config) { config.Logger = logger }}
 }
@@ -134,25 +147,41 @@ func options(several ...Option) Option {
 // Version is the version of the libzcrm that is loaded.
 func Version() string { return cabi.Version() }
 
-// Grant is what a grant code is exchanged for. It holds secrets: printed or logged it shows none of them.
+// Grant is what a grant code is exchanged for.
 type Grant struct {
-	RefreshToken string
-	AccessToken  string
+	RefreshToken Secret
+	AccessToken  Secret
 	APIDomain    string
 	Scope        string
 	ExpiresIn    time.Duration // life of the access token
 }
 
-const redacted = "zcrm.Grant(** redacted **)"
+// Secret is a text that isn't shown by accident: whatever prints, logs or encodes it, alone or within other values, writes that it is
+// redacted. Reveal gives the text.
+type Secret struct {
+	reveal func() string // which reflection can't look into, unlike a text or a pointer to one
+}
+
+const redacted = "** redacted **"
+
+// Reveal gives the text: to keep it, or for [WithRefreshToken].
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
 
 // String shows no secret.
-func (Grant) String() string { return redacted }
+func (Secret) String() string { return redacted }
 
 // GoString shows no secret.
-func (Grant) GoString() string { return redacted }
+func (Secret) GoString() string { return redacted }
 
-// LogValue shows no secret.
-func (Grant) LogValue() slog.Value { return slog.StringValue(redacted) }
+// MarshalText shows no secret.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+func secret(text string) Secret { return Secret{func() string { return text }} }
 
 // ExchangeGrantCode exchanges a grant code, which is good for one use within minutes, for a refresh token to keep. Done once, when a
 // connection is set up. Of the options it needs [WithDataCenter] outside of the United States, and WithOption("redirect_uri", …) if the
@@ -176,8 +205,8 @@ func ExchangeGrantCode(ctx context.Context, clientID, clientSecret, code string,
 		} `json:"result"`
 	}
 	if err := json.Unmarshal(answer, &decoded); err != nil {
-		return nil, fmt.Errorf("zcrm: %s: the library's answer is not the JSON that it should be", operation) // err could quote a secret
+		return nil, wrap(operation, cabi.Unreadable(nil)) // err could quote a secret
 	}
 	r := decoded.Result
-	return &Grant{r.RefreshToken, r.AccessToken, r.APIDomain, r.Scope, time.Duration(r.ExpiresIn) * time.Second}, nil
+	return &Grant{secret(r.RefreshToken), secret(r.AccessToken), r.APIDomain, r.Scope, time.Duration(r.ExpiresIn) * time.Second}, nil
 }

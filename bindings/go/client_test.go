@@ -2,6 +2,7 @@ package zcrm_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func TestNewNamesWhatIsWrongWithASetting(t *testing.T) {
 		"data_center":        {token, zcrm.WithDataCenter("moon")},
 		"environment":        {token, zcrm.WithEnvironment("staging")},
 		`a\x00b`:             {token, zcrm.WithOption("a\x00b", "")},
-		"token callback and": {zcrm.WithRefreshToken("a", "b", "c"), zcrm.WithTokenSource(func(bool) (string, error) { return "", nil })},
+		"token callback and": {zcrm.WithRefreshToken("a", "b", "c"), zcrm.WithTokenSource(func(context.Context, bool) (string, error) { return "", nil })},
 	} {
 		_, err := zcrm.New(options...)
 		if !errors.Is(err, zcrm.ErrConfig) || !strings.Contains(err.Error(), want) {
@@ -60,17 +61,21 @@ func TestAGrantCodeIsExchangedOnceAndNeverShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if grant.RefreshToken == "" || grant.AccessToken == "" || grant.ExpiresIn != time.Hour {
-		t.Errorf("refresh token %d bytes, access token %d bytes, for %v", len(grant.RefreshToken), len(grant.AccessToken), grant.ExpiresIn)
+	if grant.RefreshToken.Reveal() == "" || grant.AccessToken.Reveal() == "" || grant.ExpiresIn != time.Hour {
+		t.Errorf("refresh token %d bytes, access token %d bytes, for %v", len(grant.RefreshToken.Reveal()), len(grant.AccessToken.Reveal()), grant.ExpiresIn)
 	}
-	var logged bytes.Buffer
-	slog.New(slog.NewJSONHandler(&logged, nil)).Info("got", "grant", grant)
-	for _, shown := range []string{logged.String(), fmt.Sprintf("%v %+v %#v %s", grant, *grant, *grant, grant)} {
-		if strings.Contains(shown, grant.RefreshToken) || strings.Contains(shown, grant.AccessToken) {
-			t.Error("a token is shown")
+	type wrapper struct{ G zcrm.Grant }
+	type hidden struct{ g zcrm.Grant }
+	for _, value := range []any{grant, *grant, []zcrm.Grant{*grant}, wrapper{*grant}, hidden{*grant}, &hidden{*grant}, grant.AccessToken,
+		map[string]zcrm.Secret{"a": grant.AccessToken}} {
+		var text bytes.Buffer
+		slog.New(slog.NewTextHandler(&text, nil)).Info("got", "value", value)
+		shown := everyForm(value) + text.String() + fmt.Sprintf("%s %q %x %d", value, value, value, value)
+		if strings.Contains(shown, grant.RefreshToken.Reveal()) || strings.Contains(shown, grant.AccessToken.Reveal()) {
+			t.Errorf("a %T shows a token", value)
 		}
 	}
-	client := w.newClient(zcrm.WithRefreshToken(w.Credentials.ClientID, w.Credentials.ClientSecret, grant.RefreshToken))
+	client := w.newClient(zcrm.WithRefreshToken(w.Credentials.ClientID, w.Credentials.ClientSecret, grant.RefreshToken.Reveal()))
 	if _, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil {
 		t.Errorf("with the new refresh token: %v", err)
 	}
@@ -82,7 +87,7 @@ func TestAGrantCodeIsExchangedOnceAndNeverShown(t *testing.T) {
 func TestATokenSourceIsToldThatItsTokenWasRefused(t *testing.T) {
 	w := newWorld(t)
 	var asked []bool
-	client := w.newClient(zcrm.WithTokenSource(func(refused bool) (string, error) {
+	client := w.newClient(zcrm.WithTokenSource(func(_ context.Context, refused bool) (string, error) {
 		asked = append(asked, refused)
 		if refused {
 			return w.AccessToken, nil
@@ -100,7 +105,7 @@ func TestATokenSourceIsToldThatItsTokenWasRefused(t *testing.T) {
 func TestTheErrorOfATokenSourceReachesEveryCallThatWaitedForIt(t *testing.T) {
 	w := newWorld(t)
 	errVault := errors.New("the vault is sealed")
-	client := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) {
+	client := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) {
 		time.Sleep(20 * time.Millisecond) // so that others wait
 		return "", errVault
 	}))
@@ -120,7 +125,7 @@ func TestTheErrorOfATokenSourceReachesEveryCallThatWaitedForIt(t *testing.T) {
 
 func TestATokenThatIsTooLongIsAnError(t *testing.T) {
 	w := newWorld(t)
-	client := w.newClient(zcrm.WithTokenSource(func(bool) (string, error) { return strings.Repeat("x", 5000), nil }))
+	client := w.newClient(zcrm.WithTokenSource(func(context.Context, bool) (string, error) { return strings.Repeat("x", 5000), nil }))
 	_, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{})
 	if err == nil || !strings.Contains(err.Error(), "5000 bytes") {
 		t.Errorf("got %v", err)
@@ -172,17 +177,9 @@ func TestAClosedClientSaysSo(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	calls := map[string]func() error{
-		"upload":         func() error { _, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromBytes("a", nil)); return err },
-		"list":           func() error { _, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}); return err },
-		"download":       func() error { _, err := w.client.DownloadAttachment(ctx, w.record, "1", io.Discard); return err },
-		"delete":         func() error { return w.client.DeleteAttachment(ctx, w.record, "1") },
-		"photo upload":   func() error { _, err := w.client.UploadPhoto(ctx, w.record, zcrm.FromBytes("a", nil)); return err },
-		"photo download": func() error { _, err := w.client.DownloadPhoto(ctx, w.record, io.Discard); return err },
-		"photo delete":   func() error { return w.client.DeletePhoto(ctx, w.record) },
-	}
-	for what, call := range calls {
-		if err := call(); err != zcrm.ErrClosed {
+	for what, err := range everyOperation(w.client, w.record) {
+		var e *zcrm.Error
+		if !errors.Is(err, zcrm.ErrClosed) || !errors.As(err, &e) || e.Code != zcrm.ErrState || e.RequestSent != zcrm.SentNothing {
 			t.Errorf("%s gives %v", what, err)
 		}
 	}
@@ -206,7 +203,7 @@ func TestCloseLetsCallsThatRunComeToTheirEnd(t *testing.T) {
 	}
 	eventually(t, "all downloads run", func() bool { return len(w.requests("attachment.download")) == n })
 	w.client.Close()
-	if err := w.client.DeletePhoto(ctx, w.record); err != zcrm.ErrClosed {
+	if err := w.client.DeletePhoto(ctx, w.record); !errors.Is(err, zcrm.ErrClosed) {
 		t.Errorf("meanwhile: %v", err)
 	}
 	all.Wait()
@@ -229,7 +226,7 @@ func TestCloseRacesWithCallsWithoutHarm(t *testing.T) {
 			all.Add(2)
 			go func() {
 				defer all.Done()
-				if _, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil && err != zcrm.ErrClosed {
+				if _, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil && !errors.Is(err, zcrm.ErrClosed) {
 					t.Errorf("got %v", err)
 				}
 			}()
@@ -245,7 +242,7 @@ func TestAForgottenClientIsFreedWithWhatItHolds(t *testing.T) {
 	var asked atomic.Int32
 	func() {
 		client, err := zcrm.New(zcrm.WithDomains(w.URL, w.URL), zcrm.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
-			zcrm.WithTokenSource(func(bool) (string, error) { asked.Add(1); return w.AccessToken, nil }))
+			zcrm.WithTokenSource(func(context.Context, bool) (string, error) { asked.Add(1); return w.AccessToken, nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -261,11 +258,117 @@ func TestAForgottenClientIsFreedWithWhatItHolds(t *testing.T) {
 
 func TestFailuresOfNewLeaveNothingBehind(t *testing.T) {
 	before := cabi.Handles()
-	source := zcrm.WithTokenSource(func(bool) (string, error) { return "", nil })
+	source := zcrm.WithTokenSource(func(context.Context, bool) (string, error) { return "", nil })
 	if _, err := zcrm.New(source, zcrm.WithRefreshToken("a", "b", "c"), zcrm.WithLogger(slog.Default())); err == nil {
 		t.Fatal("it did not fail")
 	}
 	if now := cabi.Handles(); now != before {
 		t.Errorf("%d handles are left", now-before)
+	}
+}
+
+// collecting runs the garbage collector all the time, until the test is over.
+func collecting(t *testing.T) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
+}
+
+func TestTheCollectorClosesNoClientInItsLastCall(t *testing.T) {
+	w := newWorld(t)
+	collecting(t)
+	steps := make([]zcrm.BatchStep, 2000)
+	for i := range steps {
+		steps[i] = zcrm.BatchStep{Key: fmt.Sprint(i), Step: []byte(`{"operation":"nonsense"}`)}
+	}
+	forgotten := func() *zcrm.Client {
+		client, err := zcrm.New(zcrm.WithDomains(w.URL, w.URL), zcrm.WithAccessToken(w.AccessToken))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client
+	}
+	for range 10 {
+		client := forgotten()
+		if summary, err := client.RunBatch(ctx, steps, zcrm.BatchOptions{}, nil); err != nil || summary.Failed != 2000 {
+			t.Errorf("a batch: %+v, %v", summary, err)
+		}
+	}
+	for range 50 {
+		if _, err := forgotten().ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil {
+			t.Errorf("a list: %v", err)
+		}
+		for _, err := range forgotten().Attachments(ctx, w.record) {
+			t.Errorf("an iteration: %v", err)
+		}
+	}
+}
+
+func TestACopyOfAClientOutlivesIt(t *testing.T) {
+	w := newWorld(t)
+	client, err := zcrm.New(zcrm.WithDomains(w.URL, w.URL), zcrm.WithAccessToken(w.AccessToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := *client
+	client = nil
+	for range 5 {
+		runtime.GC()
+		time.Sleep(5 * time.Millisecond) // in which a finalizer would run
+		if _, err := copied.ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied.Close()
+}
+
+func TestANilOrZeroClientIsAClosedOne(t *testing.T) {
+	record := zcrm.Record{Module: "Contacts", ID: "1"}
+	for what, client := range map[string]*zcrm.Client{"nil": nil, "zero": {}} {
+		for name, err := range everyOperation(client, record) {
+			var e *zcrm.Error
+			if !errors.Is(err, zcrm.ErrClosed) || !errors.As(err, &e) || e.Code != zcrm.ErrState || e.RequestSent != zcrm.SentNothing {
+				t.Errorf("%s: %s gives %v", what, name, err)
+			}
+		}
+		if err := client.Close(); err != nil {
+			t.Errorf("%s: Close gives %v", what, err)
+		}
+	}
+}
+
+func everyOperation(client *zcrm.Client, record zcrm.Record) map[string]error {
+	errs := map[string]error{}
+	_, errs["upload"] = client.UploadAttachment(ctx, record, zcrm.FromBytes("a", nil))
+	_, errs["list"] = client.ListAttachments(ctx, record, zcrm.ListOptions{})
+	for _, err := range client.Attachments(ctx, record) {
+		errs["iteration"] = err
+	}
+	_, errs["download"] = client.DownloadAttachment(ctx, record, "1", io.Discard)
+	_, errs["download to a file"] = client.DownloadAttachmentFile(ctx, record, "1", "a")
+	errs["delete"] = client.DeleteAttachment(ctx, record, "1")
+	_, errs["photo upload"] = client.UploadPhoto(ctx, record, zcrm.FromBytes("a", nil))
+	_, errs["photo download"] = client.DownloadPhoto(ctx, record, io.Discard)
+	errs["photo delete"] = client.DeletePhoto(ctx, record)
+	_, errs["step"] = client.RunStep(ctx, []byte("{}"))
+	_, errs["batch"] = client.RunBatch(ctx, nil, zcrm.BatchOptions{}, nil)
+	return errs
+}
+
+func TestANilContextIsRefused(t *testing.T) {
+	w := newWorld(t)
+	var none context.Context
+	if _, err := w.client.ListAttachments(none, w.record, zcrm.ListOptions{}); !errors.Is(err, zcrm.ErrArgument) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -3,13 +3,14 @@ package zcrm
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// ErrClosed is what operations on a client return after Close.
+// ErrClosed is behind the [*Error] of an operation on a client that is closed, nil or not made by [New]: ask for it with [errors.Is].
 var ErrClosed = cabi.ErrClosed
 
 // Code is the class of a failure: what a caller would act on. Each is an error too, to be asked for with [errors.Is].
@@ -18,7 +19,7 @@ type Code int32
 // The codes. Later versions of the library may have more.
 const (
 	ErrArgument       Code = 1  // a parameter is missing, malformed or contradicts another one; nothing was sent
-	ErrState          Code = 2  // an operation was started from inside a callback, or the client met a bug before
+	ErrState          Code = 2  // an operation was started from inside a callback, the client is closed, or it met a bug before
 	ErrConfig         Code = 3  // a setting is unknown, malformed or missing
 	ErrVersion        Code = 4  // the API version, or this library, lacks what was asked for
 	ErrNotFound       Code = 5  // there is no such attachment, or the record has no photo
@@ -58,7 +59,7 @@ const (
 
 // Error names the class.
 func (c Code) Error() string {
-	name := strings.TrimPrefix(cabi.StatusName(int32(c)), "ZCRM_E_")
+	name := strings.TrimPrefix(strings.TrimPrefix(cabi.StatusName(int32(c)), "ZCRM_"), "E_")
 	return "zcrm: " + strings.ToLower(strings.ReplaceAll(name, "_", " "))
 }
 
@@ -82,11 +83,14 @@ type Error struct {
 	Field       string          // the parameter or setting that is wrong, or empty
 	HTTPStatus  int             // of the last reply; 0: there was none
 	APICode     string          // Zoho's own code, such as "INVALID_DATA", or empty
+	APIMessage  string          // Zoho's own message, or empty
 	Details     json.RawMessage // Zoho's details as it sent them, or nil
 	Retryable   bool            // whether the same call may succeed later
 	RetryAfter  time.Duration   // how long to wait before; 0: nothing is known
+	Candidates  []string        // with ErrOutcomeUnknown: ids of the attachments that the upload may have become, if any are known
 	RequestSent RequestSent     // how much of the request had left
 	Attempts    int             // HTTP requests made
+	Waited      time.Duration   // spent in waiting between them
 
 	cause error
 }
@@ -100,20 +104,30 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Is says whether target is the code of this error.
+// Is says whether target is the code of this error. An ErrTimeout is [os.ErrDeadlineExceeded] too.
 func (e *Error) Is(target error) bool {
+	if target == os.ErrDeadlineExceeded {
+		return e.Code == ErrTimeout
+	}
 	code, ok := target.(Code)
 	return ok && code == e.Code
 }
 
-// Unwrap gives what the caller's Reader, Writer or token source returned, the error of a context that ended, or the system's error of a
-// local file. Else it is nil.
+// Unwrap gives what the caller's Reader, Writer or token source returned, the error of a context that ended, the system's error of a
+// local file, [io.ErrUnexpectedEOF] where a download or a Reader ended too early, or ErrClosed. Else it is nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Timeout says whether the call ran out of time, as net.Error does.
-func (e *Error) Timeout() bool { return e.Code == ErrTimeout }
+// Timeout says whether the call ran out of time: by [WithTimeout] or a setting, by its context's deadline, or because a Reader or a Writer
+// did. With Temporary it makes an *Error a [net.Error].
+func (e *Error) Timeout() bool {
+	var cause interface{ Timeout() bool }
+	return e.Code == ErrTimeout || errors.As(e.cause, &cause) && cause.Timeout()
+}
 
-// wrap makes the seam's failure an *Error. ErrClosed stays what it is.
+// Temporary is Retryable.
+func (e *Error) Temporary() bool { return e.Retryable }
+
+// wrap makes the seam's failure an *Error.
 func wrap(operation string, err error) error {
 	var f *cabi.Failure
 	if !errors.As(err, &f) {
@@ -127,15 +141,18 @@ func wrap(operation string, err error) error {
 		Field:       f.Field,
 		HTTPStatus:  f.HTTPStatus,
 		APICode:     f.APICode,
+		APIMessage:  f.APIMessage,
 		Details:     f.Details,
 		Retryable:   f.Retryable,
 		RetryAfter:  time.Duration(max(f.RetryAfterMS, 0)) * time.Millisecond,
+		Candidates:  f.Candidates,
 		RequestSent: RequestSent(f.RequestSent),
 		Attempts:    f.Attempts,
+		Waited:      time.Duration(f.WaitedMS) * time.Millisecond,
 		cause:       f.Cause,
 	}
 }
 
 func argument(operation, field, problem string) error {
-	return &Error{Operation: operation, Code: ErrArgument, Reason: "argument", Message: field + ": " + problem, Field: field, RequestSent: SentNothing}
+	return wrap(operation, cabi.Argument(field, problem))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -58,8 +59,10 @@ func TestTheCodesAreThoseOfTheHeader(t *testing.T) {
 }
 
 func TestACodeIsAnErrorWithAName(t *testing.T) {
-	if got := zcrm.ErrNotFound.Error(); got != "zcrm: not found" {
-		t.Errorf("got %q", got)
+	for code, want := range map[zcrm.Code]string{zcrm.ErrNotFound: "zcrm: not found", 0: "zcrm: ok", 4711: "zcrm: unknown"} {
+		if got := code.Error(); got != want {
+			t.Errorf("%d is %q", int(code), got)
+		}
 	}
 }
 
@@ -160,10 +163,12 @@ func TestWrongParametersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			_, err := w.client.UploadAttachment(ctx, w.record, good, zcrm.WithExpectedSHA256("abc"))
 			return err
 		},
-		"timeout < 0": func() error {
-			_, err := w.client.UploadAttachment(ctx, w.record, good, zcrm.WithTimeout(-time.Second))
+		"an empty hash": func() error {
+			_, err := w.client.DownloadAttachment(ctx, w.record, "1", io.Discard, zcrm.WithExpectedSHA256(""))
 			return err
 		},
+		"no ids":         func() error { return w.client.DeleteAttachments(ctx, w.record, nil) },
+		"a space before": func() error { return w.client.DeleteAttachment(ctx, w.record, " 123") },
 		"size < -1": func() error {
 			_, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromReader("a", strings.NewReader(""), -2))
 			return err
@@ -171,11 +176,12 @@ func TestWrongParametersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		"empty path": func() error { _, err := w.client.DownloadPhotoFile(ctx, w.record, ""); return err },
 	}
 	for what, call := range calls {
-		if err := call(); !errors.Is(err, zcrm.ErrArgument) {
+		var e *zcrm.Error
+		if err := call(); !errors.Is(err, zcrm.ErrArgument) || !errors.As(err, &e) || e.RequestSent != zcrm.SentNothing {
 			t.Errorf("%s gives %v", what, err)
 		}
 	}
-	for _, operation := range []string{"attachment.upload", "photo.upload", "photo.download", "photo.delete"} {
+	for _, operation := range []string{"attachment.upload", "attachment.delete", "photo.upload", "photo.download", "photo.delete"} {
 		if sent := w.requests(operation); len(sent) != 0 {
 			t.Errorf("%d %s were sent", len(sent), operation)
 		}
@@ -197,9 +203,108 @@ func TestATimeoutIsNoContextError(t *testing.T) {
 	w := newWorld(t)
 	w.fault("attachment.list", anything{"kind": "stall", "at": "before_reply"})
 	_, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithTimeout(50*time.Millisecond))
-	var timeout interface{ Timeout() bool }
-	if !errors.Is(err, zcrm.ErrTimeout) || !errors.As(err, &timeout) || !timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, zcrm.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || !isTimeout(err) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// isTimeout asks in the three ways in which programs do.
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	var network net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() && errors.As(err, &network) && network.Timeout() && os.IsTimeout(err)
+}
+
+func TestAContextsDeadlineAndAReadersAreTimeouts(t *testing.T) {
+	w := newWorld(t)
+	w.fault("attachment.list", anything{"kind": "stall", "at": "before_reply"})
+	within, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	if _, err := w.client.ListAttachments(within, w.record, zcrm.ListOptions{}); !isTimeout(err) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("in a call: %v", err)
+	}
+	if _, err := w.client.ListAttachments(within, w.record, zcrm.ListOptions{}); !isTimeout(err) {
+		t.Errorf("before a call: %v", err)
+	}
+	read := func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+	if _, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromReader("a", readerFunc(read), 10)); !isTimeout(err) {
+		t.Errorf("of a Reader: %v", err)
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := w.client.ListAttachments(cancelled, w.record, zcrm.ListOptions{}); err == nil || isTimeout(err) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestATimeThatHasPassedIsATimeoutAndTheLongestIsNone(t *testing.T) {
+	w := newWorld(t)
+	for _, passed := range []time.Duration{0, -1, -1500 * time.Microsecond, -2 * time.Second, math.MinInt64} {
+		_, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithTimeout(passed))
+		if !errors.Is(err, zcrm.ErrTimeout) || !errors.Is(err, os.ErrDeadlineExceeded) || !isTimeout(err) {
+			t.Errorf("%v gives %v", passed, err)
+		}
+	}
+	if sent := w.requests("attachment.list"); len(sent) != 0 {
+		t.Errorf("%d requests", len(sent))
+	}
+	for _, long := range []time.Duration{math.MaxInt64, math.MaxInt64 - 1} {
+		if _, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithTimeout(long)); err != nil {
+			t.Errorf("%v gives %v", long, err)
+		}
+	}
+	w.fault("attachment.list", anything{"kind": "stall", "at": "before_reply"})
+	if _, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithTimeout(1)); !errors.Is(err, zcrm.ErrTimeout) {
+		t.Errorf("a nanosecond gives %v", err)
+	}
+}
+
+func TestWhatEndsTooEarlyIsAnUnexpectedEOF(t *testing.T) {
+	w := newWorld(t)
+	id := w.attach("a", content(100_000))
+	w.fault("attachment.download", anything{"kind": "truncate", "bytes": 50_000})
+	_, err := w.client.DownloadAttachment(ctx, w.record, id, io.Discard)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, zcrm.ErrNetwork) {
+		t.Errorf("a download gives %v", err)
+	}
+	for _, has := range []int{0, 9, 11} {
+		_, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromReader("a", strings.NewReader(strings.Repeat("x", has)), 10))
+		if !errors.Is(err, zcrm.ErrSourceChanged) || errors.Is(err, io.ErrUnexpectedEOF) != (has < 10) {
+			t.Errorf("a Reader of %d bytes in place of 10 gives %v", has, err)
+		}
+	}
+}
+
+func TestAnOptionThatMeansNothingToItsOperationIsRefused(t *testing.T) {
+	w := newWorld(t)
+	refused := map[string]func() error{
+		"WithExpectedBytes": func() error {
+			_, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromBytes("a", []byte("abc")), zcrm.WithExpectedBytes(5))
+			return err
+		},
+		"WithMaxBytes": func() error {
+			_, err := w.client.UploadPhoto(ctx, w.record, zcrm.FromBytes("a", []byte("abc")), zcrm.WithMaxBytes(1))
+			return err
+		},
+		"WithSkipExisting": func() error {
+			_, err := w.client.DownloadAttachment(ctx, w.record, "1", io.Discard, zcrm.WithSkipExisting())
+			return err
+		},
+		"WithSHA256": func() error { return w.client.DeletePhoto(ctx, w.record, zcrm.WithSHA256()) },
+		"WithProgress": func() error {
+			_, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithProgress(func(int64, int64) {}))
+			return err
+		},
+		"WithOverwrite": func() error {
+			_, err := w.client.RunBatch(ctx, nil, zcrm.BatchOptions{}, nil, zcrm.WithOverwrite())
+			return err
+		},
+	}
+	for option, call := range refused {
+		var e *zcrm.Error
+		if err := call(); !errors.As(err, &e) || e.Code != zcrm.ErrArgument || e.Field != option {
+			t.Errorf("%s gives %v", option, err)
+		}
 	}
 }
 
@@ -319,13 +424,21 @@ func TestTheWritersOwnErrorComesBack(t *testing.T) {
 		"at once": {&limited{n: 0}, errOwn},
 		"later":   {&limited{n: 100_000}, errOwn},
 		"short":   {&limited{n: 100_000, silent: true}, io.ErrShortWrite},
+		"too far": {writerFunc(func(p []byte) (int, error) { return len(p) + 1, nil }), errCount},
+		"back":    {writerFunc(func([]byte) (int, error) { return -1, nil }), errCount},
 	} {
 		_, err := w.client.DownloadAttachment(ctx, w.record, id, c.w)
-		if !errors.Is(err, c.want) || !errors.Is(err, zcrm.ErrCallback) {
+		is := errors.Is(err, c.want)
+		if c.want == errCount {
+			is = strings.Contains(err.Error(), "count")
+		}
+		if !is || !errors.Is(err, zcrm.ErrCallback) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
 }
+
+var errCount = errors.New("a count that can't be")
 
 // limited takes n bytes and then fails, or says nothing of it.
 type limited struct {

@@ -172,7 +172,7 @@ func ExampleError() {
 
 func ExampleWithTokenSource() {
 	contact := newContact()
-	vault := func(refused bool) (string, error) { return demo().AccessToken, nil } // where your tokens are kept
+	vault := func(ctx context.Context, refused bool) (string, error) { return demo().AccessToken, nil } // where your tokens are kept
 	client, err := zcrm.New(zcrm.WithTokenSource(vault), zcrm.WithDomains(demo().URL, demo().URL))
 	if err != nil {
 		log.Fatal(err)

@@ -17,7 +17,11 @@ func (c *Client) UploadPhoto(ctx context.Context, record Record, source Source, 
 	if err != nil {
 		return nil, err
 	}
-	_, moved, err := c.c.Upload(ctx, photo(record), opened, callOf(options).Call)
+	call, err := callOf(operation, photoUploads, options)
+	if err != nil {
+		return nil, err
+	}
+	_, moved, err := c.seam().Upload(ctx, photo(record), opened, call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
@@ -40,7 +44,7 @@ func (c *Client) DownloadPhotoFile(ctx context.Context, record Record, path stri
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
 func (c *Client) DeletePhoto(ctx context.Context, record Record, options ...CallOption) error {
-	return wrap("photo.delete", c.c.Delete(ctx, photo(record), callOf(options).Call))
+	return c.remove(ctx, "photo.delete", photo(record), options)
 }
 
 func photo(record Record) cabi.Object {

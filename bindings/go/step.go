@@ -14,8 +14,13 @@ import (
 // [DescribeSteps] has the schemas. The input is taken as untrusted: it names files only below the directories of the setting "allow_paths".
 // An input that isn't as described is [ErrArgument], reason "step_input", and the Message says where. input must not be changed during the call.
 func (c *Client) RunStep(ctx context.Context, input []byte, options ...CallOption) ([]byte, error) {
-	output, err := c.c.Step(ctx, input, callOf(options).Call)
-	return output, wrap("step.run", err)
+	const operation = "step.run"
+	call, err := callOf(operation, steps, options)
+	if err != nil {
+		return nil, err
+	}
+	output, err := c.seam().Step(ctx, input, call.Call)
+	return output, wrap(operation, err)
 }
 
 // DescribeSteps gives, as one JSON document, the operations with the JSON Schema of their inputs and outputs, the settings and which of

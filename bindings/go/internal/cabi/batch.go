@@ -44,11 +44,12 @@ type BatchSummary struct {
 	Attempts    int64  `json:"attempts"`
 }
 
-// Batch runs zcrm_batch_run. When ctx or Ended has ended it, there is an error beside the summary.
-func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, call Call) (*BatchSummary, error) {
+// Batch runs zcrm_batch_run. There is a summary beside every error: of a batch that could not begin, all steps are left.
+func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, call Call) (BatchSummary, error) {
+	none := BatchSummary{Left: int64(len(steps))}
 	batch, err := newBatch(steps)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer C.zcrm_batch_free(batch)
 	st := &state{}
@@ -63,40 +64,50 @@ func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, c
 			return args.Ended(end)
 		}
 	}
-	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_batch(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
-			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0,
-			batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil))
+	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) (reply C.zg_reply) {
+		c.hooks.during(st, func() {
+			reply = C.zg_batch(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
+				text(call.TraceID), size(call.TraceID), nil, 0, nil, 0,
+				batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil))
+		})
+		return reply
 	})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer C.zcrm_result_free(result)
 	var decoded struct {
 		Result BatchSummary `json:"result"`
 	}
 	if err := json.Unmarshal(resultJSON(result), &decoded); err != nil {
-		return nil, unreadable(err)
+		return none, Unreadable(err)
 	}
-	return &decoded.Result, st.ofBatch(ctx, &decoded.Result)
+	return decoded.Result, st.ofBatch(ctx, &decoded.Result)
 }
 
 // ofBatch is why a batch was cancelled, which is no failure to the library.
 func (st *state) ofBatch(ctx context.Context, summary *BatchSummary) error {
+	var failure *Failure
 	switch {
 	case st.err != nil:
-		return &Failure{Status: C.ZCRM_E_CALLBACK, Reason: "callback", Message: "the function that is told of each end failed", Cause: st.err}
+		failure = unsent(C.ZCRM_E_CALLBACK, "callback", "the function that is told of each end failed")
+		failure.Cause = st.err
 	case summary.Stopped == "cancelled" && ctx.Err() != nil:
-		message := fmt.Sprintf("the context ended, and %d steps are left", summary.Left)
-		return &Failure{Status: C.ZCRM_E_CANCELLED, Reason: "cancelled", Message: message, Cause: ctxCause(ctx)}
+		failure = unsent(C.ZCRM_E_CANCELLED, "cancelled", fmt.Sprintf("the context ended, and %d steps are left", summary.Left))
+		failure.Cause = ctxCause(ctx)
+	default:
+		return nil
 	}
-	return nil
+	if failure.Attempts = int(summary.Attempts); failure.Attempts > 0 {
+		failure.RequestSent = "partly"
+	}
+	return failure
 }
 
 func newBatch(steps []BatchStep) (*C.zcrm_batch, error) {
 	var batch *C.zcrm_batch
 	if status := C.zcrm_batch_new(&batch); status != C.ZCRM_OK {
-		return nil, &Failure{Status: int32(status), Message: "no batch could be made"}
+		return nil, unsent(status, "memory", "no batch could be made")
 	}
 	for i, step := range steps {
 		if err := add(batch, step); err != nil {
@@ -110,7 +121,7 @@ func newBatch(steps []BatchStep) (*C.zcrm_batch, error) {
 
 func add(batch *C.zcrm_batch, step BatchStep) *Failure {
 	if strings.IndexByte(step.Key, 0) >= 0 {
-		return &Failure{Status: C.ZCRM_E_ARGUMENT, Reason: "argument", Field: "key", Message: "key: holds a NUL"}
+		return Argument("key", "holds a NUL")
 	}
 	var failed *C.zcrm_error
 	json := (*C.char)(unsafe.Pointer(unsafe.SliceData(step.Step)))

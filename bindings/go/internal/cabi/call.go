@@ -23,7 +23,7 @@ const (
 
 // Call is what belongs to one call alone.
 type Call struct {
-	Timeout          time.Duration
+	Timeout          time.Duration // 0: the setting call_timeout_ms
 	Progress         func(done, total int64)
 	TraceID          string
 	ExpectedSHA256   string
@@ -34,7 +34,11 @@ type Call struct {
 
 // timeout rounds up: a bound of less than a millisecond is a bound all the same.
 func (c *Call) timeout() C.int64_t {
-	return C.int64_t((c.Timeout + time.Millisecond - 1) / time.Millisecond)
+	ms := c.Timeout / time.Millisecond
+	if c.Timeout%time.Millisecond > 0 {
+		ms++
+	}
+	return C.int64_t(ms)
 }
 
 func (c *Call) hasProgress() C.int {
@@ -46,17 +50,33 @@ func (c *Call) hasProgress() C.int {
 
 // state is what the callbacks of one call reach through its handle. Only the call's own thread touches it.
 type state struct {
+	ctx      context.Context
+	cancel   *C.zcrm_cancel // NULL when ctx never ends
+	place    place
 	reader   io.Reader
 	rewind   func() error
+	length   int64 // that was announced for the Reader; -1: none
 	readErr  error // came together with bytes, and is due at the next read
+	owed     int64 // bytes that the Reader has still to give of those that were announced
 	writer   io.Writer
+	buffer   []byte // what a Reader or a Writer sees in place of the library's memory
 	progress func(done, total int64)
 	ended    func(key string, status int32, json []byte, fromJournal bool) error
 	hooked   bool // its client has callbacks, too, whose panics are to go on here
 
-	err      error // what the caller's reader, writer or batch function failed with
-	panicked bool
-	panic    any
+	err   error // what the caller's reader, writer or batch function failed with
+	panic *panicked
+}
+
+// panicked is a callback's panic, which goes on when the library has returned.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+// String is what a crash shows.
+func (p *panicked) String() string {
+	return "zcrm: a callback panicked here, and the panic goes on:\n" + string(p.stack)
 }
 
 // isReached says whether any callback may come. A call without any, such as an upload from a file, needs no handle.
@@ -64,42 +84,52 @@ func (st *state) isReached() bool {
 	return st.hooked || st.reader != nil || st.writer != nil || st.progress != nil || st.ended != nil
 }
 
+// repanic lets the panic of a callback go on. The frames in which it began are gone, so a panic with their text comes first: a crash
+// prints both. recover gives the second, which is the callback's own.
 func (st *state) repanic() {
-	if st.panicked {
+	if st.panic != nil {
+		defer panic(st.panic.value)
 		panic(st.panic)
 	}
 }
 
-// run makes one C call that ends when ctx does, and always waits for it to return: no callback runs afterwards. A panic of a callback
-// goes on here. The result belongs to the caller.
+// run makes one C call that ends when ctx does, and always waits for it to return: no callback runs afterwards. The result belongs to
+// the caller. After a panic of a callback there is neither a result nor an error.
 func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
 	if ctx.Err() != nil {
 		return nil, cancelledBefore(ctx)
 	}
+	var disarm func()
+	st.ctx = ctx
+	st.cancel, disarm = arm(ctx)
+	defer disarm()
 	var handle cgo.Handle
 	if st.isReached() {
 		handle = newHandle(st)
 		defer freeHandle(handle)
 	}
-	cancel, disarm := arm(ctx)
-	defer disarm()
-	reply := call(C.uintptr_t(handle), cancel)
+	reply := call(C.uintptr_t(handle), st.cancel)
 	yieldIf(reply.yield)
-	if st.panicked {
+	if st.panic != nil {
 		C.zcrm_result_free(reply.result)
 		C.zcrm_error_free(reply.error)
-		st.repanic()
+		return nil, nil
 	}
 	if reply.status == C.ZCRM_OK {
 		return reply.result, nil
 	}
 	failure := takeFailure(reply.status, reply.error)
+	own, isOwn := st.err.(*Failure)
 	switch {
+	case isOwn && failure.Status == C.ZCRM_E_CALLBACK:
+		return nil, own
 	case st.err != nil && st.ended == nil:
 		failure.Cause, failure.Message = st.err, "the Reader failed"
 		if st.writer != nil {
 			failure.Message = "the Writer failed"
 		}
+	case reply.status == C.ZCRM_E_SOURCE_CHANGED && st.owed > 0:
+		failure.Cause = io.ErrUnexpectedEOF
 	case reply.status == C.ZCRM_E_CANCELLED && ctx.Err() != nil:
 		failure.Cause = ctxCause(ctx)
 	}
@@ -140,8 +170,43 @@ func arm(ctx context.Context) (*C.zcrm_cancel, func()) {
 	}
 }
 
+// unsent is a failure that Go itself finds, before anything is sent.
+func unsent(status C.zcrm_status, reason, message string) *Failure {
+	return &Failure{Status: int32(status), Reason: reason, Message: message, RequestSent: "no", RetryAfterMS: -1}
+}
+
 func cancelledBefore(ctx context.Context) *Failure {
-	return &Failure{Status: C.ZCRM_E_CANCELLED, Reason: "cancelled", Message: "the context ended before the call began", Cause: ctxCause(ctx)}
+	failure := unsent(C.ZCRM_E_CANCELLED, "cancelled", "the context ended before the call began")
+	failure.Cause = ctxCause(ctx)
+	return failure
+}
+
+func timedOut(message string) *Failure {
+	failure := unsent(C.ZCRM_E_TIMEOUT, "call_timeout", message)
+	failure.Retryable = true
+	return failure
+}
+
+// TimedOut is the failure of a call whose time is up before it begins.
+func TimedOut() *Failure { return timedOut("the time for the call was up before it began") }
+
+// Argument is the failure of a parameter that can't be right.
+func Argument(field, problem string) *Failure {
+	failure := unsent(C.ZCRM_E_ARGUMENT, "argument", field+": "+problem)
+	failure.Field = field
+	return failure
+}
+
+// SourceConsumed is the failure of an upload whose bytes another one has taken.
+func SourceConsumed() *Failure {
+	return unsent(C.ZCRM_E_SOURCE_CONSUMED, "source_consumed", "an earlier upload has taken bytes from this source, whose Reader can't go back")
+}
+
+// SourceFailed is the failure of an upload whose Reader couldn't go back to where an earlier one began.
+func SourceFailed(cause error) *Failure {
+	failure := unsent(C.ZCRM_E_CALLBACK, "source_rewind", "the Reader can't go back to where an earlier upload began")
+	failure.Cause = cause
+	return failure
 }
 
 // ctxCause is ctx.Err(), and with it the cause if the one who cancelled named another.

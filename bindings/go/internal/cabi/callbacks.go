@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/cgo"
+	"runtime/debug"
 	"sync"
 	"unsafe"
 )
@@ -20,12 +21,16 @@ const callbackFailed = 1
 
 // guard runs a callback's body. A panic must not unwind the frames of C: it is kept, and goes on once the C call has returned.
 func guard(st *state, body func()) (ok bool) {
+	st.place.enter()
 	defer func() {
+		st.place.leave()
 		if ok {
 			return
 		}
 		if value := recover(); value != nil {
-			st.panicked, st.panic = true, value
+			if st.panic == nil {
+				st.panic = &panicked{value, debug.Stack()}
+			}
 			return
 		}
 		// runtime.Goexit can't be stopped, and would drop the frames of the library in the middle of a call.
@@ -35,21 +40,33 @@ func guard(st *state, body func()) (ok bool) {
 	return true
 }
 
+// own is memory of Go that stands in for n bytes of the library, which are gone when the call ends: a Reader or a Writer that keeps what
+// it was given, against the rules, spoils its own call at worst. It is never used for another call.
+func (st *state) own(n C.size_t) []byte {
+	if len(st.buffer) < int(n) {
+		st.buffer = make([]byte, int(n))
+	}
+	return st.buffer[:int(n)]
+}
+
 //export zcrmGoRead
 func zcrmGoRead(handle C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t, yield C.int) C.zcrm_status {
 	yieldIf(yield)
 	st := cgo.Handle(handle).Value().(*state)
-	if !guard(st, func() {
-		var read int
-		read, st.err = st.read(unsafe.Slice((*byte)(buf), int(capacity)))
-		*n = C.size_t(read)
-	}) || st.err != nil {
+	own := st.own(capacity)
+	read := 0
+	if !guard(st, func() { read, st.err = st.read(own) }) || st.err != nil {
 		return callbackFailed
 	}
+	st.owed -= int64(read)
+	*n = C.size_t(copy(unsafe.Slice((*byte)(buf), int(capacity)), own[:read]))
 	return C.ZCRM_OK
 }
 
-var errImpossibleCount = errors.New("zcrm: the Reader returned a count that is negative or larger than its buffer")
+var (
+	errImpossibleRead  = errors.New("zcrm: the Reader returned a count that is negative or larger than its buffer")
+	errImpossibleWrite = errors.New("zcrm: the Writer returned a count that is negative or larger than what it was given")
+)
 
 // read fills p with at least one byte, or says with 0 that there are no more.
 func (st *state) read(p []byte) (int, error) {
@@ -59,7 +76,7 @@ func (st *state) read(p []byte) (int, error) {
 		}
 		n, err := st.reader.Read(p)
 		if n < 0 || n > len(p) {
-			return 0, errImpossibleCount
+			return 0, errImpossibleRead
 		}
 		st.readErr = err
 		if n > 0 {
@@ -82,7 +99,7 @@ func endOfReader(err error) (int, error) {
 //export zcrmGoRewind
 func zcrmGoRewind(handle C.uintptr_t) C.zcrm_status {
 	st := cgo.Handle(handle).Value().(*state)
-	st.readErr = nil
+	st.readErr, st.owed = nil, st.length
 	if !guard(st, func() { st.err = st.rewind() }) || st.err != nil {
 		return callbackFailed
 	}
@@ -93,16 +110,23 @@ func zcrmGoRewind(handle C.uintptr_t) C.zcrm_status {
 func zcrmGoWrite(handle C.uintptr_t, buf *C.uint8_t, length C.size_t, yield C.int) C.zcrm_status {
 	yieldIf(yield)
 	st := cgo.Handle(handle).Value().(*state)
-	if !guard(st, func() {
-		var written int
-		written, st.err = st.writer.Write(unsafe.Slice((*byte)(buf), int(length)))
-		if st.err == nil && written != int(length) {
-			st.err = io.ErrShortWrite
-		}
-	}) || st.err != nil {
+	own := st.own(length)
+	copy(own, unsafe.Slice((*byte)(buf), int(length)))
+	if !guard(st, func() { st.err = st.write(own) }) || st.err != nil {
 		return callbackFailed
 	}
 	return C.ZCRM_OK
+}
+
+func (st *state) write(p []byte) error {
+	switch n, err := st.writer.Write(p); {
+	case n < 0 || n > len(p):
+		return errImpossibleWrite
+	case err == nil && n < len(p):
+		return io.ErrShortWrite
+	default:
+		return err
+	}
 }
 
 //export zcrmGoProgress
@@ -117,7 +141,7 @@ func zcrmGoProgress(handle C.uintptr_t, done C.uint64_t, total C.int64_t) C.int3
 //export zcrmGoBatchEnd
 func zcrmGoBatchEnd(handle C.uintptr_t, key *C.char, status C.zcrm_status, json *C.char, fromJournal C.int32_t) C.int32_t {
 	st := cgo.Handle(handle).Value().(*state)
-	if st.panicked || st.err != nil {
+	if st.panic != nil || st.err != nil {
 		return callbackFailed // the batch is being cancelled, and its caller wants to hear no more
 	}
 	if !guard(st, func() { st.err = st.ended(C.GoString(key), int32(status), []byte(C.GoString(json)), fromJournal != 0) }) || st.err != nil {
@@ -126,12 +150,13 @@ func zcrmGoBatchEnd(handle C.uintptr_t, key *C.char, status C.zcrm_status, json 
 	return 0
 }
 
-// failures of a client's token source and token store. Calls that wait for a token while another one asks share its failure: so the error
-// can't be found through the call alone, and goes by the number that the callback returns.
-type failures struct {
-	mu     sync.Mutex
-	number int32
-	kept   map[int32]hookFailure
+// hooks is what a client's token source, token store and logger share. Calls that wait for a token while another one asks share its
+// failure: so the error can't be found through the call alone, and goes by the number that the callback returns.
+type hooks struct {
+	mu      sync.Mutex
+	number  int32
+	kept    map[int32]hookFailure
+	batches map[*state]struct{} // those that run
 }
 
 type hookFailure struct {
@@ -145,50 +170,87 @@ const (
 	keptHookFailures = 4096
 )
 
-func (f *failures) keep(of string, err error) C.zcrm_status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.kept == nil {
-		f.kept = map[int32]hookFailure{}
+func (h *hooks) keep(of string, err error) C.zcrm_status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.kept == nil {
+		h.kept = map[int32]hookFailure{}
 	}
-	f.number = max(f.number+1, firstHookFailure)
-	f.kept[f.number] = hookFailure{of, err}
-	delete(f.kept, f.number-keptHookFailures)
-	return C.zcrm_status(f.number)
+	h.number = max(h.number+1, firstHookFailure)
+	h.kept[h.number] = hookFailure{of, err}
+	delete(h.kept, h.number-keptHookFailures)
+	return C.zcrm_status(h.number)
 }
 
 // explain puts the error behind a failed callback into its failure.
-func (f *failures) explain(failure *Failure) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if kept, ok := f.kept[failure.CallbackStatus]; ok && failure.Cause == nil {
+func (h *hooks) explain(failure *Failure) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if kept, ok := h.kept[failure.CallbackStatus]; ok && failure.Cause == nil {
 		failure.Cause, failure.Message = kept.err, "the "+kept.of+" failed"
 	}
 }
 
-// run runs a hook on the thread of the call `running`, which takes over the panic, if there is one.
-func (f *failures) run(of string, running C.uintptr_t, body func() error) C.zcrm_status {
+// during lets hooks on threads of the library find the batch that they run for.
+func (h *hooks) during(batch *state, run func()) {
+	h.mu.Lock()
+	if h.batches == nil {
+		h.batches = map[*state]struct{}{}
+	}
+	h.batches[batch] = struct{}{}
+	h.mu.Unlock()
+	defer func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.batches, batch)
+	}()
+	run()
+}
+
+// caller is the call that a hook runs for. On the thread of a call it takes over the hook's panic. On a thread of the library there is no
+// goroutine to which a panic could go, and the call is the batch, if but one runs.
+func (h *hooks) caller(running C.uintptr_t) *state {
+	if running != 0 {
+		return cgo.Handle(running).Value().(*state)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.batches) == 1 {
+		for batch := range h.batches {
+			return &state{ctx: batch.ctx, cancel: batch.cancel}
+		}
+	}
+	return &state{ctx: context.Background()}
+}
+
+// run runs a hook for the call on the thread of which it runs.
+func (h *hooks) run(of string, running C.uintptr_t, body func(context.Context) error) C.zcrm_status {
 	var err error
-	st := runningState(running)
-	if !guard(st, func() { err = body() }) {
-		err = fmt.Errorf("the %s panicked: %v", of, st.panic)
+	st := h.caller(running)
+	if !guard(st, func() { err = body(st.ctx) }) {
+		err = fmt.Errorf("the %s panicked: %v", of, st.panic.value)
 	}
-	if err != nil {
-		return f.keep(of, err)
+	if err == nil {
+		return C.ZCRM_OK
 	}
-	return C.ZCRM_OK
+	if st.cancel != nil && st.ctx.Err() != nil {
+		// Perhaps earlier than the context does. A call that was cancelled keeps its failure for itself, and those that wait for the same
+		// token ask themselves.
+		C.zcrm_cancel_fire(st.cancel)
+	}
+	return h.keep(of, err)
 }
 
 type tokenHook struct {
-	*failures
-	ask func(refused bool) (string, error)
+	*hooks
+	ask func(ctx context.Context, refused bool) (string, error)
 }
 
 //export zcrmGoToken
 func zcrmGoToken(hook, running C.uintptr_t, refused C.int32_t, buf *C.char, capacity C.size_t, n *C.size_t) C.zcrm_status {
 	tokens := cgo.Handle(hook).Value().(*tokenHook)
-	return tokens.run("token source", running, func() error {
-		token, err := tokens.ask(refused != 0)
+	return tokens.run("token source", running, func(ctx context.Context) error {
+		token, err := tokens.ask(ctx, refused != 0)
 		if err == nil && len(token) > int(capacity) {
 			err = fmt.Errorf("the token source gave %d bytes, and a token has at most %d", len(token), int(capacity))
 		}
@@ -201,14 +263,14 @@ func zcrmGoToken(hook, running C.uintptr_t, refused C.int32_t, buf *C.char, capa
 
 // TokenStore is what zcrm_token_store calls.
 type TokenStore interface {
-	Get() ([]byte, error)
-	Put(document []byte) error
-	TryLock() (bool, error)
-	Unlock()
+	Get(ctx context.Context) ([]byte, error)
+	Put(ctx context.Context, document []byte) error
+	TryLock(ctx context.Context) (bool, error)
+	Unlock(ctx context.Context)
 }
 
 type storeHook struct {
-	*failures
+	*hooks
 	TokenStore
 }
 
@@ -217,8 +279,8 @@ const tokenStore = "token store"
 //export zcrmGoStoreGet
 func zcrmGoStoreGet(hook, running C.uintptr_t, buf *C.uint8_t, capacity C.size_t, n *C.size_t) C.zcrm_status {
 	store := cgo.Handle(hook).Value().(*storeHook)
-	return store.run(tokenStore, running, func() error {
-		document, err := store.Get()
+	return store.run(tokenStore, running, func(ctx context.Context) error {
+		document, err := store.Get(ctx)
 		if err == nil {
 			copy(unsafe.Slice((*byte)(buf), int(capacity)), document)
 			*n = C.size_t(len(document)) // over capacity: the library comes again with room for it
@@ -230,16 +292,16 @@ func zcrmGoStoreGet(hook, running C.uintptr_t, buf *C.uint8_t, capacity C.size_t
 //export zcrmGoStorePut
 func zcrmGoStorePut(hook, running C.uintptr_t, buf *C.uint8_t, length C.size_t) C.zcrm_status {
 	store := cgo.Handle(hook).Value().(*storeHook)
-	return store.run(tokenStore, running, func() error {
-		return store.Put(bytes.Clone(unsafe.Slice((*byte)(buf), int(length))))
+	return store.run(tokenStore, running, func(ctx context.Context) error {
+		return store.Put(ctx, bytes.Clone(unsafe.Slice((*byte)(buf), int(length))))
 	})
 }
 
 //export zcrmGoStoreTryLock
 func zcrmGoStoreTryLock(hook, running C.uintptr_t, locked *C.int32_t) C.zcrm_status {
 	store := cgo.Handle(hook).Value().(*storeHook)
-	return store.run(tokenStore, running, func() error {
-		taken, err := store.TryLock()
+	return store.run(tokenStore, running, func(ctx context.Context) error {
+		taken, err := store.TryLock(ctx)
 		*locked = C.int32_t(flag(taken))
 		return err
 	})
@@ -248,29 +310,26 @@ func zcrmGoStoreTryLock(hook, running C.uintptr_t, locked *C.int32_t) C.zcrm_sta
 //export zcrmGoStoreUnlock
 func zcrmGoStoreUnlock(hook, running C.uintptr_t) {
 	store := cgo.Handle(hook).Value().(*storeHook)
-	guard(runningState(running), store.Unlock)
+	st := store.caller(running)
+	guard(st, func() { store.Unlock(context.WithoutCancel(st.ctx)) })
 }
 
-type logHook struct{ logger *slog.Logger }
+type logHook struct {
+	*hooks
+	logger *slog.Logger
+}
 
 var slogLevels = [...]slog.Level{1: slog.LevelError, 2: slog.LevelWarn, 3: slog.LevelInfo, 4: slog.LevelDebug, 5: slog.LevelDebug - 4}
 
 //export zcrmGoLog
 func zcrmGoLog(hook, running C.uintptr_t, level C.int32_t, line *C.char, length C.size_t) {
-	logger := cgo.Handle(hook).Value().(*logHook).logger
-	guard(runningState(running), func() {
-		if at := slogLevels[level]; logger.Enabled(context.Background(), at) {
-			logger.LogAttrs(context.Background(), at, C.GoStringN(line, C.int(length)))
+	log := cgo.Handle(hook).Value().(*logHook)
+	st := log.caller(running)
+	guard(st, func() {
+		if at := slogLevels[level]; log.logger.Enabled(st.ctx, at) {
+			log.logger.LogAttrs(st.ctx, at, C.GoStringN(line, C.int(length)))
 		}
 	})
-}
-
-// runningState is the call on whose thread a client's callback runs, so that it takes over the panic, if there is one.
-func runningState(running C.uintptr_t) *state {
-	if running == 0 {
-		return &state{} // on a thread of nobody's: there is no goroutine to which a panic could go
-	}
-	return cgo.Handle(running).Value().(*state)
 }
 
 //export zcrmGoDrop

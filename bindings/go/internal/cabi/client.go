@@ -11,10 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"runtime"
 	"runtime/cgo"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -37,19 +41,23 @@ var ErrClosed = errors.New("zcrm: the client is closed")
 // Config is what clients are made of.
 type Config struct {
 	Settings []Setting
-	Token    func(refused bool) (string, error)
+	Token    func(ctx context.Context, refused bool) (string, error)
 	Store    TokenStore
 	Logger   *slog.Logger
+	MaxCalls int // at once in C; 0: DefaultMaxCalls
 }
 
 // Setting is one key of zcrm_config_set and its value.
 type Setting struct{ Key, Value string }
 
-// Client counts the calls that use its C client, so that Close can't free it under one of them.
+// Client counts the calls that use its C client, so that Close can't free it under one of them. A nil one is closed.
 type Client struct {
-	ptr    *C.zcrm_client
-	hooks  *failures
-	hooked bool // it has callbacks of its own
+	ptr     *C.zcrm_client
+	hooks   *hooks
+	hooked  bool // it has callbacks of its own
+	logger  *slog.Logger
+	places  places
+	timeout time.Duration // the setting call_timeout_ms, which bounds the wait for a place too
 
 	mu     sync.Mutex
 	calls  int
@@ -58,26 +66,53 @@ type Client struct {
 
 // NewClient makes a client; the error is a *Failure.
 func NewClient(config Config) (*Client, error) {
+	if config.MaxCalls < 0 {
+		return nil, unsent(C.ZCRM_E_CONFIG, "max_calls", fmt.Sprintf("a client can't have %d calls at once; it takes at least 1, and 0 is %d", config.MaxCalls, DefaultMaxCalls))
+	}
 	built, hooks, err := config.build()
 	if err != nil {
 		return nil, err
 	}
 	defer C.zcrm_config_free(built)
-	st := &state{}
+	st := &state{ctx: context.Background()}
 	handle := newHandle(st)
 	defer freeHandle(handle)
-	client := &Client{hooks: hooks, hooked: config.hasHooks()}
+	client := &Client{hooks: hooks, hooked: config.hasHooks(), logger: config.Logger, places: config.places(), timeout: config.callTimeout()}
 	var failed *C.zcrm_error
 	status := C.zg_client_new(built, C.uintptr_t(handle), &client.ptr, &failed)
 	st.repanic()
 	if status != C.ZCRM_OK {
 		return nil, takeFailure(status, failed)
 	}
+	// A net for programs that forget to close. It hangs on this Client, which a call holds for as long as it runs, and not on what wraps
+	// it, which is garbage from the moment of its last call on.
+	runtime.SetFinalizer(client, (*Client).Close)
 	return client, nil
+}
+
+func (config *Config) places() places {
+	if config.MaxCalls == 0 {
+		return make(places, DefaultMaxCalls)
+	}
+	return make(places, config.MaxCalls)
+}
+
+// callTimeout is the setting of that name, which C has checked.
+func (config *Config) callTimeout() (timeout time.Duration) {
+	for _, setting := range config.Settings {
+		if setting.Key == "call_timeout_ms" {
+			ms, _ := strconv.ParseInt(setting.Value, 10, 64)
+			timeout = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+		}
+	}
+	return timeout
 }
 
 // Close frees the C client now, or when the last call that runs has ended.
 func (c *Client) Close() {
+	if c == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
@@ -87,13 +122,22 @@ func (c *Client) Close() {
 }
 
 func (c *Client) acquire() error {
+	if c == nil {
+		return closed()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return ErrClosed
+		return closed()
 	}
 	c.calls++
 	return nil
+}
+
+func closed() *Failure {
+	failure := unsent(C.ZCRM_E_STATE, "closed", "the client is closed, or was never made")
+	failure.Cause = ErrClosed
+	return failure
 }
 
 func (c *Client) release() {
@@ -110,14 +154,50 @@ func (c *Client) freeIfUnused() {
 	}
 }
 
+// run is run with the client held, so that Close waits with the freeing, and in a place.
+func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
+	if err := c.acquire(); err != nil {
+		return nil, err
+	}
+	defer c.release()
+	if ctx == nil {
+		return nil, Argument("ctx", "is nil; context.Background() is a context that never ends")
+	}
+	if of.Timeout == 0 {
+		of.Timeout = c.timeout
+	}
+	if err := c.places.take(ctx, &of.Timeout); err != nil {
+		return nil, err
+	}
+	st.place.of, st.place.held, st.hooked = c.places, true, c.hooked
+	defer st.place.giveBack()
+	result, err := run(ctx, st, call)
+	if st.panic != nil {
+		c.logPanic(st)
+		st.repanic()
+	}
+	if failure, ok := err.(*Failure); ok {
+		c.hooks.explain(failure)
+	}
+	return result, err
+}
+
+// logPanic tells where a callback panicked: whoever recovers from the panic sees only where it went on.
+func (c *Client) logPanic(st *state) {
+	defer func() { recover() }() // it may be the logger that panics
+	if c.logger != nil {
+		c.logger.LogAttrs(st.ctx, slog.LevelError, "zcrm: a callback panicked", slog.String("stack", string(st.panic.stack)))
+	}
+}
+
 func (config *Config) hasHooks() bool {
 	return config.Token != nil || config.Store != nil || config.Logger != nil
 }
 
-func (config Config) build() (*C.zcrm_config, *failures, error) {
+func (config Config) build() (*C.zcrm_config, *hooks, error) {
 	var built *C.zcrm_config
 	if status := C.zcrm_config_new(&built); status != C.ZCRM_OK {
-		return nil, nil, &Failure{Status: int32(status), Message: "no config could be made"}
+		return nil, nil, unsent(status, "memory", "no config could be made")
 	}
 	for _, setting := range config.Settings {
 		if err := set(built, setting); err != nil {
@@ -125,7 +205,7 @@ func (config Config) build() (*C.zcrm_config, *failures, error) {
 			return nil, nil, err
 		}
 	}
-	hooks := &failures{}
+	hooks := &hooks{}
 	if config.Token != nil {
 		C.zg_set_token_fn(built, C.uintptr_t(newHandle(&tokenHook{hooks, config.Token})))
 	}
@@ -140,14 +220,14 @@ func (config Config) build() (*C.zcrm_config, *failures, error) {
 	}
 	if config.Logger != nil {
 		// Every level: whether one is wanted is asked of the logger for each line, as its level may be changed at any time.
-		C.zg_set_log_fn(built, 5, C.uintptr_t(newHandle(&logHook{config.Logger})))
+		C.zg_set_log_fn(built, 5, C.uintptr_t(newHandle(&logHook{hooks, config.Logger})))
 	}
 	return built, hooks, nil
 }
 
 func set(config *C.zcrm_config, setting Setting) error {
 	if strings.IndexByte(setting.Key, 0) >= 0 {
-		return &Failure{Status: C.ZCRM_E_CONFIG, Reason: "unknown_key", Message: fmt.Sprintf("there is no setting %q", setting.Key)}
+		return unsent(C.ZCRM_E_CONFIG, "unknown_key", fmt.Sprintf("there is no setting %q", setting.Key))
 	}
 	key := setting.Key + "\x00"
 	var failed *C.zcrm_error
@@ -169,6 +249,7 @@ func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
 		return C.zg_exchange(built, nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0)
 	})
+	st.repanic()
 	if err != nil {
 		return nil, err
 	}

@@ -53,9 +53,9 @@ type ListArgs struct {
 // Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded, and of an attachment a Transfer only with
 // WantSHA256.
 func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Uploaded, Transfer, error) {
-	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind}
+	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind, length: source.Length, owed: source.Length}
 	var read C.zg_uploaded
-	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		read = C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -75,7 +75,7 @@ func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call
 
 // List runs zcrm_attachment_list.
 func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) (Page, error) {
-	result, err := c.run(ctx, &state{}, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -99,7 +99,7 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 		flags = C.ZCRM_OVERWRITE
 	}
 	st := &state{progress: call.Progress, writer: sink.Writer}
-	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_download(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -115,7 +115,7 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 
 // Delete runs zcrm_attachment_delete or zcrm_photo_delete.
 func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
-	result, err := c.run(ctx, &state{}, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_delete(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -128,7 +128,7 @@ func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
 // Step runs zcrm_step_run and gives the result's JSON.
 func (c *Client) Step(ctx context.Context, input []byte, call Call) ([]byte, error) {
 	st := &state{progress: call.Progress}
-	result, err := c.run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_step(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -143,20 +143,6 @@ func (c *Client) Step(ctx context.Context, input []byte, call Call) ([]byte, err
 
 // DescribeSteps is zcrm_step_describe.
 func DescribeSteps() []byte { return []byte(C.GoString(C.zcrm_step_describe())) }
-
-// run is run with the client held: Close waits for it with the freeing.
-func (c *Client) run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
-	if err := c.acquire(); err != nil {
-		return nil, err
-	}
-	defer c.release()
-	st.hooked = c.hooked
-	result, err := run(ctx, st, call)
-	if failure, ok := err.(*Failure); ok {
-		c.hooks.explain(failure)
-	}
-	return result, err
-}
 
 func flag(set bool) C.int {
 	if set {

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"encoding/json"
+	"io"
 	"syscall"
 	"unsafe"
 )
@@ -46,11 +47,14 @@ type Failure struct {
 	Field          string          `json:"field"`
 	HTTPStatus     int             `json:"http_status"`
 	APICode        string          `json:"api_code"`
+	APIMessage     string          `json:"api_message"`
 	Details        json.RawMessage `json:"details"`
 	Retryable      bool            `json:"retryable"`
 	RetryAfterMS   int64           `json:"retry_after_ms"`
+	Candidates     []string        `json:"candidates"`
 	RequestSent    string          `json:"request_sent"`
 	Attempts       int             `json:"attempts"`
+	WaitedMS       int64           `json:"waited_ms"`
 	CallbackStatus int32           `json:"callback_status"`
 	OSError        int             `json:"os_error"`
 
@@ -69,13 +73,22 @@ func takeFailure(status C.zcrm_status, failed *C.zcrm_error) *Failure {
 	return failure
 }
 
+// ReadFailure is for tests: see readFailure.
+func ReadFailure(status int32, text []byte) *Failure {
+	failure, _ := readFailure(status, text)
+	return failure
+}
+
 // readFailure reads what zcrm_error_json writes.
 func readFailure(status int32, text []byte) (failure *Failure, ok bool) {
-	failure = &Failure{RetryAfterMS: -1}
+	failure = &Failure{RetryAfterMS: -1, RequestSent: "no"}
 	err := json.Unmarshal(text, failure)
 	failure.Status = status
-	if failure.OSError != 0 {
+	switch {
+	case failure.OSError != 0:
 		failure.Cause = syscall.Errno(failure.OSError)
+	case failure.Reason == "reply_truncated":
+		failure.Cause = io.ErrUnexpectedEOF
 	}
 	return failure, err == nil
 }
@@ -99,14 +112,17 @@ func uploaded(read *C.zg_uploaded) (Uploaded, error) {
 		WaitReason string `json:"wait_reason"`
 	}
 	if err := json.Unmarshal(resultJSON(read.reply.result), &more); err != nil {
-		return Uploaded{}, unreadable(err)
+		return Uploaded{}, Unreadable(err)
 	}
 	stored.Twins, stored.WaitReason = more.Result.Twins, more.WaitReason
 	return stored, nil
 }
 
-func unreadable(err error) *Failure {
-	return &Failure{Status: C.ZCRM_E_PROTOCOL, Reason: "result_json", Message: "the library's result is not the JSON that it should be", Cause: err}
+// Unreadable is the failure of a result that Go can't read.
+func Unreadable(err error) *Failure {
+	failure := unsent(C.ZCRM_E_PROTOCOL, "result_json", "the library's result is not the JSON that it should be")
+	failure.RequestSent, failure.Cause = "answered", err
+	return failure
 }
 
 // attachments reads all rows in one crossing.
