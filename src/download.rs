@@ -10,7 +10,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, Session, reply};
-use crate::transfer::{self, Digest, HashKind, Incoming, Progress, Received, Sink};
+use crate::transfer::{self, Digest, HashKind, Incoming, Progress, Received, Sink, To};
 
 /// A download that is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,17 +42,17 @@ pub(crate) fn run<'a>(
     client: &Client,
     operation: &'static str,
     mut ask: Ask<'_>,
-    sink: Sink<'a>,
-    max_bytes: Option<u64>,
+    mut sink: Sink<'a>,
     call: Call<'a>,
     absent: fn() -> Error,
 ) -> Result<Outcome<Downloaded>> {
     ask.redirect = true;
     let limits = client.limits(&call);
-    let in_memory = matches!(sink, Sink::Memory);
-    let max_bytes = max_bytes.or(in_memory.then_some(client.config().memory_max_bytes));
+    if matches!(sink.to, To::Memory) {
+        sink.max_bytes.get_or_insert(client.config().memory_max_bytes);
+    }
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
-    let mut incoming = Incoming::open(sink, max_bytes, call.expected_bytes, Progress::new(call.progress), digest)?;
+    let mut incoming = Incoming::open(sink, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
         let named = fetch(client, session, &ask, &mut incoming, absent).await?;
         Ok(named.with(incoming.finish()?))

@@ -83,7 +83,7 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let absent = || Error::new(Status::NotFound, "attachment_unknown", "absent");
-    let mut incoming = Incoming::open(Sink::Memory, Some(1 << 20), None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
+    let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
     let named = wait(download::take(Response::foreign(from.into()), &mut incoming, absent))?;
     Ok(named.with(incoming.finish()?))
 }
@@ -109,7 +109,7 @@ pub fn form(fields: &[(&str, &str)], name: &str, content_type: &str, file: &[u8]
     fields.iter().for_each(|(name, value)| framing.field(name, value));
     framing.file(name, content_type)?;
     let header = framing.content_type();
-    let mut body = Outgoing::file(framing, Input::open(Bytes::Memory(file))?, Progress::new(None), Digest::new(None, None));
+    let mut body = Outgoing::file(framing, Input::new(Bytes::Memory(file)), Progress::new(None), Digest::new(None, None));
     Ok((header, body.read_all()?.to_vec()))
 }
 

@@ -35,4 +35,4 @@ pub use config::Config;
 pub use error::{Detail, Error, Result, Sent, Status};
 pub use record::Record;
 pub use step::batch;
-pub use transfer::{Bytes, Reader, Seekable, Sink, Source, Streamed, Writer, Written};
+pub use transfer::{Bytes, File, Reader, Seekable, Sink, Source, Streamed, To, Writer, Written};

@@ -14,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::list::{Attachment, ListArgs};
 use super::pages;
-use super::{Deletion, Stored};
+use super::{Deletion, Uploaded};
 use crate::call::{Claimed, IfExists};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
@@ -82,7 +82,7 @@ impl<'c, 's> Settlement<'c, 's> {
     }
 
     /// What is asked before the first sending: whether it is there already, and in strict mode what else is.
-    pub(super) async fn prepare(&mut self, if_exists: IfExists, body: Option<&mut Outgoing<'_>>) -> Result<Option<Stored>> {
+    pub(super) async fn prepare(&mut self, if_exists: IfExists, body: Option<&mut Outgoing<'_>>) -> Result<Option<Uploaded>> {
         let strict = self.client.config().settle == Settle::Strict;
         if if_exists == IfExists::Upload && !strict {
             return Ok(None);
@@ -92,7 +92,7 @@ impl<'c, 's> Settlement<'c, 's> {
             let hash = if if_exists == IfExists::SkipSameBytes { self.source_hash(body).await? } else { None };
             if let Some(same) = self.same(&listed, hash).await? {
                 self.client.claims().claim(&same.id);
-                return Ok(Some(Stored { skipped: true, ..Stored::listed(&same) }));
+                return Ok(Some(Uploaded { skipped: true, ..Uploaded::listed(&same) }));
             }
         }
         self.before = strict.then(|| listed.into_iter().map(|a| a.id).collect());
@@ -114,7 +114,7 @@ impl<'c, 's> Settlement<'c, 's> {
     }
 
     /// The upload is stored under this id.
-    pub(super) async fn stored(&self, stored: Stored, body: Option<&mut Outgoing<'_>>) -> Result<Stored> {
+    pub(super) async fn stored(&self, stored: Uploaded, body: Option<&mut Outgoing<'_>>) -> Result<Uploaded> {
         self.client.claims().claim(&stored.id);
         if self.resent == 0 || self.link_url.is_some() {
             return Ok(stored);
@@ -126,11 +126,11 @@ impl<'c, 's> Settlement<'c, 's> {
             Ok(Look::Nothing) | Err(_) => Vec::new(),
         };
         self.handle_twins(&twins).await;
-        Ok(Stored { twins, ..stored })
+        Ok(Uploaded { twins, ..stored })
     }
 
     /// Finds out what became of the upload: stored, or (as `None`) to be sent again. Else the outcome is unknown.
-    pub(super) async fn settle(&mut self, error: Error, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Stored>> {
+    pub(super) async fn settle(&mut self, error: Error, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Uploaded>> {
         let config = self.client.config();
         if config.settle == Settle::Off {
             return Err(outcome_unknown(error, Vec::new()));
@@ -197,10 +197,10 @@ impl<'c, 's> Settlement<'c, 's> {
         }
     }
 
-    async fn adopt(&self, entry: &Attachment, twins: Vec<String>) -> Result<Stored> {
+    async fn adopt(&self, entry: &Attachment, twins: Vec<String>) -> Result<Uploaded> {
         self.client.config().log(LogLevel::Warn, || format!("the lost upload is stored: {}", entry.id));
         self.handle_twins(&twins).await;
-        Ok(Stored { settled: true, twins, name_changed: self.link_url.is_none() && !self.has_my_name(entry), ..Stored::listed(entry) })
+        Ok(Uploaded { settled: true, twins, name_changed: self.link_url.is_none() && !self.has_my_name(entry), ..Uploaded::listed(entry) })
     }
 
     async fn handle_twins(&self, twins: &[String]) {

@@ -144,8 +144,7 @@ pub unsafe extern "C" fn zcrm_attachment_download(
         operate(client, call, result, err, |client, call| {
             let (record, id) = target::attachment(target)?;
             let mut sink = sink::Given::read(sink)?;
-            let max_bytes = sink.max_bytes();
-            attachment::download(client, &record, id, sink.sink()?, max_bytes, call.call()?)
+            attachment::download(client, &record, id, sink.sink()?, call.call()?)
         })
     }
 }

@@ -8,7 +8,9 @@ use super::sink::{self, zcrm_sink};
 use super::source::{self, zcrm_source};
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
+use crate::error::Error;
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
+use crate::transfer::Source;
 
 /// Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
 ///
@@ -37,7 +39,10 @@ pub unsafe extern "C" fn zcrm_photo_upload(
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
             let mut source = source::Given::read(source)?;
-            photo::upload(client, &record, source.source()?, call.call()?)
+            let Source::File(file) = source.source()? else {
+                return Err(Error::argument("source.kind", "is ZCRM_FROM_LINK; a photo is a file"));
+            };
+            photo::upload(client, &record, file, call.call()?)
         })
     }
 }
@@ -68,8 +73,7 @@ pub unsafe extern "C" fn zcrm_photo_download(
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
             let mut sink = sink::Given::read(sink)?;
-            let max_bytes = sink.max_bytes();
-            photo::download(client, &record, sink.sink()?, max_bytes, call.call()?)
+            photo::download(client, &record, sink.sink()?, call.call()?)
         })
     }
 }

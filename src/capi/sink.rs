@@ -6,7 +6,7 @@ use super::sized;
 use super::status::{OK, zcrm_status};
 use super::text::zcrm_str;
 use crate::error::{Error, Result};
-use crate::transfer::{Sink, Writer};
+use crate::transfer::{Sink, To, Writer};
 
 /// Kind of zcrm_sink: the file `path`, which appears only when it is complete.
 pub const ZCRM_TO_FILE: i32 = 1;
@@ -75,21 +75,17 @@ impl Given {
         if given.flags & !ZCRM_OVERWRITE != 0 {
             return Err(Error::argument("sink.flags", format_args!("{:#x} has bits that this version doesn't know", given.flags)));
         }
-        match given.kind {
+        let to = match given.kind {
             ZCRM_TO_FILE => {
                 // SAFETY: the caller's contract.
                 let path = unsafe { given.path.read("sink.path")? };
-                Ok(Sink::File { path: path.into(), overwrite: given.flags & ZCRM_OVERWRITE != 0 })
+                To::File { path: path.into(), overwrite: given.flags & ZCRM_OVERWRITE != 0 }
             }
-            ZCRM_TO_MEMORY => Ok(Sink::Memory),
-            ZCRM_TO_WRITER => Ok(Sink::Writer(self.writer.as_mut().ok_or_else(|| Error::argument("sink.write", "is NULL"))?)),
-            kind => Err(Error::argument("sink.kind", format_args!("{kind} is none of ZCRM_TO_*"))),
-        }
-    }
-
-    /// The call's own bound.
-    pub(super) fn max_bytes(&self) -> Option<u64> {
-        (self.fields.max_bytes > 0).then_some(self.fields.max_bytes)
+            ZCRM_TO_MEMORY => To::Memory,
+            ZCRM_TO_WRITER => To::Writer(self.writer.as_mut().ok_or_else(|| Error::argument("sink.write", "is NULL"))?),
+            kind => return Err(Error::argument("sink.kind", format_args!("{kind} is none of ZCRM_TO_*"))),
+        };
+        Ok(Sink { to, max_bytes: (given.max_bytes > 0).then_some(given.max_bytes) })
     }
 }
 

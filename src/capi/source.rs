@@ -6,7 +6,7 @@ use super::sized;
 use super::status::{OK, zcrm_status};
 use super::text::{self, zcrm_str};
 use crate::error::{Error, Result, Status};
-use crate::transfer::{Bytes, Reader, Source};
+use crate::transfer::{File, Reader, Source};
 
 /// Kind of zcrm_source: the file `path`, read while it is sent.
 pub const ZCRM_FROM_FILE: i32 = 1;
@@ -90,23 +90,29 @@ impl Given {
         let given = &self.fields;
         // SAFETY: the caller's contract for each pointer.
         unsafe {
-            let bytes = match given.kind {
-                ZCRM_FROM_FILE => Some(Bytes::File(given.path.read("source.path")?.into())),
-                ZCRM_FROM_MEMORY => Some(Bytes::Memory(text::bytes(given.data, given.data_len, "source.data")?)),
+            let (name, link_url) = (given.name.read("source.name")?, given.link_url.read("source.link_url")?);
+            if given.kind == ZCRM_FROM_LINK {
+                if link_url.is_empty() {
+                    return Err(Error::argument("source.link_url", "is empty"));
+                }
+                return Ok(Source::link(link_url, name));
+            }
+            if !link_url.is_empty() {
+                return Err(Error::argument("source.link_url", "a file and a link are given together; attach them by two calls")
+                    .with(|d| d.reason = "file_and_link"));
+            }
+            let file = match given.kind {
+                ZCRM_FROM_FILE => File::open(given.path.read("source.path")?)?,
+                ZCRM_FROM_MEMORY => File::memory("", text::bytes(given.data, given.data_len, "source.data")?),
                 ZCRM_FROM_READER => {
                     let reader = self.reader.as_mut().ok_or_else(|| Error::argument("source.read", "is NULL"))?;
-                    Some(Bytes::Reader(reader, length(given.length)?))
+                    File::reader("", reader, length(given.length)?)
                 }
-                ZCRM_FROM_LINK => None,
                 kind => return Err(Error::argument("source.kind", format_args!("{kind} is none of ZCRM_FROM_*"))),
             };
-            let text = |text: zcrm_str, field| text.read(field).map(str::to_owned);
-            let link_url = text(given.link_url, "source.link_url")?;
-            if bytes.is_none() && link_url.is_empty() {
-                return Err(Error::argument("source.link_url", "is empty"));
-            }
-            let (name, content_type) = (text(given.name, "source.name")?, text(given.content_type, "source.content_type")?);
-            Ok(Source { name, content_type, link_url, bytes })
+            let content_type = given.content_type.read("source.content_type")?.to_owned();
+            let file = File { content_type, ..file };
+            Ok(Source::File(if name.is_empty() { file } else { file.named(name) }))
         }
     }
 }

@@ -42,8 +42,6 @@ words! {
         Module = "module", "";
         /// The module has record photos.
         PhotoModule = "photo_module", "";
-        /// A file and a link aren't given together.
-        FileAndLink = "file_and_link", "";
         /// An attachment isn't an `.exe`.
         AttachmentType = "attachment_type", "";
         /// A photo is PNG, JPEG, GIF or BMP by its first bytes.

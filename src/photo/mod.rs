@@ -11,7 +11,7 @@ use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
 use crate::record::Record;
-use crate::transfer::{Digest, Framing, HashKind, Input, Outgoing, Progress, Sink, Source};
+use crate::transfer::{Digest, File, Framing, HashKind, Input, Outgoing, Progress, Sink};
 
 /// A photo that Zoho has stored. It has no id of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -33,36 +33,30 @@ pub struct PhotoDeleted {}
 
 /// Stores the record's photo, in place of the one that it has. PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html>
-pub fn upload<'a>(client: &Client, record: &Record, source: Source<'a>, call: Call<'a>) -> Result<Outcome<PhotoUploaded>> {
+pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'a>) -> Result<Outcome<PhotoUploaded>> {
     check(client, record)?;
-    let file_name = source.file_name();
-    let Some(bytes) = source.bytes.filter(|_| source.link_url.is_empty()) else {
-        return Err(Error::argument("source", "a photo is a file; a link can't be one"));
-    };
     let mut framing = Framing::new()?;
-    framing.file(&file_name, &source.content_type)?;
+    framing.file(&file.name, &file.content_type)?;
     let mut ask = Ask { method: Method::POST, content_type: Some(framing.content_type()), ..Ask::get(record, "photo") };
     ask.query.extend(call.restrict_triggers.clone().map(|triggers| ("restrict_triggers", triggers)));
     let limits = client.limits(&call);
-    let input = Input::open(bytes)?;
     client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
         let config = client.config();
-        let limit = Some(config.photo_max_bytes);
-        let mut input = input.sized(config, limit, "photo_size").await?;
+        let mut input = Input::new(file.bytes).sized(config, config.photo_max_bytes, "photo_size").await?;
         image::check(config, input.peek(image::HEADER)?)?;
         let mut body =
             Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256));
         client.ask(session, &ask, Some(&mut body), succeeded).await?;
-        Ok(PhotoUploaded { file_name, bytes: body.sent(), sha256: body.sha256() })
+        Ok(PhotoUploaded { file_name: file.name, bytes: body.sent(), sha256: body.sha256() })
     })
 }
 
-/// Writes the record's photo to the sink, which takes at most `max_bytes`. No photo is `Status::NotFound`.
+/// Writes the record's photo to the sink. No photo is `Status::NotFound`.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/download-image.html>
-pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, max_bytes: Option<u64>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
+pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
     check(client, record)?;
     let absent = || Error::new(Status::NotFound, "no_photo", "the record has no photo");
-    download::run(client, "photo.download", Ask::get(record, "photo"), sink, max_bytes, call, absent)
+    download::run(client, "photo.download", Ask::get(record, "photo"), sink, call, absent)
 }
 
 /// Deletes the record's photo. Whether Zoho refuses when there is none is UNCONFIRMED; its answer is passed on.

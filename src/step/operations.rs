@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
-use super::source_sink::{Link, Sink, Source};
+use super::source_sink::{Bytes, File, Link, Sink, Source};
 use super::{input, parse, paths};
 use crate::attachment::{self, Deleted, Downloaded, ListArgs, Page, Uploaded};
 use crate::call::{Call, IfExists, Outcome};
@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result, Status};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
 use crate::record::Record;
-use crate::transfer;
+use crate::transfer::{self, To};
 
 /// An operation as a step. The type is its input.
 pub(super) trait Operation: DeserializeOwned {
@@ -39,10 +39,12 @@ impl Operation for input::AttachmentUpload {
             ..Wishes::new(self.timeout_ms, self.trace_id)
         };
         match what {
-            Ok(source) => {
-                let paths = if matches!(source, Source::Link(_)) { LINK } else { FILE };
-                let given = Allowed::of(client, source)?;
-                let outcome = attachment::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| parse::placed(e, paths))?;
+            Ok(Source::File(file)) => {
+                let outcome = attachment::upload(client, &record, allowed(client, &file)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))?;
+                Ok(outcome.map(Attached::One))
+            }
+            Ok(Source::Link(link)) => {
+                let outcome = attachment::upload(client, &record, linked(&link), wishes.over(call)).map_err(|e| parse::placed(e, LINK))?;
                 Ok(outcome.map(Attached::One))
             }
             Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
@@ -79,8 +81,8 @@ impl Operation for input::AttachmentDownload {
             expected_bytes: self.expected_bytes,
             ..Wishes::new(self.timeout_ms, self.trace_id)
         };
-        let (sink, max_bytes) = opened(client, self.sink)?;
-        downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, max_bytes, wishes.over(call)))
+        let sink = opened(client, self.sink)?;
+        downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, wishes.over(call)))
     }
 }
 
@@ -96,8 +98,7 @@ impl Operation for input::PhotoUpload {
             restrict_triggers: self.restrict_triggers,
             ..Wishes::new(self.timeout_ms, self.trace_id)
         };
-        let given = Allowed::of(client, self.source.0)?;
-        photo::upload(client, &record, given.source(), wishes.over(call)).map_err(|e| parse::placed(e, FILE))
+        photo::upload(client, &record, allowed(client, &self.source.0)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))
     }
 }
 
@@ -113,8 +114,8 @@ impl Operation for input::PhotoDownload {
             expected_bytes: self.expected_bytes,
             ..Wishes::new(self.timeout_ms, self.trace_id)
         };
-        let (sink, max_bytes) = opened(client, self.sink)?;
-        downloaded(photo::download(client, &record, sink, max_bytes, wishes.over(call)))
+        let sink = opened(client, self.sink)?;
+        downloaded(photo::download(client, &record, sink, wishes.over(call)))
     }
 }
 
@@ -145,13 +146,13 @@ const FILE: &[(&str, &str)] = &[("name", "source.name"), ("content_type", "sourc
 const LINK: &[(&str, &str)] = &[("link_url", "source.url"), ("name", "source.title")];
 const SINK: &[(&str, &str)] = &[("path", "sink.path")];
 
-/// A sink whose path is allowed, and its bound.
-fn opened<'a>(client: &Client, sink: Sink) -> Result<(transfer::Sink<'a>, Option<u64>)> {
+/// A sink whose path is allowed.
+fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
     match sink {
-        Sink::Base64 { max_bytes } => Ok((transfer::Sink::Memory, Some(max_bytes))),
+        Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes)),
         Sink::File { path, overwrite, max_bytes } => {
             let path = paths::target(client.config(), &path).map_err(|e| parse::placed(e, SINK))?;
-            Ok((transfer::Sink::File { path, overwrite }, max_bytes))
+            Ok(transfer::Sink { to: To::File { path, overwrite }, max_bytes })
         }
     }
 }
@@ -197,38 +198,21 @@ impl Wishes {
     }
 }
 
-/// A source whose path is allowed.
-struct Allowed(Source);
-
-impl Allowed {
-    fn of(client: &Client, source: Source) -> Result<Allowed> {
-        Ok(Allowed(match source {
-            Source::File { path, name, content_type } => {
-                // The name as the step gives it, not that of what a link leads to.
-                let own = || Path::new(&path).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-                let name = if name.is_empty() { own() } else { name };
-                let real = paths::source(client.config(), &path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?;
-                let path = real.into_os_string().into_string().map_err(|_| Error::argument("path", "isn't UTF-8 once links are resolved"))?;
-                Source::File { path, name, content_type }
-            }
-            source => source,
-        }))
-    }
-
-    fn source(&self) -> transfer::Source<'_> {
-        match &self.0 {
-            Source::File { path, name, content_type } => {
-                transfer::Source { content_type: content_type.clone(), ..transfer::Source::file(path).named(name.clone()) }
-            }
-            Source::Bytes { content, name, content_type } => {
-                transfer::Source { content_type: content_type.clone(), ..transfer::Source::memory(name.clone(), content) }
-            }
-            Source::Link(link) => link_source(link),
+/// A file to upload whose path is allowed.
+fn allowed<'a>(client: &Client, file: &'a File) -> Result<transfer::File<'a>> {
+    let given = match &file.bytes {
+        Bytes::Content(content) => transfer::File::memory("", content),
+        Bytes::Path(path) => {
+            let real = paths::source(client.config(), path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?;
+            // The name as the step gives it, not that of what a link leads to.
+            transfer::File::open(real)?.named(Path::new(path).file_name().map(|n| n.to_string_lossy()).unwrap_or_default())
         }
-    }
+    };
+    let given = transfer::File { content_type: file.content_type.clone(), ..given };
+    Ok(if file.name.is_empty() { given } else { given.named(&file.name) })
 }
 
-fn link_source<'a>(link: &Link) -> transfer::Source<'a> {
+fn linked<'a>(link: &Link) -> transfer::Source<'a> {
     transfer::Source::link(&link.url, link.title.clone().unwrap_or_default())
 }
 
@@ -296,7 +280,7 @@ impl<'c> Links<'c> {
             trace_id: self.call.trace_id.clone(),
             ..Call::default()
         };
-        match attachment::upload(self.client, self.record, link_source(link), call) {
+        match attachment::upload(self.client, self.record, linked(link), call) {
             Ok(outcome) => {
                 self.cost.attempts += outcome.attempts;
                 self.cost.waited_ms += outcome.waited_ms;

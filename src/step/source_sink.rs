@@ -16,16 +16,34 @@ use crate::fallible;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Object<SourceFields>")]
 pub(super) enum Source {
-    File { path: String, name: String, content_type: String },
-    Bytes { content: Vec<u8>, name: String, content_type: String },
+    File(File),
     Link(Link),
+}
+
+/// A file to upload. An empty name is the last part of its path.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct File {
+    pub(super) bytes: Bytes,
+    pub(super) name: String,
+    pub(super) content_type: String,
+}
+
+/// The bytes of a file to upload.
+#[derive(Debug)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) enum Bytes {
+    /// In the file of this path.
+    Path(String),
+    /// In the step itself.
+    Content(Vec<u8>),
 }
 
 /// A picture: exactly one of path and base64.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "Object<PictureFields>")]
-pub(super) struct Picture(pub(super) Source);
+pub(super) struct Picture(pub(super) File);
 
 /// A link to attach.
 #[derive(Debug, serde::Deserialize)]
@@ -91,7 +109,7 @@ impl TryFrom<Object<SourceFields>> for Source {
         let SourceFields { path, url, base64, name, content_type, title } = from;
         if url.is_none() {
             absent("title", &title, "belongs to a link; a file has a name")?;
-            return file(path, base64, name, content_type, "path, url and base64");
+            return file(path, base64, name, content_type, "path, url and base64").map(Source::File);
         }
         absent("path", &path, "stands beside url; give one of path, url and base64")?;
         absent("base64", &base64, "stands beside url; give one of path, url and base64")?;
@@ -116,16 +134,16 @@ fn file(
     name: Option<String>,
     content_type: Option<String>,
     kinds: &str,
-) -> std::result::Result<Source, Problem> {
+) -> std::result::Result<File, Problem> {
     let content_type = content_type.unwrap_or_default();
     match (path, content) {
         (Some(_), Some(_)) => Err(format!("base64: stands beside path; give one of {kinds}")),
         (None, None) => Err(format!("give one of {kinds}")),
         (Some(path), None) if path.is_empty() => Err("path: is empty".into()),
-        (Some(path), None) => Ok(Source::File { path, name: name.unwrap_or_default(), content_type }),
+        (Some(path), None) => Ok(File { bytes: Bytes::Path(path), name: name.unwrap_or_default(), content_type }),
         (None, Some(Content(content))) => {
             let name = name.ok_or("name: is missing; a file inside the JSON needs one")?;
-            Ok(Source::Bytes { content, name, content_type })
+            Ok(File { bytes: Bytes::Content(content), name, content_type })
         }
     }
 }

@@ -15,9 +15,9 @@ pub(crate) use multipart::Framing;
 pub(crate) use name::{from_disposition, safe_name};
 pub(crate) use outgoing::Outgoing;
 pub(crate) use progress::Progress;
-pub use sink::{Sink, Writer, Written};
+pub use sink::{Sink, To, Writer, Written};
 pub(crate) use source::Input;
-pub use source::{Bytes, Reader, Seekable, Source, Streamed};
+pub use source::{Bytes, File, Reader, Seekable, Source, Streamed};
 
 /// Size of the pieces in which bytes move. Measured: from 32 KiB up it hardly matters once the buffers are recycled.
 pub(crate) const CHUNK: usize = 64 * 1024;

@@ -195,7 +195,7 @@ mod tests {
     fn body<'a>(bytes: SourceBytes<'a>, digest: Digest) -> Outgoing<'a> {
         let mut framing = Framing::new().unwrap();
         framing.file("a", "").unwrap();
-        Outgoing::file(framing, Input::open(bytes).unwrap(), Progress::new(None), digest)
+        Outgoing::file(framing, Input::new(bytes), Progress::new(None), digest)
     }
 
     #[test]

@@ -24,8 +24,16 @@ impl<W: Write> Writer for Written<W> {
     }
 }
 
-/// Where a download goes.
-pub enum Sink<'a> {
+/// Where a download goes, and how much of it.
+pub struct Sink<'a> {
+    /// Where the bytes go.
+    pub to: To<'a>,
+    /// Most bytes to take: a larger file is `Status::TooLarge`. `None` = no bound but that of the setting `memory_max_bytes`, for memory.
+    pub max_bytes: Option<u64>,
+}
+
+/// Where the bytes of a download go.
+pub enum To<'a> {
     /// A file that appears under this path only when it is complete. An existing file is replaced only with `overwrite`.
     File {
         /// The path; its directory must exist.
@@ -37,6 +45,35 @@ pub enum Sink<'a> {
     Memory,
     /// The caller's writer. What it was given before a failure stays given.
     Writer(&'a mut dyn Writer),
+}
+
+impl<'a> Sink<'a> {
+    /// A file. An existing one is replaced only with `overwrite`.
+    pub fn file(path: impl Into<PathBuf>, overwrite: bool) -> Sink<'a> {
+        To::File { path: path.into(), overwrite }.into()
+    }
+
+    /// Memory, returned with the result.
+    pub fn memory() -> Sink<'a> {
+        To::Memory.into()
+    }
+
+    /// The caller's writer.
+    pub fn writer(writer: &'a mut dyn Writer) -> Sink<'a> {
+        To::Writer(writer).into()
+    }
+
+    /// The same sink, which takes at most this many bytes.
+    #[must_use]
+    pub fn at_most(self, bytes: u64) -> Sink<'a> {
+        Sink { max_bytes: Some(bytes), ..self }
+    }
+}
+
+impl<'a> From<To<'a>> for Sink<'a> {
+    fn from(to: To<'a>) -> Sink<'a> {
+        Sink { to, max_bytes: None }
+    }
 }
 
 /// A sink being written.
@@ -67,11 +104,11 @@ pub(crate) struct Finished {
 
 impl<'a> Output<'a> {
     /// Makes the temporary file, in the target's own directory so that the rename can't cross file systems.
-    pub(crate) fn open(sink: Sink<'a>) -> Result<Output<'a>> {
-        match sink {
-            Sink::Memory => Ok(Output::Memory(Vec::new())),
-            Sink::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
-            Sink::File { path, overwrite } => {
+    pub(crate) fn open(to: To<'a>) -> Result<Output<'a>> {
+        match to {
+            To::Memory => Ok(Output::Memory(Vec::new())),
+            To::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
+            To::File { path, overwrite } => {
                 check_target(&path, overwrite)?;
                 // Opened here, as a download is an ordinary file, with the mode that the umask gives new ones, and not 0600.
                 let temp = tempfile::Builder::new()
@@ -196,7 +233,7 @@ mod tests {
     fn a_file_appears_only_when_finished_and_nothing_else_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
-        let mut output = Output::open(Sink::File { path: path.clone(), overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), overwrite: false }).unwrap();
         output.write(b"abc").unwrap();
         assert!(!path.exists());
         output.finish().unwrap();
@@ -207,7 +244,7 @@ mod tests {
     #[test]
     fn a_dropped_sink_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut output = Output::open(Sink::File { path: dir.path().join("a"), overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: dir.path().join("a"), overwrite: false }).unwrap();
         output.write(b"abc").unwrap();
         drop(output);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -217,11 +254,11 @@ mod tests {
     fn an_existing_file_is_replaced_only_on_request_even_when_it_appears_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let output = Output::open(Sink::File { path: path.clone(), overwrite: false }).unwrap();
+        let output = Output::open(To::File { path: path.clone(), overwrite: false }).unwrap();
         std::fs::write(&path, b"old").unwrap();
         assert_eq!(output.finish().err().unwrap().reason(), "target_exists");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        let mut output = Output::open(Sink::File { path: path.clone(), overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), overwrite: true }).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
@@ -230,7 +267,7 @@ mod tests {
     #[test]
     fn a_directory_is_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Output::open(Sink::File { path: dir.path().to_owned(), overwrite: true }).err().unwrap();
+        let error = Output::open(To::File { path: dir.path().to_owned(), overwrite: true }).err().unwrap();
         assert_eq!(error.reason(), "target_not_a_file");
     }
 
@@ -240,7 +277,7 @@ mod tests {
         let (target, link) = (dir.path().join("target"), dir.path().join("link"));
         std::fs::write(&target, b"precious").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut output = Output::open(Sink::File { path: link.clone(), overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: link.clone(), overwrite: true }).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!((std::fs::read(&target).unwrap(), std::fs::read(&link).unwrap()), (b"precious".to_vec(), b"new".to_vec()));

@@ -1,11 +1,11 @@
 //! Where the bytes of an upload come from.
 
-use std::fs::File;
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{Config, UnknownLength};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
 
 /// Bytes that the caller makes as they are needed.
@@ -53,86 +53,97 @@ impl<R: Read> Reader for Streamed<R> {
 
 /// The bytes of an upload.
 pub enum Bytes<'a> {
-    /// A file, read while it is sent.
-    File(PathBuf),
+    /// A regular file, read from its start while it is sent, and its length.
+    File(fs::File, u64),
     /// The caller's memory.
     Memory(&'a [u8]),
     /// The caller's reader, and its length if known.
     Reader(&'a mut dyn Reader, Option<u64>),
 }
 
-/// What is uploaded: bytes with a name, or a link with a title.
-#[derive(Default)]
-pub struct Source<'a> {
-    /// File name as Zoho shall store it, or a link's title. Empty: the last part of a file's path, or the linked page's own title.
+/// A file to upload: bytes with a name.
+pub struct File<'a> {
+    /// File name as Zoho shall store it.
     pub name: String,
     /// MIME type of the bytes; empty = `application/octet-stream`.
     pub content_type: String,
-    /// URL of a link; empty = not a link.
-    pub link_url: String,
-    /// The bytes; `None` for a link.
-    pub bytes: Option<Bytes<'a>>,
+    /// The bytes.
+    pub bytes: Bytes<'a>,
 }
 
-impl<'a> Source<'a> {
-    /// A file under its own name.
-    pub fn file(path: impl Into<PathBuf>) -> Source<'a> {
-        Source { bytes: Some(Bytes::File(path.into())), ..Source::default() }
+/// What is attached to a record.
+pub enum Source<'a> {
+    /// A file.
+    File(File<'a>),
+    /// A link.
+    Link {
+        /// Its URL: http or https.
+        url: String,
+        /// The title under which it stands in the record; empty = Zoho takes the linked page's own.
+        title: String,
+    },
+}
+
+impl<'a> File<'a> {
+    /// The file at this path, under its own name. It must be a regular file: what can't be read twice is a reader.
+    pub fn open(path: impl AsRef<Path>) -> Result<File<'a>> {
+        let path = path.as_ref();
+        let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {}", shown(path)), &e);
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(File { name, content_type: String::new(), bytes: regular(open_without_waiting(path).map_err(broken)?, path)? })
     }
 
     /// Memory, under a name.
-    pub fn memory(name: impl Into<String>, bytes: &'a [u8]) -> Source<'a> {
-        Source { name: name.into(), bytes: Some(Bytes::Memory(bytes)), ..Source::default() }
+    pub fn memory(name: impl Into<String>, bytes: &'a [u8]) -> File<'a> {
+        File { name: name.into(), content_type: String::new(), bytes: Bytes::Memory(bytes) }
     }
 
     /// A reader, under a name, with its length if known.
-    pub fn reader(name: impl Into<String>, reader: &'a mut dyn Reader, length: Option<u64>) -> Source<'a> {
-        Source { name: name.into(), bytes: Some(Bytes::Reader(reader, length)), ..Source::default() }
+    pub fn reader(name: impl Into<String>, reader: &'a mut dyn Reader, length: Option<u64>) -> File<'a> {
+        File { name: name.into(), content_type: String::new(), bytes: Bytes::Reader(reader, length) }
     }
 
+    /// The same file under another name.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> File<'a> {
+        File { name: name.into(), ..self }
+    }
+}
+
+impl<'a> Source<'a> {
     /// A link, with a title or an empty one.
     pub fn link(url: impl Into<String>, title: impl Into<String>) -> Source<'a> {
-        Source { name: title.into(), link_url: url.into(), ..Source::default() }
+        Source::Link { url: url.into(), title: title.into() }
     }
+}
 
-    /// The same source under another name.
-    #[must_use]
-    pub fn named(self, name: impl Into<String>) -> Source<'a> {
-        Source { name: name.into(), ..self }
+impl<'a> From<File<'a>> for Source<'a> {
+    fn from(file: File<'a>) -> Source<'a> {
+        Source::File(file)
     }
 }
 
 /// Bytes being read: what the transport asks, whichever kind they are.
 pub(crate) struct Input<'a> {
-    kind: Opened<'a>,
+    bytes: Bytes<'a>,
     /// Bytes that a check has read ahead; they are given out first.
     ahead: Vec<u8>,
     /// Bytes given out since the start.
     given: u64,
-    length: Option<u64>,
-}
-
-enum Opened<'a> {
-    File(File),
-    Memory(&'a [u8]),
-    Reader(&'a mut dyn Reader),
 }
 
 impl<'a> Input<'a> {
-    pub(crate) fn open(bytes: Bytes<'a>) -> Result<Input<'a>> {
-        let (kind, length) = match bytes {
-            Bytes::File(path) => {
-                let (file, length) = open_file(&path)?;
-                (Opened::File(file), Some(length))
-            }
-            Bytes::Memory(memory) => (Opened::Memory(memory), Some(memory.len() as u64)),
-            Bytes::Reader(reader, length) => (Opened::Reader(reader), length),
-        };
-        Ok(Input { kind, ahead: Vec::new(), given: 0, length })
+    pub(crate) fn new(bytes: Bytes<'a>) -> Input<'a> {
+        Input { bytes, ahead: Vec::new(), given: 0 }
     }
 
+    /// How many bytes there are, if that is known.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.length
+        match &self.bytes {
+            Bytes::File(_, length) => Some(*length),
+            Bytes::Memory(memory) => Some(memory.len() as u64),
+            Bytes::Reader(_, length) => *length,
+        }
     }
 
     /// Whether it can be sent (again): nothing was given out yet, or it can be gone back.
@@ -142,21 +153,21 @@ impl<'a> Input<'a> {
 
     /// Whether its bytes can be read a second time.
     pub(crate) fn is_repeatable(&self) -> bool {
-        match &self.kind {
-            Opened::File(_) | Opened::Memory(_) => true,
-            Opened::Reader(reader) => reader.can_rewind(),
+        match &self.bytes {
+            Bytes::File(..) | Bytes::Memory(_) => true,
+            Bytes::Reader(reader, _) => reader.can_rewind(),
         }
     }
 
     /// Back to the first byte.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         if self.given > self.ahead.len() as u64 {
-            match &mut self.kind {
-                Opened::File(file) => {
+            match &mut self.bytes {
+                Bytes::File(file, _) => {
                     file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("source_rewind", "the source file can't be rewound", &e))?;
                 }
-                Opened::Memory(_) => {}
-                Opened::Reader(reader) => reader.rewind()?,
+                Bytes::Memory(_) => {}
+                Bytes::Reader(reader, _) => reader.rewind()?,
             }
             self.ahead.clear();
         }
@@ -171,7 +182,7 @@ impl<'a> Input<'a> {
             let mut buf = fallible::zeroed(max)?;
             let mut filled = 0;
             while filled < max {
-                match self.read_kind(&mut buf[filled..])? {
+                match self.read_some(&mut buf[filled..])? {
                     0 => break,
                     n => {
                         filled += n;
@@ -190,29 +201,29 @@ impl<'a> Input<'a> {
     pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let ahead = usize::try_from(self.given).ok().and_then(|given| self.ahead.get(given..)).unwrap_or_default();
         let n = if ahead.is_empty() {
-            self.read_kind(buf)?
+            self.read_some(buf)?
         } else {
             let n = ahead.len().min(buf.len());
             buf[..n].copy_from_slice(&ahead[..n]);
             n
         };
         self.given += n as u64;
-        match self.length {
+        match self.length() {
             Some(length) if self.given > length || (n == 0 && !buf.is_empty() && self.given < length) => Err(changed(length, self.given)),
             _ => Ok(n),
         }
     }
 
-    fn read_kind(&mut self, buf: &mut [u8]) -> Result<usize> {
-        match &mut self.kind {
-            Opened::File(file) => Streamed(file).read(buf),
-            Opened::Memory(memory) => {
+    fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
+        match &mut self.bytes {
+            Bytes::File(file, _) => Streamed(file).read(buf),
+            Bytes::Memory(memory) => {
                 let rest = usize::try_from(self.given).ok().and_then(|given| memory.get(given..)).unwrap_or_default();
                 let n = rest.len().min(buf.len());
                 buf[..n].copy_from_slice(&rest[..n]);
                 Ok(n)
             }
-            Opened::Reader(reader) => match reader.read(buf)? {
+            Bytes::Reader(reader, _) => match reader.read(buf)? {
                 n if n > buf.len() => Err(Error::new(Status::Callback, "read_overrun", "the read callback says it wrote more than the buffer holds")),
                 n => Ok(n),
             },
@@ -220,11 +231,11 @@ impl<'a> Input<'a> {
     }
 
     /// The same bytes with a length, spooled if the settings say so, and at most `limit` of them.
-    pub(crate) async fn sized(self, config: &Config, limit: Option<u64>, reason: &'static str) -> Result<Input<'a>> {
-        let spools = self.length.is_none() && config.unknown_length == UnknownLength::Spool;
+    pub(crate) async fn sized(self, config: &Config, limit: u64, reason: &'static str) -> Result<Input<'a>> {
+        let spools = self.length().is_none() && config.unknown_length == UnknownLength::Spool;
         let input = if spools { self.spool(config.spool_dir.as_deref(), limit).await? } else { self };
-        match (input.length, limit) {
-            (Some(length), Some(limit)) if length > limit => {
+        match input.length() {
+            Some(length) if length > limit => {
                 // A spool stops soon after the limit, so its length isn't the source's.
                 let has = if spools { format!("more than {limit} bytes") } else { format!("{length} bytes") };
                 Err(Error::new(Status::TooLarge, reason, format!("the file has {has}; at most {limit} are taken")).with(|d| d.field = Some("source")))
@@ -234,8 +245,8 @@ impl<'a> Input<'a> {
     }
 
     /// Moves the bytes to an unnamed temporary file, so that their length is known and they can be sent again.
-    /// Stops soon after `max` bytes, when there is such a bound.
-    async fn spool(mut self, dir: Option<&Path>, max: Option<u64>) -> Result<Input<'a>> {
+    /// Stops soon after `max` bytes.
+    async fn spool(mut self, dir: Option<&Path>, max: u64) -> Result<Input<'a>> {
         let broken = |e: io::Error| Error::io("spool", "the temporary file for a source without a length can't be written", &e);
         let mut file = match dir {
             Some(dir) => tempfile::tempfile_in(dir),
@@ -248,13 +259,13 @@ impl<'a> Input<'a> {
                 0 => break,
                 n => file.write_all(&buf[..n]).map_err(broken)?,
             }
-            if max.is_some_and(|max| self.given > max) {
+            if self.given > max {
                 break; // the size check, which sees the length, refuses it
             }
             tokio::task::yield_now().await; // lets a cancel in
         }
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
-        Ok(Input { kind: Opened::File(file), ahead: Vec::new(), given: 0, length: Some(self.given) })
+        Ok(Input::new(Bytes::File(file, self.given)))
     }
 }
 
@@ -267,27 +278,28 @@ fn changed(length: u64, given: u64) -> Error {
     )
 }
 
-fn open_file(path: &Path) -> Result<(File, u64)> {
-    let shown = || crate::error::one_line(&path.display().to_string());
-    let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {}", shown()), &e);
-    let file = open_without_waiting(path).map_err(broken)?;
-    let meta = file.metadata().map_err(broken)?;
+fn regular<'a>(file: fs::File, path: &Path) -> Result<Bytes<'a>> {
+    let meta = file.metadata().map_err(|e| Error::io("source_open", format_args!("the source file {}", shown(path)), &e))?;
     if !meta.is_file() {
-        return Err(Error::new(Status::Io, "source_open", format!("the source {} is not a regular file; pass a reader instead", shown())));
+        return Err(Error::new(Status::Io, "source_open", format!("the source {} is not a regular file; pass a reader instead", shown(path))));
     }
-    Ok((file, meta.len()))
+    Ok(Bytes::File(file, meta.len()))
+}
+
+fn shown(path: &Path) -> String {
+    one_line(&path.display().to_string())
 }
 
 /// A fifo without a writer would block a plain `open` for ever.
 #[cfg(unix)]
-fn open_without_waiting(path: &Path) -> io::Result<File> {
+fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
-    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+    fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 #[cfg(not(unix))]
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    File::open(path)
+fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
+    fs::File::open(path)
 }
 
 #[cfg(test)]
@@ -307,11 +319,11 @@ mod tests {
     #[test]
     fn what_was_peeked_is_given_out_once_for_every_kind() {
         let bytes: Vec<u8> = (0..=255).collect();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), &bytes).unwrap();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
         let mut reader = Seekable(io::Cursor::new(bytes.clone()));
-        for kind in [Bytes::Memory(&bytes), Bytes::File(file.path().into()), Bytes::Reader(&mut reader, None)] {
-            let mut input = Input::open(kind).unwrap();
+        for kind in [Bytes::Memory(&bytes), File::open(file.path()).unwrap().bytes, Bytes::Reader(&mut reader, None)] {
+            let mut input = Input::new(kind);
             assert_eq!(input.peek(10).unwrap(), &bytes[..10]);
             assert_eq!(all(&mut input, 7).unwrap(), bytes);
             input.rewind().unwrap();
@@ -322,7 +334,7 @@ mod tests {
     #[test]
     fn a_reader_that_was_only_peeked_can_still_be_sent_without_a_rewind() {
         let mut reader = Streamed(&b"abc"[..]);
-        let mut input = Input::open(Bytes::Reader(&mut reader, Some(3))).unwrap();
+        let mut input = Input::new(Bytes::Reader(&mut reader, Some(3)));
         input.peek(2).unwrap();
         assert!(input.can_rewind());
         assert_eq!(all(&mut input, 2).unwrap(), b"abc");
@@ -333,7 +345,7 @@ mod tests {
     fn fewer_or_more_bytes_than_announced_are_an_error() {
         for announced in [2, 4] {
             let mut reader = Streamed(&b"abc"[..]);
-            let mut input = Input::open(Bytes::Reader(&mut reader, Some(announced))).unwrap();
+            let mut input = Input::new(Bytes::Reader(&mut reader, Some(announced)));
             assert_eq!(all(&mut input, 2).unwrap_err().status(), Status::SourceChanged);
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use zcrm::attachment;
-use zcrm::{Call, Record, Seekable, Source, Status, Streamed};
+use zcrm::{Call, File, Record, Seekable, Source, Status, Streamed};
 
 use crate::support::{bytes, client, why, world, world_with};
 
@@ -16,7 +16,7 @@ fn a_file_is_stored_under_its_own_name_with_its_bytes() {
     let path = dir.path().join("contract.pdf");
     let content = bytes(300_000);
     std::fs::write(&path, &content).unwrap();
-    let uploaded = attachment::upload(&w.client, &w.contact, Source::file(&path), Call::default()).unwrap();
+    let uploaded = attachment::upload(&w.client, &w.contact, File::open(&path).unwrap(), Call::default()).unwrap();
     let stored = &w.emulator.attachments("Contacts", &w.contact.id)[0];
     assert_eq!((stored.id.as_str(), stored.name.as_str()), (uploaded.result.id.as_str(), "contract.pdf"));
     assert!(stored.bytes == content);
@@ -40,7 +40,7 @@ fn a_reader_with_a_known_length_is_sent_with_content_length() {
     let w = world();
     let content = bytes(200_000);
     let mut reader = Streamed(Cursor::new(&content));
-    attachment::upload(&w.client, &w.contact, Source::reader("r.bin", &mut reader, Some(200_000)), Call::default()).unwrap();
+    attachment::upload(&w.client, &w.contact, File::reader("r.bin", &mut reader, Some(200_000)), Call::default()).unwrap();
     let request = &w.requests("attachment.upload")[0];
     let length = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, v)| v.parse().unwrap());
     assert_eq!(length, Some(request.body_bytes));
@@ -52,7 +52,7 @@ fn a_reader_of_unknown_length_is_spooled_and_sent_with_content_length() {
     let w = world();
     let content = bytes(200_000);
     let mut reader = Streamed(Cursor::new(&content));
-    attachment::upload(&w.client, &w.contact, Source::reader("r.bin", &mut reader, None), Call::default()).unwrap();
+    attachment::upload(&w.client, &w.contact, File::reader("r.bin", &mut reader, None), Call::default()).unwrap();
     let request = &w.requests("attachment.upload")[0];
     assert!(request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")));
     assert!(w.emulator.attachments("Contacts", &w.contact.id)[0].bytes == content);
@@ -63,7 +63,7 @@ fn a_reader_of_unknown_length_goes_in_chunks_when_asked_to() {
     let w = world_with(&[("unknown_length", "chunked")]);
     let content = bytes(200_000);
     let mut reader = Streamed(Cursor::new(&content));
-    attachment::upload(&w.client, &w.contact, Source::reader("r.bin", &mut reader, None), Call::default()).unwrap();
+    attachment::upload(&w.client, &w.contact, File::reader("r.bin", &mut reader, None), Call::default()).unwrap();
     let request = &w.requests("attachment.upload")[0];
     assert!(request.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked"));
     assert!(w.emulator.attachments("Contacts", &w.contact.id)[0].bytes == content);
@@ -74,7 +74,7 @@ fn a_reader_that_gives_fewer_or_more_bytes_than_announced_stores_nothing() {
     let w = world();
     for announced in [199_999, 200_001, 10, 1_000_000] {
         let mut reader = Seekable(Cursor::new(bytes(200_000)));
-        let source = Source::reader("r.bin", &mut reader, Some(announced));
+        let source = File::reader("r.bin", &mut reader, Some(announced));
         let failed = attachment::upload(&w.client, &w.contact, source, Call::default());
         assert_eq!(why(failed), (Status::SourceChanged, "source_changed"), "{announced}");
     }
@@ -110,7 +110,7 @@ fn every_module_with_attachments_is_served_notes_and_custom_ones_included() {
     let w = world();
     for module in ["Leads", "Contacts", "Accounts", "Deals", "Products", "Vendors", "Cases", "Notes", "Invoices", "Site_Visits"] {
         let record = Record::new(module, w.emulator.add_record(module));
-        attachment::upload(&w.client, &record, Source::memory("a.txt", b"abc"), Call::default()).unwrap();
+        attachment::upload(&w.client, &record, File::memory("a.txt", b"abc"), Call::default()).unwrap();
         assert_eq!(w.emulator.attachments(module, &record.id).len(), 1, "{module}");
     }
 }
@@ -122,7 +122,7 @@ fn every_api_version_uploads_lists_downloads_and_deletes() {
         let id = w.upload("a.txt", b"abc").unwrap().result.id;
         let listed = attachment::list(&w.client, &w.contact, &Default::default(), Call::default()).unwrap().result.attachments;
         assert_eq!((listed.len(), listed[0].id.as_str(), listed[0].bytes, listed[0].is_link), (1, id.as_str(), Some(3), false), "{version}");
-        let got = attachment::download(&w.client, &w.contact, &id, zcrm::Sink::Memory, None, Call::default()).unwrap().result;
+        let got = attachment::download(&w.client, &w.contact, &id, zcrm::Sink::memory(), Call::default()).unwrap().result;
         assert_eq!(got.data.as_deref(), Some(b"abc".as_slice()), "{version}");
         attachment::delete(&w.client, &w.contact, &[&id], Call::default()).unwrap();
         assert_eq!(w.stored(), [], "{version}");
@@ -135,7 +135,7 @@ fn every_api_version_uploads_lists_downloads_and_deletes() {
 fn the_hash_of_what_was_sent_is_given_when_asked_for() {
     let w = world();
     let call = Call { sha256: true, ..Call::default() };
-    let uploaded = attachment::upload(&w.client, &w.contact, Source::memory("a", b"abc"), call).unwrap().result;
+    let uploaded = attachment::upload(&w.client, &w.contact, File::memory("a", b"abc"), call).unwrap().result;
     assert_eq!(uploaded.sha256.as_deref(), Some(SHA256_OF_ABC));
     assert_eq!(w.upload("b", b"abc").unwrap().result.sha256, None);
 }
@@ -145,7 +145,7 @@ fn bytes_with_another_hash_than_expected_are_not_stored() {
     for size in [3, 500_000] {
         let w = world();
         let call = Call { expected_sha256: Some([1; 32]), ..Call::default() };
-        let failed = attachment::upload(&w.client, &w.contact, Source::memory("a", &bytes(size)), call);
+        let failed = attachment::upload(&w.client, &w.contact, File::memory("a", &bytes(size)), call);
         assert_eq!(why(failed), (Status::Checksum, "sha256"));
         assert_eq!(w.stored(), []);
     }
@@ -161,7 +161,7 @@ fn progress_goes_from_nothing_to_the_whole_and_never_back() {
         true
     };
     let call = Call { progress: Some(&mut tell), ..Call::default() };
-    attachment::upload(&w.client, &w.contact, Source::memory("a", &content), call).unwrap();
+    attachment::upload(&w.client, &w.contact, File::memory("a", &content), call).unwrap();
     assert_eq!(told.first(), Some(&(0, Some(3_000_000))));
     assert_eq!(told.last(), Some(&(3_000_000, Some(3_000_000))));
     assert!(told.is_sorted());
@@ -172,7 +172,7 @@ fn a_progress_that_says_no_cancels_the_upload() {
     let w = world();
     let mut tell = |done: u64, _| done == 0;
     let call = Call { progress: Some(&mut tell), ..Call::default() };
-    let failed = attachment::upload(&w.client, &w.contact, Source::memory("a", &bytes(3_000_000)), call);
+    let failed = attachment::upload(&w.client, &w.contact, File::memory("a", &bytes(3_000_000)), call);
     assert_eq!(why(failed), (Status::Cancelled, "cancelled"));
     assert_eq!(w.stored(), []);
 }
@@ -246,8 +246,8 @@ fn two_organisations_in_one_process_never_mix() {
     let other = client(&w.emulator, &[("access_token", &w.emulator.access_token_of(2))]);
     let theirs = Record::new("Contacts", w.emulator.record_of(2, "Contacts"));
     w.upload("ours", b"1").unwrap();
-    attachment::upload(&other, &theirs, Source::memory("theirs", b"2"), Call::default()).unwrap();
-    let wrong = attachment::upload(&other, &w.contact, Source::memory("x", b"3"), Call::default());
+    attachment::upload(&other, &theirs, File::memory("theirs", b"2"), Call::default()).unwrap();
+    let wrong = attachment::upload(&other, &w.contact, File::memory("x", b"3"), Call::default());
     assert_eq!(why(wrong), (Status::InvalidRecord, "record_invalid"));
     assert_eq!(w.stored(), [("ours".to_owned(), 1)]);
 }

@@ -74,7 +74,7 @@ fn an_upload_refused_for_its_token_is_sent_again_whole() {
     list(&client, &w.emulator).unwrap();
     w.emulator.expire_tokens();
     let content = crate::support::bytes(400_000);
-    attachment::upload(&client, &w.contact, zcrm::Source::memory("a", &content), Call::default()).unwrap();
+    attachment::upload(&client, &w.contact, zcrm::File::memory("a", &content), Call::default()).unwrap();
     assert!(w.emulator.attachments("Contacts", &w.contact.id)[0].bytes == content);
     assert_eq!(w.stored().len(), 1);
 }

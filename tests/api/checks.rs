@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use zcrm::{Call, Record, Result, Seekable, Source, Status, attachment, photo};
+use zcrm::{Call, File, Record, Result, Seekable, Source, Status, attachment, photo};
 use zcrm_emulator::PNG;
 
 use crate::support::{World, why, world, world_with};
@@ -20,12 +20,12 @@ struct Case {
     run: fn(&World) -> Result<()>,
 }
 
-fn attach(w: &World, source: Source<'_>) -> Result<()> {
+fn attach<'a>(w: &World, source: impl Into<Source<'a>>) -> Result<()> {
     attachment::upload(&w.client, &w.contact, source, Call::default()).map(drop)
 }
 
-fn portray(w: &World, source: Source<'_>) -> Result<()> {
-    photo::upload(&w.client, &w.contact, source, Call::default()).map(drop)
+fn portray(w: &World, file: File<'_>) -> Result<()> {
+    photo::upload(&w.client, &w.contact, file, Call::default()).map(drop)
 }
 
 const CASES: &[Case] = &[
@@ -47,17 +47,11 @@ const CASES: &[Case] = &[
         reason: "photo_module",
         run: |w| {
             let record = Record::new("Tasks", w.contact.id.clone());
-            photo::upload(&w.client, &record, Source::memory("p.png", PNG), Call::default()).map(drop)
+            photo::upload(&w.client, &record, File::memory("p.png", PNG), Call::default()).map(drop)
         },
     },
-    Case {
-        check: "file_and_link",
-        status: Status::Argument,
-        reason: "file_and_link",
-        run: |w| attach(w, Source { link_url: "https://example.com/".into(), ..Source::memory("a.txt", b"abc") }),
-    },
-    Case { check: "attachment_type", status: Status::FileType, reason: "attachment_type", run: |w| attach(w, Source::memory("Setup.EXE", b"MZ")) },
-    Case { check: "photo_format", status: Status::FileType, reason: "photo_format", run: |w| portray(w, Source::memory("p.png", b"%PDF-1.7")) },
+    Case { check: "attachment_type", status: Status::FileType, reason: "attachment_type", run: |w| attach(w, File::memory("Setup.EXE", b"MZ")) },
+    Case { check: "photo_format", status: Status::FileType, reason: "photo_format", run: |w| portray(w, File::memory("p.png", b"%PDF-1.7")) },
     Case { check: "link_scheme", status: Status::InvalidLink, reason: "link_scheme", run: |w| attach(w, Source::link("javascript:alert(1)", "")) },
     Case {
         check: "link_length",
@@ -118,10 +112,10 @@ type Run = fn(&World) -> Result<()>;
 
 /// What is over a limit: the setting that raises it, the error's reason, and the call.
 const LIMITS: &[(&str, &str, Run)] = &[
-    ("attachment_max_bytes", "attachment_size", |w| attach(w, Source::memory("a.txt", b"12345678901"))),
-    ("attachment_max_bytes", "attachment_size", |w| attach(w, Source::reader("a.txt", &mut Seekable(Cursor::new("12345678901")), None))),
-    ("photo_max_bytes", "photo_size", |w| portray(w, Source::memory("p.png", &[PNG, &[0; 20_000]].concat()))),
-    ("photo_max_pixels", "photo_pixels", |w| portray(w, Source::memory("p.png", &png(4000, 2501)))),
+    ("attachment_max_bytes", "attachment_size", |w| attach(w, File::memory("a.txt", b"12345678901"))),
+    ("attachment_max_bytes", "attachment_size", |w| attach(w, File::reader("a.txt", &mut Seekable(Cursor::new("12345678901")), None))),
+    ("photo_max_bytes", "photo_size", |w| portray(w, File::memory("p.png", &[PNG, &[0; 20_000]].concat()))),
+    ("photo_max_pixels", "photo_pixels", |w| portray(w, File::memory("p.png", &png(4000, 2501)))),
 ];
 
 #[test]
@@ -148,7 +142,7 @@ fn an_id_or_module_that_is_let_through_cannot_leave_its_path_segment() {
 fn exactly_the_limit_passes() {
     let w = world_with(&[("attachment_max_bytes", "10")]);
     w.upload("a.txt", b"1234567890").unwrap();
-    portray(&w, Source::memory("p.png", PNG)).unwrap();
+    portray(&w, File::memory("p.png", PNG)).unwrap();
     attach(&w, Source::link("https://example.com/", "x".repeat(255))).unwrap();
 }
 
@@ -157,21 +151,14 @@ fn a_huge_sparse_file_is_refused_without_reading_it() {
     let w = world();
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(5 << 30).unwrap();
-    assert_eq!(why(attach(&w, Source::file(file.path()).named("a.bin"))), (Status::TooLarge, "attachment_size"));
-}
-
-#[test]
-fn neither_a_file_nor_a_link_is_an_argument_error() {
-    let w = world();
-    assert_eq!(why(attach(&w, Source::default())).0, Status::Argument);
+    assert_eq!(why(attach(&w, File::open(file.path()).unwrap().named("a.bin"))), (Status::TooLarge, "attachment_size"));
 }
 
 #[test]
 fn a_file_that_is_missing_or_no_file_is_named() {
-    let w = world();
-    let error = attach(&w, Source::file("/nonexistent/a.txt")).unwrap_err();
+    let error = File::open("/nonexistent/a.txt").err().unwrap();
     assert!(error.status() == Status::Io && error.detail().os_error == 2 && error.to_string().contains("/nonexistent/a.txt"), "{error}");
-    assert_eq!(why(attach(&w, Source::file("/tmp").named("x"))), (Status::Io, "source_open"));
+    assert_eq!(why(File::open("/tmp")), (Status::Io, "source_open"));
 }
 
 #[test]

@@ -9,11 +9,11 @@ use zcrm_emulator::{DownloadLength, DownloadName, Emulator, Fault, Options, Unkn
 use crate::support::{World, bytes, client, why, world, world_with};
 
 fn to_memory(w: &World, id: &str) -> Result<Downloaded> {
-    attachment::download(&w.client, &w.contact, id, Sink::Memory, None, Call::default()).map(|o| o.result)
+    attachment::download(&w.client, &w.contact, id, Sink::memory(), Call::default()).map(|o| o.result)
 }
 
 fn to_file(w: &World, id: &str, path: &Path, call: Call<'_>) -> Result<Downloaded> {
-    attachment::download(&w.client, &w.contact, id, Sink::File { path: path.into(), overwrite: false }, None, call).map(|o| o.result)
+    attachment::download(&w.client, &w.contact, id, Sink::file(path, false), call).map(|o| o.result)
 }
 
 fn files_in(dir: &Path) -> usize {
@@ -34,7 +34,7 @@ fn a_file_is_byte_for_byte_what_was_stored_in_every_sink_and_size() {
         assert_eq!((got.bytes, got.path.as_deref(), got.length_verified), (size as u64, Some(path.as_path()), true));
         let mut taken = Vec::new();
         let mut writer = Written(&mut taken);
-        attachment::download(&w.client, &w.contact, &id, Sink::Writer(&mut writer), None, Call::default()).unwrap();
+        attachment::download(&w.client, &w.contact, &id, Sink::writer(&mut writer), Call::default()).unwrap();
         assert!(taken == content, "writer, {size}");
     }
 }
@@ -68,7 +68,7 @@ fn a_length_is_not_needed_but_then_marked_as_unverified() {
         let got = to_memory(&w, &id).unwrap();
         assert!(!got.length_verified && got.data.unwrap() == bytes(200_000), "{form:?}");
         let call = Call { expected_bytes: Some(200_000), ..Call::default() };
-        let got = attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, call).unwrap().result;
+        let got = attachment::download(&w.client, &w.contact, &id, Sink::memory(), call).unwrap().result;
         assert!(got.length_verified, "{form:?}");
     }
 }
@@ -104,7 +104,7 @@ fn a_flipped_byte_is_seen_by_the_expected_hash() {
     let content = bytes(200_000);
     let id = w.attach("a", &content);
     let wanted = Call { sha256: true, ..Call::default() };
-    let hash = attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, wanted).unwrap().result.sha256.unwrap();
+    let hash = attachment::download(&w.client, &w.contact, &id, Sink::memory(), wanted).unwrap().result.sha256.unwrap();
     assert_eq!(hash, w.emulator.attachments("Contacts", &w.contact.id)[0].sha256);
     let expected: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&hash[2 * i..2 * i + 2], 16).unwrap()).collect();
     let call = || Call { expected_sha256: Some(expected.clone().try_into().unwrap()), ..Call::default() };
@@ -175,7 +175,7 @@ fn an_existing_file_stays_unless_asked_otherwise() {
     let id = w.attach("a", b"new");
     assert_eq!(why(to_file(&w, &id, &path, Call::default())), (Status::Io, "target_exists"));
     assert!(w.emulator.ledger().requests.is_empty(), "refused before asking the server");
-    attachment::download(&w.client, &w.contact, &id, Sink::File { path: path.clone(), overwrite: true }, None, Call::default()).unwrap();
+    attachment::download(&w.client, &w.contact, &id, Sink::file(path.clone(), true), Call::default()).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
 }
 
@@ -183,7 +183,7 @@ fn an_existing_file_stays_unless_asked_otherwise() {
 fn a_sink_takes_at_most_what_it_says() {
     let w = world();
     let id = w.attach("a", &bytes(1000));
-    let download = |max| attachment::download(&w.client, &w.contact, &id, Sink::Memory, Some(max), Call::default());
+    let download = |max| attachment::download(&w.client, &w.contact, &id, Sink::memory().at_most(max), Call::default());
     assert!(download(1000).is_ok());
     assert_eq!(why(download(999)), (Status::TooLarge, "max_bytes"));
 }
@@ -204,7 +204,7 @@ fn a_writer_that_already_has_bytes_gets_them_only_once() {
     w.emulator.script("attachment.download", [Fault::truncate(1)]);
     let mut taken = Vec::new();
     let mut writer = Written(&mut taken);
-    let failed = attachment::download(&w.client, &w.contact, &id, Sink::Writer(&mut writer), None, Call::default());
+    let failed = attachment::download(&w.client, &w.contact, &id, Sink::writer(&mut writer), Call::default());
     assert_eq!(why(failed), (Status::Network, "reply_truncated"));
     assert!(taken.len() < 200_000 && w.requests("attachment.download").len() == 1);
 }
@@ -266,7 +266,7 @@ fn a_broken_write_is_the_callers_own_error() {
     }
     let w = world();
     let id = w.attach("a", b"abc");
-    let error = attachment::download(&w.client, &w.contact, &id, Sink::Writer(&mut Written(Full)), None, Call::default()).unwrap_err();
+    let error = attachment::download(&w.client, &w.contact, &id, Sink::writer(&mut Written(Full)), Call::default()).unwrap_err();
     assert_eq!((error.status(), error.detail().os_error), (Status::Io, 28));
     // The connection that still held the body isn't used again.
     assert!(to_memory(&w, &id).is_ok());

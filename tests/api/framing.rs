@@ -1,12 +1,12 @@
 //! What the multipart body looks like on the wire.
 
-use zcrm::{Call, Source, Status, attachment};
+use zcrm::{Call, File, Status, attachment};
 
 use crate::support::{why, world};
 
 fn part_of(name: &str, content_type: &str) -> zcrm_emulator::Part {
     let w = world();
-    let source = Source { content_type: content_type.to_owned(), ..Source::memory(name, b"abc") };
+    let source = File { content_type: content_type.to_owned(), ..File::memory(name, b"abc") };
     attachment::upload(&w.client, &w.contact, source, Call::default()).unwrap();
     let mut parts = w.requests("attachment.upload").remove(0).parts;
     assert_eq!(parts.len(), 1, "exactly one part");
@@ -36,7 +36,7 @@ fn a_content_type_is_sent_as_given_or_as_octet_stream() {
 #[test]
 fn a_content_type_with_a_line_break_is_refused_before_anything_is_sent() {
     let w = world();
-    let source = Source { content_type: "text/plain\r\nX-Evil: 1".to_owned(), ..Source::memory("a", b"abc") };
+    let source = File { content_type: "text/plain\r\nX-Evil: 1".to_owned(), ..File::memory("a", b"abc") };
     assert_eq!(why(attachment::upload(&w.client, &w.contact, source, Call::default())), (Status::Argument, "content_type"));
     assert!(w.emulator.ledger().requests.is_empty());
 }

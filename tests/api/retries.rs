@@ -1,7 +1,7 @@
 //! What is tried again, how often, and what is not.
 
 use zcrm::attachment::{self, ListArgs};
-use zcrm::{Call, Outcome, Result, Sent, Source, Status, Streamed, photo};
+use zcrm::{Call, File, Outcome, Result, Sent, Status, Streamed, photo};
 use zcrm_emulator::{Fault, PNG};
 
 use crate::support::{World, bytes, why, world, world_with};
@@ -39,7 +39,7 @@ fn a_refusal_is_not_tried_again() {
 fn a_refusal_after_a_lost_reply_leaves_open_whether_it_was_done() {
     let w = world();
     w.emulator.script("photo.upload", [Fault::reset_after_store(), Fault::status(403)]);
-    let error = photo::upload(&w.client, &w.contact, Source::memory("a.png", PNG), Call::default()).unwrap_err();
+    let error = photo::upload(&w.client, &w.contact, File::memory("a.png", PNG), Call::default()).unwrap_err();
     assert_eq!((error.status(), error.detail().http_status, error.detail().attempts), (Status::OutcomeUnknown, 403, 2));
     w.emulator.script("photo.delete", [Fault::reset_after_store(), Fault::status(403)]);
     let error = photo::delete(&w.client, &w.contact, Call::default()).unwrap_err();
@@ -95,7 +95,7 @@ fn no_retries_are_made_when_none_are_wanted() {
 fn a_photo_upload_and_its_deletion_are_repeated_freely() {
     let w = world();
     w.emulator.script("photo.upload", [Fault::reset_after_store(), Fault::status(500)]);
-    photo::upload(&w.client, &w.contact, Source::memory("p.png", PNG), Call::default()).unwrap();
+    photo::upload(&w.client, &w.contact, File::memory("p.png", PNG), Call::default()).unwrap();
     assert!(w.emulator.photo("Contacts", &w.contact.id).unwrap() == PNG);
     w.emulator.script("photo.delete", [Fault::reset_after_store()]);
     photo::delete(&w.client, &w.contact, Call::default()).unwrap();
@@ -144,7 +144,7 @@ fn an_upload_whose_refusal_is_cut_off_is_refused() {
     let w = world();
     let gone = zcrm::Record::new("Contacts", "1234567890123456789");
     w.emulator.script("attachment.upload", [Fault::truncate(1)]);
-    let error = attachment::upload(&w.client, &gone, Source::memory("a", b"a"), Call::default()).unwrap_err();
+    let error = attachment::upload(&w.client, &gone, File::memory("a", b"a"), Call::default()).unwrap_err();
     assert_eq!((error.detail().http_status, error.detail().attempts), (400, 1), "{error}");
 }
 
@@ -154,7 +154,7 @@ fn a_reader_that_cannot_rewind_is_not_sent_twice() {
     w.emulator.script("attachment.upload", [Fault::status(429)]);
     let content = bytes(300_000);
     let mut reader = Streamed(content.as_slice());
-    let failed = attachment::upload(&w.client, &w.contact, Source::reader("a", &mut reader, Some(300_000)), Call::default());
+    let failed = attachment::upload(&w.client, &w.contact, File::reader("a", &mut reader, Some(300_000)), Call::default());
     assert_eq!(why(failed), (Status::SourceConsumed, "source_consumed"));
     assert_eq!(w.stored(), []);
 }

@@ -69,7 +69,7 @@ fn headers_of_a_download_that_repeat_the_token_are_shown_without_it() {
     let id = w.attach("a", b"a");
     let download = |name: &str, value: &str| {
         w.emulator.script("attachment.download", [Fault::body(200, b"bytes").with_header(name, value)]);
-        attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, Call::default())
+        attachment::download(&w.client, &w.contact, &id, Sink::memory(), Call::default())
     };
     assert_eq!(why(download("Content-Encoding", &token)).0, Status::Protocol);
     let named = download("Content-Disposition", &format!("attachment; filename=\"{token}\"; filename*=UTF-8''{token}")).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zcrm::attachment::{self, Uploaded};
-use zcrm::{Call, IfExists, Outcome, Result, Seekable, Source, Status, Streamed};
+use zcrm::{Call, File, IfExists, Outcome, Result, Seekable, Source, Status, Streamed};
 use zcrm_emulator::Fault;
 
 use crate::support::{World, bytes, why, world_with};
@@ -221,7 +221,7 @@ fn a_reader_that_cannot_rewind_is_found_by_size_and_never_sent_again() {
         let w = settling(&[]);
         w.emulator.script("attachment.upload", [fault]);
         let mut reader = Streamed(content.as_slice());
-        let outcome = attachment::upload(&w.client, &w.contact, Source::reader("a.bin", &mut reader, Some(300_000)), Call::default());
+        let outcome = attachment::upload(&w.client, &w.contact, File::reader("a.bin", &mut reader, Some(300_000)), Call::default());
         match outcome {
             Ok(outcome) => assert!(found && outcome.result.settled),
             Err(error) => assert!(!found && error.status() == Status::OutcomeUnknown, "{error}"),
@@ -246,7 +246,7 @@ fn a_reader_that_cannot_rewind_is_never_taken_for_another_file_of_its_name_and_s
         let large = bytes(20_000_000);
         let content = if torn { large.as_slice() } else { content.as_slice() };
         let mut reader = Streamed(content);
-        let source = Source::reader("a.bin", &mut reader, Some(content.len() as u64));
+        let source = File::reader("a.bin", &mut reader, Some(content.len() as u64));
         let error = attachment::upload(&w.client, &w.contact, source, Call::default()).unwrap_err();
         assert_eq!((error.status(), w.stored().len()), (expected, 2), "{error}");
     }
@@ -257,7 +257,7 @@ fn a_reader_that_can_rewind_is_sent_again_whole() {
     let w = settling(&[]);
     w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
     let mut reader = Seekable(std::io::Cursor::new(bytes(300_000)));
-    attachment::upload(&w.client, &w.contact, Source::reader("a.bin", &mut reader, Some(300_000)), Call::default()).unwrap();
+    attachment::upload(&w.client, &w.contact, File::reader("a.bin", &mut reader, Some(300_000)), Call::default()).unwrap();
     assert!(w.emulator.attachments("Contacts", &w.contact.id)[0].bytes == bytes(300_000));
 }
 
@@ -299,7 +299,7 @@ fn a_deadline_during_the_looks_says_that_the_outcome_is_unknown() {
     let w = settling(&[("settle_waits_ms", "60000")]);
     w.emulator.script("attachment.upload", [Fault::reset_before_store()]);
     let call = Call { timeout: Some(Duration::from_millis(300)), ..Call::default() };
-    let error = attachment::upload(&w.client, &w.contact, Source::memory("a.bin", b"abc"), call).unwrap_err();
+    let error = attachment::upload(&w.client, &w.contact, File::memory("a.bin", b"abc"), call).unwrap_err();
     assert_eq!((error.status(), error.reason()), (Status::OutcomeUnknown, "call_timeout"), "{error}");
     assert_eq!(error.detail().request_sent, zcrm::Sent::Fully);
 }
@@ -317,7 +317,7 @@ fn what_is_there_is_skipped_on_request_by_name_and_size_or_by_bytes_too() {
     let content = bytes(100_000);
     let upload = |name: &str, bytes: &[u8], if_exists| {
         let call = Call { if_exists, ..Call::default() };
-        attachment::upload(&w.client, &w.contact, Source::memory(name, bytes), call).unwrap().result
+        attachment::upload(&w.client, &w.contact, File::memory(name, bytes), call).unwrap().result
     };
     let first = upload("a.bin", &content, IfExists::Skip);
     assert!(!first.skipped);

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use zcrm::attachment::{self, ListArgs};
-use zcrm::{Call, Cancel, Client, Config, Record, Result, Sink, Source, Status};
+use zcrm::{Call, Cancel, Client, Config, File, Record, Result, Sink, Status};
 use zcrm_emulator::{Certificate, Emulator, Fault, Options, StallAt};
 
 use crate::support::{World, bytes, client, why, world, world_with};
@@ -73,7 +73,7 @@ fn a_slow_but_steady_transfer_is_never_cut_off() {
     let w = world_with(&[("stall_timeout_ms", "400"), ("max_retries", "0")]);
     let id = w.attach("a", &bytes(20_000));
     w.emulator.script("attachment.download", [Fault::slow(1000, 50)]);
-    let got = attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, Call::default()).unwrap();
+    let got = attachment::download(&w.client, &w.contact, &id, Sink::memory(), Call::default()).unwrap();
     assert!(got.result.data.unwrap() == bytes(20_000));
 }
 
@@ -105,7 +105,7 @@ fn nobody_listening_is_a_network_error_after_the_retries() {
         config.set(key, value).unwrap();
     }
     let record = Record::new("Contacts", "1");
-    let source = Source::memory("a", b"abc");
+    let source = File::memory("a", b"abc");
     let error = attachment::upload(&Client::new(config).unwrap(), &record, source, Call::default()).unwrap_err();
     assert_eq!((error.status(), error.reason(), error.detail().attempts), (Status::Network, "connect", 4), "{error}");
 }
@@ -124,7 +124,7 @@ fn a_call_that_is_cancelled_at_whatever_moment_says_just_that() {
                 std::thread::sleep(Duration::from_micros(i * 10));
                 cancel.fire();
             });
-            attachment::upload(&client, &w.contact, Source::memory("a.txt", &file), call)
+            attachment::upload(&client, &w.contact, File::memory("a.txt", &file), call)
         });
         assert!(outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(|e| e.status() == Status::Cancelled), "{outcome:?}");
     }
@@ -154,8 +154,8 @@ fn a_cancelled_call_ends_wherever_it_is() {
         let call = Call { cancel: Some(cancel), ..Call::default() };
         let failed = match operation {
             "attachment.list" => attachment::list(&w.client, &w.contact, &ListArgs::default(), call).map(drop),
-            "attachment.upload" => attachment::upload(&w.client, &w.contact, Source::memory("a", &content), call).map(drop),
-            _ => attachment::download(&w.client, &w.contact, &id, Sink::Memory, None, call).map(drop),
+            "attachment.upload" => attachment::upload(&w.client, &w.contact, File::memory("a", &content), call).map(drop),
+            _ => attachment::download(&w.client, &w.contact, &id, Sink::memory(), call).map(drop),
         };
         let ended = Instant::now();
         assert_eq!(why(failed), (Status::Cancelled, "cancelled"), "{operation} {fault:?}");
@@ -185,7 +185,7 @@ fn a_call_from_inside_a_callback_is_refused_and_the_outer_call_goes_on() {
         true
     };
     let call = Call { progress: Some(&mut tell), ..Call::default() };
-    attachment::upload(&w.client, &w.contact, Source::memory("a", b"abc"), call).unwrap();
+    attachment::upload(&w.client, &w.contact, File::memory("a", b"abc"), call).unwrap();
     assert_eq!(inner.into_inner(), Some((Status::State, "reentrant")));
 }
 
@@ -204,8 +204,8 @@ fn https_works_with_the_ca_file_beside_or_instead_of_the_systems_roots() {
         let client = client(&emulator, &[("ca_file", &ca), ("os_roots", os_roots)]);
         let contact = Record::new("Contacts", emulator.record("Contacts"));
         let content = bytes(1_000_000);
-        let id = attachment::upload(&client, &contact, Source::memory("a", &content), Call::default()).unwrap().result.id;
-        let got = attachment::download(&client, &contact, &id, Sink::Memory, None, Call::default()).unwrap();
+        let id = attachment::upload(&client, &contact, File::memory("a", &content), Call::default()).unwrap().result.id;
+        let got = attachment::download(&client, &contact, &id, Sink::memory(), Call::default()).unwrap();
         assert!(got.result.data.unwrap() == content);
     }
 }
@@ -234,7 +234,7 @@ fn a_tls_connection_cut_without_a_goodbye_is_no_complete_download() {
     let contact = Record::new("Contacts", emulator.record("Contacts"));
     let id = emulator.attach("Contacts", &contact.id, "a", &bytes(100_000));
     let client = client(&emulator, &[("ca_file", &ca), ("max_retries", "0")]);
-    assert_eq!(why(attachment::download(&client, &contact, &id, Sink::Memory, None, Call::default())).0, Status::Network);
+    assert_eq!(why(attachment::download(&client, &contact, &id, Sink::memory(), Call::default())).0, Status::Network);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use zcrm::attachment::{self, ListArgs};
 use zcrm::batch::{self, Item, Options, Summary};
-use zcrm::{Call, Client, Config, Error, Record, Result, Sent, Sink, Source, Status, Streamed};
+use zcrm::{Call, Client, Config, Error, File, Record, Result, Sent, Sink, Status, Streamed};
 
 use crate::quick::quick;
 use crate::support::{World, bytes};
@@ -81,8 +81,8 @@ fn download() {
     let (w, target) = (quick(&[]), directory().join("target.bin"));
     let id = w.emulator.attach("Contacts", &w.contact.id, "a.bin", &bytes(LENGTH));
     let download = || {
-        let sink = Sink::File { path: target.clone(), overwrite: false };
-        attachment::download(&w.client, &w.contact, &id, sink, None, Call::default())
+        let sink = Sink::file(target.clone(), false);
+        attachment::download(&w.client, &w.contact, &id, sink, Call::default())
     };
     let first = download();
     mend();
@@ -104,7 +104,7 @@ fn spool() {
     let content = bytes(LENGTH);
     let upload = || {
         let mut reader = Streamed(content.as_slice());
-        attachment::upload(&w.client, &w.contact, Source::reader("a.bin", &mut reader, None), Call::default())
+        attachment::upload(&w.client, &w.contact, File::reader("a.bin", &mut reader, None), Call::default())
     };
     let first = upload();
     mend();
@@ -232,9 +232,9 @@ fn a_directory_that_goes_or_a_target_that_comes_during_a_download_is_an_error_an
             }
             true
         };
-        let sink = Sink::File { path: target.clone(), overwrite: true };
+        let sink = Sink::file(target.clone(), true);
         let call = Call { progress: Some(&mut progress), ..Call::default() };
-        let error = attachment::download(&w.client, &w.contact, &id, sink, None, call).unwrap_err();
+        let error = attachment::download(&w.client, &w.contact, &id, sink, call).unwrap_err();
         assert_eq!((error.status(), error.reason()), (Status::Io, "sink_rename"), "{error}");
         assert!(vanishes || (kept.is_dir() && std::fs::read_dir(&dir).unwrap().count() == 1), "nothing else is there");
     }
@@ -285,7 +285,7 @@ fn a_batch_that_gets_no_threads_works_on_the_calling_one() {
 fn descriptors() {
     let (client, record) = elsewhere(&[]);
     let content = bytes(LENGTH);
-    let upload = |name: &str| attachment::upload(&client, &record, Source::memory(name, &content), Call::default());
+    let upload = |name: &str| attachment::upload(&client, &record, File::memory(name, &content), Call::default());
     let mut held = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         held.push(file);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zcrm::attachment::{self, Downloaded, ListArgs, Uploaded};
-use zcrm::{Call, Cancel, Error, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
+use zcrm::{Call, Cancel, Error, File, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
 use zcrm_emulator::PNG;
 
 use crate::quick::sha256;
@@ -163,15 +163,15 @@ impl Operation {
         let content = before.content.as_slice();
         let cancel = || Some(cancel.clone());
         match self {
-            UploadSmall | UploadStrict | Settling => upload(w, Source::memory("a.bin", content), Call { cancel: cancel(), ..Call::default() }),
-            UploadFile => upload(w, Source::file(w.path("a.bin")), Call { cancel: cancel(), ..Call::default() }),
+            UploadSmall | UploadStrict | Settling => upload(w, File::memory("a.bin", content), Call { cancel: cancel(), ..Call::default() }),
+            UploadFile => upload(w, File::open(w.path("a.bin")).unwrap(), Call { cancel: cancel(), ..Call::default() }),
             UploadReader => {
                 let mut reader = Streamed(content);
-                upload(w, Source::reader("a.bin", &mut reader, Some(content.len() as u64)), Call { cancel: cancel(), ..Call::default() })
+                upload(w, File::reader("a.bin", &mut reader, Some(content.len() as u64)), Call { cancel: cancel(), ..Call::default() })
             }
             CheckFirst => {
                 let call = Call { cancel: cancel(), if_exists: IfExists::SkipSameBytes, ..Call::default() };
-                upload(w, Source::memory("a.bin", content), call)
+                upload(w, File::memory("a.bin", content), call)
             }
             Link => upload(w, Source::link(URL, "a title"), Call { cancel: cancel(), ..Call::default() }),
             ListOnePage | ListThreePages | TokenRequest => {
@@ -182,23 +182,23 @@ impl Operation {
                 After { listed: page.map(listed), ..After::of(error) }
             }
             DownloadFile => {
-                let sink = Sink::File { path: w.path("target.bin"), overwrite: true };
+                let sink = Sink::file(w.path("target.bin"), true);
                 let call = expecting(content, cancel());
-                let (error, _) = split(ended(w, attachment::download(&w.client, &w.contact, ids[0], sink, None, call)));
+                let (error, _) = split(ended(w, attachment::download(&w.client, &w.contact, ids[0], sink, call)));
                 After { received: Some(std::fs::read(w.path("target.bin")).unwrap()), ..After::of(error) }
             }
-            DownloadMemory => received(w, attachment::download(&w.client, &w.contact, ids[0], Sink::Memory, None, expecting(content, cancel()))),
+            DownloadMemory => received(w, attachment::download(&w.client, &w.contact, ids[0], Sink::memory(), expecting(content, cancel()))),
             DownloadWriter => {
                 let mut out = Written(Vec::new());
                 let call = expecting(content, cancel());
-                let (error, _) = split(ended(w, attachment::download(&w.client, &w.contact, ids[0], Sink::Writer(&mut out), None, call)));
+                let (error, _) = split(ended(w, attachment::download(&w.client, &w.contact, ids[0], Sink::writer(&mut out), call)));
                 After { received: Some(out.0), ..After::of(error) }
             }
             PhotoUpload => {
                 let call = Call { cancel: cancel(), ..Call::default() };
-                After::of(split(ended(w, photo::upload(&w.client, &w.contact, Source::memory("p.png", PNG), call))).0)
+                After::of(split(ended(w, photo::upload(&w.client, &w.contact, File::memory("p.png", PNG), call))).0)
             }
-            PhotoDownload => received(w, photo::download(&w.client, &w.contact, Sink::Memory, None, expecting(&before.photo, cancel()))),
+            PhotoDownload => received(w, photo::download(&w.client, &w.contact, Sink::memory(), expecting(&before.photo, cancel()))),
             PhotoDelete => After::of(split(ended(w, photo::delete(&w.client, &w.contact, Call { cancel: cancel(), ..Call::default() }))).0),
             DeleteOne | DeleteSeveral => {
                 let call = Call { cancel: cancel(), ..Call::default() };
@@ -308,7 +308,7 @@ fn split<T>(result: Result<T>) -> (Option<Error>, Option<T>) {
     }
 }
 
-fn upload<'a>(w: &World, source: Source<'a>, call: Call<'a>) -> After {
+fn upload<'a>(w: &World, source: impl Into<Source<'a>>, call: Call<'a>) -> After {
     let (error, uploaded) = split(ended(w, attachment::upload(&w.client, &w.contact, source, call)));
     After { uploaded, ..After::of(error) }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::json;
 use zcrm::attachment::{self, ListArgs, Page};
 use zcrm::batch::{self, Item, Options, Summary};
-use zcrm::{Call, Client, Outcome, Record, Result, Sink, Source, Status};
+use zcrm::{Call, Client, File, Outcome, Record, Result, Sink, Status};
 use zcrm_emulator::Fault;
 
 use crate::quick::quick;
@@ -65,7 +65,7 @@ fn t15_sixty_four_uploads_that_meet_a_dead_token_renew_it_once_and_are_each_ther
     std::thread::scope(|scope| {
         for i in 0..64 {
             let w = &w;
-            scope.spawn(move || attachment::upload(&w.client, &w.contact, Source::memory(format!("{i}"), &bytes(50_000)), Call::default()).unwrap());
+            scope.spawn(move || attachment::upload(&w.client, &w.contact, File::memory(format!("{i}"), &bytes(50_000)), Call::default()).unwrap());
         }
     });
     assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), w.requests("token").len()), (64, 2));
@@ -79,8 +79,8 @@ fn t40_a_target_that_is_a_fifo_is_refused_and_stays_one() {
     let path = w.path("target.bin");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     for overwrite in [false, true] {
-        let sink = Sink::File { path: path.clone(), overwrite };
-        assert!(attachment::download(&w.client, &w.contact, &id, sink, None, Call::default()).is_err());
+        let sink = Sink::file(path.clone(), overwrite);
+        assert!(attachment::download(&w.client, &w.contact, &id, sink, Call::default()).is_err());
         assert!(path.metadata().unwrap().file_type().is_fifo());
     }
     assert_eq!(w.requests("attachment.download").len(), 0);
@@ -99,7 +99,7 @@ fn t41_a_file_that_shrinks_or_grows_while_it_is_sent_is_told_and_nothing_is_stor
             true
         };
         let call = Call { progress: Some(&mut change), ..Call::default() };
-        let error = attachment::upload(&w.client, &w.contact, Source::file(&path), call).unwrap_err();
+        let error = attachment::upload(&w.client, &w.contact, File::open(&path).unwrap(), call).unwrap_err();
         assert_eq!(error.status(), Status::SourceChanged, "{error}");
         assert!(w.emulator.attachments("Contacts", &w.contact.id).is_empty());
     }

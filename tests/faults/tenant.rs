@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use zcrm::attachment::{self, ListArgs, Uploaded};
-use zcrm::{Bytes, Call, Client, Error, Outcome, Record, Result, Seekable, Sink, Source, Status, photo};
+use zcrm::{Call, Client, Error, File, Outcome, Record, Result, Seekable, Sink, Source, Status, photo};
 use zcrm_emulator::{PNG, StoredAttachment};
 
 use crate::operation;
@@ -143,7 +143,7 @@ impl<'r> Tenant<'r> {
             PhotoUpload => {
                 let mut photo = lock(&folder.photo);
                 let picture = picture(i);
-                let error = self.ended(photo::upload(&self.client, record, Source::memory("p.png", &picture), Call::default())).err();
+                let error = self.ended(photo::upload(&self.client, record, File::memory("p.png", &picture), Call::default())).err();
                 settle_photo(&mut photo, error.as_ref(), Some(i));
                 Ended::of(error)
             }
@@ -160,14 +160,14 @@ impl<'r> Tenant<'r> {
     fn upload(&self, act: Act, folder: &Folder, i: usize) -> Ended {
         let (content, name, path) = (content(i), name(i), self.dir.join(format!("up-{i}")));
         let mut reader = Seekable(std::io::Cursor::new(&content));
-        let source = match act {
+        let source: Source<'_> = match act {
             UploadFile => {
                 std::fs::write(&path, &content).unwrap();
-                Source { name, ..Source::file(&path) }
+                File::open(&path).unwrap().named(name).into()
             }
-            UploadReader => Source { name, bytes: Some(Bytes::Reader(&mut reader, Some(content.len() as u64))), ..Source::default() },
-            Link => Source { name, link_url: link(i), ..Source::default() },
-            _ => Source::memory(name, &content),
+            UploadReader => File::reader(name, &mut reader, Some(content.len() as u64)).into(),
+            Link => Source::link(link(i), name),
+            _ => File::memory(name, &content).into(),
         };
         let outcome = self.ended(attachment::upload(&self.client, &folder.record, source, Call::default()));
         let _ = std::fs::remove_file(path); // there is one of UploadFile alone
@@ -196,10 +196,10 @@ impl<'r> Tenant<'r> {
 
     fn download(&self, act: Act, folder: &Folder, kept: &Kept, i: usize) -> Ended {
         let path = self.dir.join(format!("down-{i}"));
-        let sink = if act == DownloadFile { Sink::File { path: path.clone(), overwrite: false } } else { Sink::Memory };
+        let sink = if act == DownloadFile { Sink::file(path.clone(), false) } else { Sink::memory() };
         let wanted = content(kept.call);
         let call = Call { expected_bytes: Some(wanted.len() as u64), ..Call::default() };
-        let outcome = self.ended(attachment::download(&self.client, &folder.record, &kept.id, sink, None, call));
+        let outcome = self.ended(attachment::download(&self.client, &folder.record, &kept.id, sink, call));
         let written = std::fs::read(&path).ok();
         let _ = std::fs::remove_file(&path); // there is one of a success alone
         let wrong = match &outcome {
@@ -228,7 +228,7 @@ impl<'r> Tenant<'r> {
         let whole = <[_]>::iter(&photo).flatten().next().map(|i| sha256(&picture(*i)));
         // With one possible photo its hash is known, so that a falsified byte is seen.
         let expected_sha256 = whole.filter(|_| photo.len() == 1);
-        let outcome = self.ended(photo::download(&self.client, &folder.record, Sink::Memory, None, Call { expected_sha256, ..Call::default() }));
+        let outcome = self.ended(photo::download(&self.client, &folder.record, Sink::memory(), Call { expected_sha256, ..Call::default() }));
         let is = match &outcome {
             Ok(got) => got.data.clone(),
             Err(error) if error.status() == Status::NotFound => None,

@@ -6,7 +6,7 @@ pub mod canary;
 use std::path::PathBuf;
 
 use zcrm::attachment::{self, Uploaded};
-use zcrm::{Call, Client, Config, Error, Outcome, Record, Result, Source, Status};
+use zcrm::{Call, Client, Config, Error, File, Outcome, Record, Result, Status};
 use zcrm_emulator::{Emulator, Options, Request};
 
 use canary::Canary;
@@ -40,7 +40,7 @@ impl World {
     }
 
     pub fn upload(&self, name: &str, bytes: &[u8]) -> Result<Outcome<Uploaded>> {
-        attachment::upload(&self.client, &self.contact, Source::memory(name, bytes), Call::default())
+        attachment::upload(&self.client, &self.contact, File::memory(name, bytes), Call::default())
     }
 
     /// The requests to the API, in order.

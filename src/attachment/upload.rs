@@ -1,0 +1,190 @@
+//! The upload of a file or a link: one request, repeated only when it is known that nothing was stored.
+
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::settle::Settlement;
+use super::{Attachment, Uploaded};
+use crate::call::{Call, IfExists, Outcome};
+use crate::client::{Ask, Client};
+use crate::config::{Check, Config, LinkCarrier, Settle};
+use crate::error::{Error, Result, Status};
+use crate::http::retry::Repeat;
+use crate::http::{Response, Session, reply};
+use crate::record::Record;
+use crate::transfer::{Digest, File, Framing, HashKind, Input, Outgoing, Progress};
+
+pub(super) fn file<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'a>) -> Result<Outcome<Uploaded>> {
+    let config = client.config();
+    check_type(config, &file.name)?;
+    let mut framing = Framing::new()?;
+    framing.file(&file.name, &file.content_type)?;
+    let ask = Ask { content_type: Some(framing.content_type()), ..post(record) };
+    let name = &file.name;
+    let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
+        let input = Input::new(file.bytes).sized(config, config.attachment_max_bytes, "attachment_size").await?;
+        // What can't be read again has to be hashed now, to be known again if its reply is lost.
+        let hashed = !input.is_repeatable() && config.settle_hash && config.settle != Settle::Off;
+        let hash = call.sha256.then_some(HashKind::Sha256).or(hashed.then_some(HashKind::Fast));
+        let mut body = Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256));
+        let length = body.file_length().unwrap_or_default();
+        let settlement = Settlement::new(client, session, record, name, length, None).but_not(call.claimed);
+        let stored = store(client, session, &ask, Some(&mut body), settlement, call.if_exists).await?;
+        let (bytes, sha256) = if stored.skipped { (length, None) } else { (body.sent(), body.sha256()) };
+        Ok(Uploaded { bytes, sha256, ..stored })
+    })?;
+    Ok(outcome.map(|uploaded| Uploaded { file_name: file.name, ..uploaded }))
+}
+
+pub(super) fn link(client: &Client, record: &Record, url: String, title: String, call: Call<'_>) -> Result<Outcome<Uploaded>> {
+    check_link(client, &url, &title)?;
+    let mut ask = post(record);
+    let form = put_link(client.config(), &mut ask, &url, &title)?;
+    let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
+        let mut body = form.map(Outgoing::form);
+        let settlement = Settlement::new(client, session, record, &title, 0, Some(&url)).but_not(call.claimed);
+        store(client, session, &ask, body.as_mut(), settlement, call.if_exists).await
+    })?;
+    Ok(outcome.map(|uploaded| Uploaded { file_name: title, link_url: Some(url), ..uploaded }))
+}
+
+fn post(record: &Record) -> Ask<'_> {
+    Ask { method: Method::POST, repeat: Repeat::Duplicates, ..Ask::get(record, "Attachments") }
+}
+
+/// What became of the upload: what was there before, where that counts, or what is stored.
+async fn store(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask<'_>,
+    mut body: Option<&mut Outgoing<'_>>,
+    mut settlement: Settlement<'_, '_>,
+    if_exists: IfExists,
+) -> Result<Uploaded> {
+    match settlement.prepare(if_exists, body.as_deref_mut()).await? {
+        Some(there) => Ok(there),
+        None => send(client, session, ask, body, &mut settlement).await,
+    }
+}
+
+/// Sends until the upload is stored, is refused, or nobody can tell.
+async fn send(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask<'_>,
+    mut body: Option<&mut Outgoing<'_>>,
+    settlement: &mut Settlement<'_, '_>,
+) -> Result<Uploaded> {
+    if let Some(body) = body.as_deref_mut() {
+        body.rewind()?; // it may have been read to be hashed
+    }
+    session.meter.lost.set(false);
+    loop {
+        session.meter.unknown.set(true);
+        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
+        let stored = match outcome {
+            Ok(stored) => settlement.stored(stored, body.as_deref_mut()).await?,
+            Err(error) if error.is_ambiguous() || settlement.is_resent_link() => match settlement.settle(error, body.as_deref_mut()).await? {
+                Some(stored) => stored,
+                None => continue,
+            },
+            Err(error) => {
+                session.meter.unknown.set(false);
+                return Err(error);
+            }
+        };
+        session.meter.unknown.set(false);
+        return Ok(stored);
+    }
+}
+
+/// Zoho takes every type of file but one.
+fn check_type(config: &Config, name: &str) -> Result<()> {
+    if name.to_ascii_lowercase().ends_with(".exe") && config.checks(Check::AttachmentType) {
+        let error = Error::new(Status::FileType, "attachment_type", "Zoho takes every type of file but .exe");
+        return Err(error.with(|d| d.field = Some("name")));
+    }
+    Ok(())
+}
+
+/// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>: a link has at most 3000 characters, its title at most 255.
+fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
+    let parsed = reqwest::Url::parse(url).ok();
+    let scheme = parsed.as_ref().is_some_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+    let user_info = parsed.as_ref().is_some_and(|u| !u.username().is_empty() || u.password().is_some());
+    let refused = [
+        (
+            Check::LinkControl,
+            "link_control",
+            "link_url",
+            url.chars().any(|c| c.is_control() || c == ' '),
+            "the link holds control characters or spaces",
+        ),
+        (Check::LinkScheme, "link_scheme", "link_url", !scheme, "the link is not an http or https URL"),
+        (Check::LinkLength, "link_length", "link_url", url.chars().count() > 3000, "the link has over 3000 characters"),
+        (
+            Check::LinkUserInfo,
+            "link_user_info",
+            "link_url",
+            user_info,
+            "the link holds a user name or password, which every reader of the record would see",
+        ),
+        (Check::TitleLength, "title_length", "name", title.chars().count() > 255, "the link's title has over 255 characters"),
+    ];
+    for (check, reason, field, bad, message) in refused {
+        if bad && client.config().checks(check) {
+            return Err(Error::new(Status::InvalidLink, reason, format!("{field}: {message}")).with(|d| d.field = Some(field)));
+        }
+    }
+    if !title.is_empty() && !client.version().link_titles {
+        let message = format!("API {} takes no title for a link; leave the name empty", client.version().name);
+        return Err(Error::new(Status::Version, "link_title", message).with(|d| d.field = Some("name")));
+    }
+    Ok(())
+}
+
+/// Puts the link where the settings have it: into the query, or into the form that this gives.
+fn put_link(config: &Config, ask: &mut Ask<'_>, url: &str, title: &str) -> Result<Option<Framing>> {
+    let fields = [("attachmentUrl", url), ("title", title)].into_iter().filter(|(_, value)| !value.is_empty());
+    match config.link_carrier {
+        LinkCarrier::Query => {
+            ask.query.extend(fields.map(|(name, value)| (name, value.to_owned())));
+            Ok(None)
+        }
+        LinkCarrier::Form => {
+            let mut framing = Framing::new()?;
+            fields.for_each(|(name, value)| framing.field(name, value));
+            ask.content_type = Some(framing.content_type());
+            Ok(Some(framing))
+        }
+    }
+}
+
+impl Uploaded {
+    pub(super) fn listed(entry: &Attachment) -> Uploaded {
+        Uploaded { id: entry.id.clone(), created_time: entry.created_time.clone(), ..Uploaded::default() }
+    }
+}
+
+/// The id that a successful upload must give: without one nothing is known to be stored.
+async fn stored(client: &Client, mut response: Response) -> Result<Uploaded> {
+    #[derive(Deserialize)]
+    struct User {
+        id: String,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        id: String,
+        #[serde(default, rename = "Created_Time")]
+        created_time: String,
+        #[serde(default, rename = "Created_By")]
+        created_by: Option<User>,
+    }
+    let status = response.status();
+    let body = response.bytes(reply::MOST).await?;
+    let object = reply::success(status, response.headers(), &body)?;
+    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
+    let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;
+    details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
+    Ok(Uploaded { id: details.id, created_time: details.created_time, ..Uploaded::default() })
+}
