@@ -78,11 +78,11 @@ fn every_documented_error_has_its_status_and_keeps_zohos_words() {
 fn the_wrong_path_segment_is_named_in_the_details() {
     let w = world();
     let error = |record: Record| attachment::list(&w.client, &record, &ListArgs::default(), Call::default()).unwrap_err();
-    let index = |error: &Error| error.detail().details.as_ref().map(|d| d.get().to_owned());
+    let index = |error: &Error| serde_json::from_str::<Value>(error.detail().details.as_ref().unwrap().get()).unwrap()["resource_path_index"].clone();
     let unknown_record = error(Record::new("Contacts", "1234567890123456789"));
-    assert_eq!((unknown_record.status(), index(&unknown_record)), (Status::InvalidRecord, Some(r#"{"resource_path_index":1}"#.into())));
+    assert_eq!((unknown_record.status(), index(&unknown_record)), (Status::InvalidRecord, json!(1)));
     let unknown_module = error(Record::new("Nonsense", w.contact.id.clone()));
-    assert_eq!((unknown_module.status(), index(&unknown_module)), (Status::InvalidModule, Some(r#"{"resource_path_index":0}"#.into())));
+    assert_eq!((unknown_module.status(), index(&unknown_module)), (Status::InvalidModule, json!(0)));
 }
 
 #[test]

@@ -235,7 +235,7 @@ fn check_scope(state: &State, scopes: &[String], method: &str, target: Target<'_
     Err(refuse(status, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL", json!({})))
 }
 
-/// Adds the headers seen on real answers.
+/// Adds the headers of recorded answers; the values of cookies and versions mean nothing.
 fn dress(mut reply: Reply, notes: &Notes) -> Reply {
     let fixed = [
         ("Server", "ZGS"),
@@ -245,10 +245,15 @@ fn dress(mut reply: Reply, notes: &Notes) -> Reply {
         ("X-Content-Type-Options", "nosniff"),
         ("X-Download-Options", "noopen"),
         ("X-Frame-Options", "SAMEORIGIN"),
+        ("X-XSS-Protection", "1; mode=block"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'self'"),
         ("Referrer-Policy", "strict-origin"),
         ("Strict-Transport-Security", "max-age=63072000"),
         ("Content-Language", "en-US"),
         ("clientVersion", "8794360"),
+        ("clientsubVersion", "5f0c3f5e5f0c3f5e5f0c3f5e5f0c3f5e"),
+        ("Set-Cookie", "6e4e3f5e9a=5f0c3f5e5f0c3f5e; Path=/; Secure; HttpOnly"),
+        ("Set-Cookie", "JSESSIONID=5F0C3F5E5F0C3F5E5F0C3F5E5F0C3F5E; Path=/; Secure; HttpOnly"),
         ("Set-Cookie", "_zcsr_tmp=5f0c3f5e-emulator;path=/;SameSite=Strict;Secure;priority=high"),
         ("Set-Cookie", "crmcsr=5f0c3f5e-emulator;path=/;Secure;priority=high"),
     ];
@@ -289,9 +294,26 @@ impl Call<'_> {
         Err(refuse(400, "API_NOT_SUPPORTED", "The API is not supported in this version", details))
     }
 
-    /// `resource_path_index` details; old versions answer `{}` (UNCONFIRMED which).
+    /// `resource_path_index` details; old versions answer `{}` (UNCONFIRMED which). The OpenAPI file of attachments wants `related_status` beside
+    /// it, that of photos doesn't, and the examples of both have none.
     pub fn index(&self, at: u8) -> serde_json::Value {
-        if self.version.rank < 3 { json!({}) } else { json!({"resource_path_index": at}) }
+        if self.version.rank < 3 {
+            return json!({});
+        }
+        let mut details = json!({"resource_path_index": at});
+        if self.state.settings.related_status && self.operation.starts_with("attachment.") {
+            details["related_status"] = json!("invalid");
+        }
+        details
+    }
+
+    /// Details that name a parameter. The common OpenAPI file wants `param` beside `param_name`, the examples have the latter alone.
+    pub fn parameter(&self, name: &str) -> serde_json::Value {
+        let mut details = json!({"param_name": name});
+        if self.state.settings.param_beside_name {
+            details["param"] = json!(name);
+        }
+        details
     }
 
     /// The record of a path.

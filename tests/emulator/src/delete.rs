@@ -22,7 +22,7 @@ pub fn delete_many(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer
         return Err(refuse(400, "INVALID_REQUEST_METHOD", message, json!({})));
     }
     let record = call.attachment_parent(module, record_id, "delete attachment")?;
-    let ids = comma_list(call, "ids").ok_or_else(|| parameter_missing("ids"))?;
+    let ids = comma_list(call, "ids").ok_or_else(|| parameter_missing(call, "ids"))?;
     let most = call.state.settings.bulk_delete_max_ids;
     if ids.len() > most {
         let details = json!({"param_name": "ids", "maximum_length": most});

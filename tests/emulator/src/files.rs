@@ -68,7 +68,7 @@ fn store(call: &mut Call<'_>, name: &str, part: &crate::multipart::Part) -> Valu
 /// Serves a file by its id. Ids of attachments (`$file_id`) work too (UNCONFIRMED).
 pub fn download(call: &mut Call<'_>) -> Answer {
     let id = call.request.head.parameter("id").filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| parameter_missing("id"))?;
+    let id = id.ok_or_else(|| parameter_missing(call, "id"))?;
     let Some(file) = call.state.organisations[call.organisation].files.get(&id) else {
         return Ok(Reply::empty(204));
     };

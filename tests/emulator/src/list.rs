@@ -8,7 +8,7 @@ use crate::clock::{self, HOUR, Millis};
 use crate::crm::{Call, too_many};
 use crate::fault::Fault;
 use crate::reply::{Answer, Reply, refuse};
-use crate::settings::{EmptyList, NarrowFields, OverLimit, ParentId};
+use crate::settings::{EmptyList, FileLinkUrl, LinkFileId, NarrowFields, OverLimit, ParentId};
 use crate::world::{Attachment, NewFile, Organisation, Record, User, sha256};
 
 /// Page tokens given out; the oldest are forgotten beyond 10,000.
@@ -133,9 +133,9 @@ pub fn comma_list(call: &Call<'_>, name: &str) -> Option<Vec<String>> {
 }
 
 /// The refusal of a call without a parameter it needs.
-pub fn parameter_missing(name: &str) -> Box<Reply> {
+pub fn parameter_missing(call: &Call<'_>, name: &str) -> Box<Reply> {
     let message = "One of the expected parameter is missing";
-    refuse(400, "REQUIRED_PARAM_MISSING", message, json!({"param_name": name}))
+    refuse(400, "REQUIRED_PARAM_MISSING", message, call.parameter(name))
 }
 
 fn read_query(call: &Call<'_>, record: u64) -> Result<Query, Box<Reply>> {
@@ -158,7 +158,7 @@ pub fn fields(call: &Call<'_>) -> Result<Option<Vec<String>>, Box<Reply>> {
     let fields = comma_list(call, "fields");
     let needed = call.version.fields_required && (call.version.name != "v8" || call.state.settings.fields_required_in_v8);
     if needed && fields.is_none() {
-        return Err(parameter_missing("fields"));
+        return Err(parameter_missing(call, "fields"));
     }
     Ok(fields)
 }
@@ -167,7 +167,7 @@ pub fn fields(call: &Call<'_>) -> Result<Option<Vec<String>>, Box<Reply>> {
 pub fn per_page(call: &Call<'_>) -> Result<u64, Box<Reply>> {
     let asked = number(call, "per_page", 200)?;
     match call.state.settings.per_page_over {
-        OverLimit::Refuse if asked > 200 => Err(bad_parameter("per_page")),
+        OverLimit::Refuse if asked > 200 => Err(bad_parameter(call, "per_page")),
         _ => Ok(asked.min(200)),
     }
 }
@@ -175,11 +175,11 @@ pub fn per_page(call: &Call<'_>) -> Result<u64, Box<Reply>> {
 /// A positive number parameter.
 pub fn number(call: &Call<'_>, name: &str, default: u64) -> Result<u64, Box<Reply>> {
     let Some(text) = call.request.head.parameter(name) else { return Ok(default) };
-    text.parse().ok().filter(|n| (1..=u64::from(u32::MAX)).contains(n)).ok_or_else(|| bad_parameter(name))
+    text.parse().ok().filter(|n| (1..=u64::from(u32::MAX)).contains(n)).ok_or_else(|| bad_parameter(call, name))
 }
 
-fn bad_parameter(name: &str) -> Box<Reply> {
-    refuse(400, "INVALID_DATA", "invalid data", json!({"param_name": name}))
+fn bad_parameter(call: &Call<'_>, name: &str) -> Box<Reply> {
+    refuse(400, "INVALID_DATA", "invalid data", call.parameter(name))
 }
 
 fn start(call: &Call<'_>, query: &Query) -> Result<Start, Box<Reply>> {
@@ -195,15 +195,14 @@ fn start(call: &Call<'_>, query: &Query) -> Result<Start, Box<Reply>> {
         return Ok(Start { after: None, skip: offset, offset, page: query.page, previous: None });
     };
     let Some(token) = call.state.page_tokens.tokens.get(value) else {
-        return Err(bad_parameter("page_token"));
+        return Err(bad_parameter(call, "page_token"));
     };
     if token.bound != query.bound {
         let message = "the page token does not fit the other parameters";
-        return Err(refuse(400, "TOKEN_BOUND_DATA_MISMATCH", message, json!({"param_name": "page_token"})));
+        return Err(refuse(400, "TOKEN_BOUND_DATA_MISMATCH", message, call.parameter("page_token")));
     }
     if call.state.now() > token.made + 24 * HOUR {
-        let details = json!({"param_name": "page_token"});
-        return Err(refuse(400, "EXPIRED_VALUE", "the page token is expired", details));
+        return Err(refuse(400, "EXPIRED_VALUE", "the page token is expired", call.parameter("page_token")));
     }
     check_limit(token.offset + query.per_page, settings.list_rows)?;
     Ok(Start { after: token.after, skip: 0, offset: token.offset, page: token.page, previous: token.previous.clone() })
@@ -278,7 +277,12 @@ fn all_keys(call: &Call<'_>, organisation: &Organisation, record: &Record, a: &A
     add("Size", size);
     add("Parent_Id", json!({"name": record.name, "id": record.id.to_string()}));
     add("$editable", json!(true));
-    add("$file_id", json!(a.file_id));
+    let settings = &call.state.settings;
+    let file_id = match settings.link_file_id {
+        LinkFileId::Text if a.link.is_some() => json!(sha256(format!("link {}", a.id).as_bytes())),
+        _ => json!(a.file_id),
+    };
+    add("$file_id", file_id);
     // The two literals are those of the v8 examples; older ones are UNCONFIRMED.
     add("$type", json!(if a.link.is_some() { "Link URL" } else { "File" }));
     add("$se_module", json!(record.module));
@@ -286,13 +290,13 @@ fn all_keys(call: &Call<'_>, organisation: &Organisation, record: &Record, a: &A
     add("$state", json!("save"));
     add("id", json!(a.id.to_string()));
     add("Created_By", owner);
-    if let Some(link) = &a.link {
-        add("$link_url", json!(link));
+    if a.link.is_some() || settings.file_link_url == FileLinkUrl::Null {
+        add("$link_url", json!(a.link));
     }
     if version.attachment_type {
         // The meaning of the numbers and of the sharing values is UNCONFIRMED.
         add("$attachment_type", json!(if a.link.is_some() { 1 } else { 0 }));
-        add("$sharing_permission", Value::Null);
+        add("$sharing_permission", json!(settings.sharing_permission));
     }
     if version.v8_keys {
         add("$field_states", Value::Null);

@@ -1,7 +1,7 @@
 //! The accounts server: token endpoint, consent, revocation, server list.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::accounts::{ALL_SCOPES, Client, Code, Grant};
 use crate::control::without_port;
@@ -29,14 +29,7 @@ pub fn answer(state: &mut State, request: &Request) -> Reply {
 
 /// A failure of the accounts server. It comes with status 200: only `access_token` tells success.
 fn failure(error: &str) -> Box<Reply> {
-    Box::new(plain(200, &json!({"error": error})))
-}
-
-/// JSON without CRM's Content-Disposition.
-fn plain(status: u16, value: &Value) -> Reply {
-    let mut reply = Reply::json(status, value);
-    reply.headers.retain(|(name, _)| name != "Content-Disposition");
-    reply
+    Box::new(Reply::plain_json(200, &json!({"error": error})))
 }
 
 /// The parameters of a request, from query, urlencoded or multipart body.
@@ -154,7 +147,7 @@ impl Form {
         if let Some(refresh) = told {
             reply["refresh_token"] = json!(refresh);
         }
-        plain(200, &reply)
+        Reply::plain_json(200, &reply)
     }
 
     /// The consent page, where the user always agrees at once.
@@ -182,7 +175,7 @@ impl Form {
     fn revoke(&self, state: &mut State) -> Answer {
         let known = self.get("token").is_some_and(|token| state.accounts.revoke(token));
         // What an unknown token answers is UNCONFIRMED.
-        if known { Ok(plain(200, &json!({"status": "success"}))) } else { Err(failure("invalid_code")) }
+        if known { Ok(Reply::plain_json(200, &json!({"status": "success"}))) } else { Err(failure("invalid_code")) }
     }
 }
 
@@ -198,7 +191,7 @@ fn throttle(state: &mut State, key: &str) -> Result<(), Box<Reply>> {
         "error": settings.token_throttle_error,
         "status": "failure",
     });
-    Err(Box::new(plain(settings.token_throttle_status, &body)))
+    Err(Box::new(Reply::plain_json(settings.token_throttle_status, &body)))
 }
 
 fn checked_scope(scope: &str) -> Result<String, Box<Reply>> {
@@ -230,5 +223,5 @@ fn server_info(state: &State, host: Option<&str>) -> Reply {
     for centre in ["us", "eu", "in", "au", "jp", "cn", "ca", "sa"] {
         locations[centre] = json!(state.url(host));
     }
-    plain(200, &json!({"result": "success", "locations": locations}))
+    Reply::plain_json(200, &json!({"result": "success", "locations": locations}))
 }

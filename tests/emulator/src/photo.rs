@@ -41,7 +41,7 @@ pub fn upload(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
 fn check_triggers(call: &Call<'_>) -> Result<(), Box<Reply>> {
     match call.request.head.parameter("restrict_triggers").as_deref() {
         None | Some("workflow") => Ok(()),
-        Some(_) => Err(refuse(400, "INVALID_DATA", "invalid data", json!({"param_name": "restrict_triggers"}))),
+        Some(_) => Err(refuse(400, "INVALID_DATA", "invalid data", call.parameter("restrict_triggers"))),
     }
 }
 

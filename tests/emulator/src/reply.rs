@@ -78,19 +78,29 @@ impl Reply {
         Reply { status, body: body.into(), ..Reply::default() }.header("Content-Type", content_type)
     }
 
-    /// A JSON answer of CRM. The Content-Disposition on plain JSON is real; it traps clients that take it for a file.
+    /// A JSON answer of CRM. The Content-Disposition and the line feed are real; the former traps clients that take it for a file.
     pub fn json(status: u16, value: &Value) -> Reply {
-        let mut reply =
-            Reply::bytes(status, "application/json;charset=UTF-8", Vec::new()).header("Content-Disposition", "attachment; filename=response.json");
+        let mut reply = Reply::plain_json(status, value).header("Content-Disposition", "attachment; filename=response.json");
+        reply.body = [reply.body.bytes(), b"\n"].concat().into();
+        reply
+    }
+
+    /// A JSON answer of the accounts server, and of the control paths.
+    pub fn plain_json(status: u16, value: &Value) -> Reply {
+        let mut reply = Reply::bytes(status, "application/json;charset=UTF-8", Vec::new());
         reply.set_json(value);
         reply
     }
 
-    /// Makes this JSON the body.
+    /// Makes this JSON the body; a line feed at its end stays.
     pub fn set_json(&mut self, value: &Value) {
         let code = value.get("code").or_else(|| value["data"][0].get("code"));
         self.code = code.or_else(|| value.get("error")).and_then(Value::as_str).map(str::to_owned);
-        self.body = halves(value.to_string()).into_bytes().into();
+        let mut text = halves(value.to_string());
+        if self.body.bytes().ends_with(b"\n") {
+            text.push('\n');
+        }
+        self.body = text.into_bytes().into();
     }
 
     /// Takes the headers of a name out.

@@ -142,6 +142,20 @@ choices! {
         /// Always null.
         Null,
     }
+    /// `$link_url` of a file.
+    FileLinkUrl {
+        /// null: Zoho's OpenAPI file has it as nullable and required.
+        #[default] Null,
+        /// No such key, as in the examples.
+        Absent,
+    }
+    /// `$file_id` of a link.
+    LinkFileId {
+        /// null, as in the examples.
+        #[default] Null,
+        /// A text: Zoho's OpenAPI file has it as text, not nullable and required.
+        Text,
+    }
     /// The keys of a list that was asked for certain `fields`.
     NarrowFields {
         /// Just those, and `id`.
@@ -301,6 +315,16 @@ settings! {
     parent_id: ParentId = ParentId::default();
     /// Keys under `fields`.
     narrow_fields: NarrowFields = NarrowFields::default();
+    /// `$link_url` of a file.
+    file_link_url: FileLinkUrl = FileLinkUrl::default();
+    /// `$file_id` of a link.
+    link_file_id: LinkFileId = LinkFileId::default();
+    /// `$sharing_permission`: a word, as Zoho's OpenAPI file says and samples of records have, or null. UNCONFIRMED which words attachments have.
+    sharing_permission: Option<String> = Some("full_access".into());
+    /// `related_status` in the refusals of an attachment's path: the OpenAPI file wants it, the examples have none.
+    related_status: bool = true;
+    /// `param` beside `param_name` in the refusal of a parameter: the OpenAPI file wants it, the examples have none.
+    param_beside_name: bool = true;
     /// Requests with a chunked body.
     chunked_request: ChunkedRequest = ChunkedRequest::default();
     /// Most bytes of an attachment. 100 MB is read as MiB. UNCONFIRMED.

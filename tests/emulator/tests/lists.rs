@@ -3,6 +3,7 @@
 
 mod common;
 use common::*;
+use serde_json::json;
 use std::time::Duration;
 use zcrm_emulator::*;
 
@@ -169,4 +170,28 @@ fn a_list_throttle_can_be_set() {
     assert_eq!(statuses, [200, 200, 429]);
     e.advance(Duration::from_secs(61));
     assert_eq!(list(&e, "Contacts", "v8", "fields=id").status, 200);
+}
+
+#[test]
+fn rows_and_refusals_are_as_the_openapi_file_has_them_or_as_the_examples() {
+    let e = start();
+    let id = e.add_record("Contacts");
+    e.attach("Contacts", &id, "a.txt", b"x");
+    e.attach_link("Contacts", &id, "L", "https://example.org");
+    let path = format!("/crm/v8/Contacts/{id}/Attachments");
+    let rows = || call(&e, "GET", &format!("{path}?fields=$link_url,$file_id,$sharing_permission")).json()["data"].clone();
+    let refusals =
+        || (call(&e, "GET", &path).json()["details"].clone(), call(&e, "GET", "/crm/v8/Nothing/1/Attachments?fields=id").json()["details"].clone());
+    let (link, file) = (rows()[0].clone(), rows()[1].clone());
+    assert_eq!((&file["$link_url"], file.get("$link_url").is_some(), &file["$sharing_permission"]), (&json!(null), true, &json!("full_access")));
+    assert!(link["$file_id"].is_null() && file["$file_id"].is_string());
+    assert_eq!(refusals().0, json!({"param_name": "fields", "param": "fields"}));
+    assert_eq!(refusals().1, json!({"resource_path_index": 0, "related_status": "invalid"}));
+    e.settings(|s| {
+        (s.file_link_url, s.link_file_id, s.sharing_permission) = (FileLinkUrl::Absent, LinkFileId::Text, None);
+        (s.param_beside_name, s.related_status) = (false, false);
+    });
+    let (link, file) = (rows()[0].clone(), rows()[1].clone());
+    assert!(file.get("$link_url").is_none() && file["$sharing_permission"].is_null() && link["$file_id"].is_string());
+    assert_eq!(refusals(), (json!({"param_name": "fields"}), json!({"resource_path_index": 0})));
 }

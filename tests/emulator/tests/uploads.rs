@@ -20,13 +20,25 @@ fn a_file_upload_answers_200_and_stores_the_bytes() {
 }
 
 #[test]
-fn json_answers_carry_the_misleading_content_disposition() {
+fn answers_carry_the_headers_of_recorded_ones() {
     let e = start();
     let got = upload(&e, &attachments(&e, "Accounts"), "a.txt", b"hello");
-    assert_eq!(got.header("Content-Disposition"), Some("attachment; filename=response.json"));
-    assert_eq!(got.header("Content-Type"), Some("application/json;charset=UTF-8"));
-    assert_eq!(got.header("Server"), Some("ZGS"));
-    assert!(got.header("X-ACCESSTOKEN-RESET").is_some() && got.header("Set-Cookie").is_some());
+    for (name, value) in [
+        ("Content-Disposition", "attachment; filename=response.json"),
+        ("Content-Type", "application/json;charset=UTF-8"),
+        ("Server", "ZGS"),
+        ("Pragma", "no-cache"),
+        ("X-XSS-Protection", "1; mode=block"),
+        ("Strict-Transport-Security", "max-age=63072000"),
+    ] {
+        assert_eq!(got.header(name), Some(value));
+    }
+    for name in ["X-ACCESSTOKEN-RESET", "Content-Security-Policy", "clientVersion", "clientsubVersion", "Date"] {
+        assert!(got.header(name).is_some(), "{name}");
+    }
+    let cookies: Vec<&str> = got.headers.iter().filter(|(n, _)| n == "Set-Cookie").filter_map(|(_, v)| v.split('=').next()).collect();
+    assert_eq!(cookies, ["6e4e3f5e9a", "JSESSIONID", "_zcsr_tmp", "crmcsr"]);
+    assert!(got.body.ends_with(b"}\n"));
 }
 
 #[test]

@@ -135,10 +135,7 @@ fn refusal(refusal: Refusal) -> Reply {
 }
 
 fn of_json(status: u16, value: &Value) -> Reply {
-    let mut reply =
-        Reply::bytes(status, "application/json", Vec::new()).header("X-Content-Type-Options", "nosniff").header("Cache-Control", "no-store");
-    reply.set_json(value);
-    reply
+    Reply::plain_json(status, value).header("X-Content-Type-Options", "nosniff").header("Cache-Control", "no-store")
 }
 
 impl<'a> Control<'a> {
