@@ -123,44 +123,39 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 	return page, nil
 }
 
-// Rows that can be reached by a page's number in the API versions that have page tokens; further ones need a token.
-const byNumber = 2000
-
 // Attachments goes over all attachments of a record. It asks for a page when the loop gets there, so what it holds doesn't grow with the
-// list, but for the ids. The options hold for each page. After an error it ends.
+// list, but for the ids: each attachment comes once, also when the list changes meanwhile, and a loop that deletes leaves none behind. The
+// options hold for each page. It ends after an error: [ErrPage] is that of a list which runs in a circle, or is longer than the setting
+// "list_max_rows".
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 func (c *Client) Attachments(ctx context.Context, record Record, options ...CallOption) iter.Seq2[Attachment, error] {
 	return func(yield func(Attachment, error) bool) {
-		seen := map[string]struct{}{} // rows move between pages while a list is read
-		list := ListOptions{Page: 1, PerPage: 200}
-		for number := 1; ; number++ {
-			page, err := c.ListAttachments(ctx, record, list, options...)
-			if err != nil {
-				yield(Attachment{}, err)
-				return
-			}
-			before := len(seen)
-			for _, attachment := range page.Attachments {
-				if _, again := seen[attachment.ID]; again {
-					continue
-				}
-				seen[attachment.ID] = struct{}{}
-				if !yield(attachment, nil) {
-					return
-				}
-			}
-			if !page.More {
-				return
-			}
-			if len(seen) == before {
-				yield(Attachment{}, &Error{Operation: "attachment.list", Code: ErrPage, Reason: "page_loop", RequestSent: SentAnswered,
-					Message: "the list says there is more, but its next page holds nothing new; stopped rather than go in a circle"})
-				return
-			}
-			list.Page, list.PageToken = number+1, ""
-			if page.NextPageToken != "" && number*list.PerPage >= byNumber {
-				list.Page, list.PageToken = 0, page.NextPageToken
+		if err := c.walk(ctx, record, options, yield); err != nil {
+			yield(Attachment{}, wrap("attachment.list", err))
+		}
+	}
+}
+
+// walk gives each attachment to yield, until that has enough.
+func (c *Client) walk(ctx context.Context, record Record, options []CallOption, yield func(Attachment, error) bool) error {
+	call, err := callOf("attachment.list", lists, options)
+	if err != nil {
+		return err
+	}
+	pages, err := c.seam().Pages(object(record))
+	if err != nil {
+		return err
+	}
+	defer pages.Free()
+	for {
+		listed, ok, err := pages.Next(ctx, call.Call)
+		if err != nil || !ok {
+			return err
+		}
+		for _, attachment := range listed {
+			if !yield(attachmentOf(attachment), nil) {
+				return nil
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	zcrm "github.com/zcrm/zcrm/bindings/go"
 )
@@ -180,6 +181,50 @@ func TestTheIteratorGoesOverEveryPageAndAsksForNoPageItDoesNotNeed(t *testing.T)
 	}
 	if asked := len(w.requests("attachment.list")); asked != 4 {
 		t.Errorf("a loop that ends at once asked for %d pages", asked-3)
+	}
+}
+
+func TestALoopThatDeletesLeavesNoneBehind(t *testing.T) {
+	w := newWorld(t)
+	for _, tokens := range []bool{true, false} {
+		const n = 450
+		for i := range n {
+			w.attach(fmt.Sprint(i), nil)
+		}
+		client := w.client
+		if !tokens {
+			client = w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("api_version", "v2"))
+		}
+		deleted := 0
+		for a, err := range client.Attachments(ctx, w.record) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := client.DeleteAttachment(ctx, w.record, a.ID); err != nil {
+				t.Fatal(err)
+			}
+			deleted++
+		}
+		if deleted != n || w.attached() != 0 {
+			t.Errorf("with page tokens: %v: of %d %d are deleted, and %d left", tokens, n, deleted, w.attached())
+		}
+	}
+}
+
+func TestTheOptionsOfAnIterationHoldForEachPage(t *testing.T) {
+	w := newWorld(t)
+	for i := range 250 {
+		w.attach(fmt.Sprint(i), nil)
+	}
+	w.fault("attachment.list", anything{"kind": "none"}, anything{"kind": "stall", "at": "before_reply"})
+	rows, last := 0, error(nil)
+	for _, err := range w.client.Attachments(ctx, w.record, zcrm.WithTimeout(time.Second)) {
+		if last = err; err == nil {
+			rows++
+		}
+	}
+	if rows != 200 || !errors.Is(last, zcrm.ErrTimeout) {
+		t.Errorf("%d rows, and then %v", rows, last)
 	}
 }
 

@@ -169,6 +169,18 @@ zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint3
     FINISH;
 }
 
+zcrm_status zg_pages_new(const zcrm_client *client, ZG_RECORD, zcrm_pages **pages, zcrm_error **error) {
+    zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
+    return zcrm_pages_new(client, &target, NULL, pages, error);
+}
+
+zg_reply zg_pages_next(ZG_CALL, zcrm_pages *pages) {
+    (void)client;
+    BUILD_CALL;
+    reply.status = zcrm_pages_next(pages, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes) {
     zcrm_target target = {
         .struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id), .attachment_id = TEXT(attachment_id)};

@@ -1,0 +1,44 @@
+package cabi
+
+// #include "shim.h"
+import "C"
+
+import "context"
+
+// Pages is zcrm_pages. One goroutine at a time may use it, and must free it.
+type Pages struct {
+	client *Client
+	ptr    *C.zcrm_pages
+}
+
+// Pages runs zcrm_pages_new, which sends nothing.
+func (c *Client) Pages(on Object) (*Pages, error) {
+	if err := c.acquire(); err != nil {
+		return nil, err
+	}
+	defer c.release()
+	pages := &Pages{client: c}
+	var failed *C.zcrm_error
+	status := C.zg_pages_new(c.ptr, text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), &pages.ptr, &failed)
+	if status != C.ZCRM_OK {
+		return nil, takeFailure(status, failed)
+	}
+	return pages, nil
+}
+
+// Next runs zcrm_pages_next. Attachments that came before aren't in it; ok is false at the end.
+func (p *Pages) Next(ctx context.Context, call Call) (listed []Attachment, ok bool, err error) {
+	result, err := p.client.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_pages_next(nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
+			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0, p.ptr)
+	})
+	if err != nil || result == nil {
+		return nil, false, err
+	}
+	defer C.zcrm_result_free(result)
+	listed, err = attachments(result)
+	return listed, err == nil, err
+}
+
+// Free ends the walk.
+func (p *Pages) Free() { C.zcrm_pages_free(p.ptr) }
