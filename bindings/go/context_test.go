@@ -83,7 +83,7 @@ func TestACancelledContextEndsEveryCallAtOnceAndLeavesNoTrace(t *testing.T) {
 				}
 				slices.Sort(took)
 				t.Log(took)
-				// Promised is 200 ms. The bound is for a machine that is busy with other things.
+				// Promised are 100 ms. The bound is for a machine that is busy with other things.
 				if median := took[len(took)/2]; median > 2*time.Second {
 					t.Errorf("it took %v", took)
 				}

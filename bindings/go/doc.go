@@ -21,17 +21,25 @@
 //
 // # Context and callbacks
 //
-// A call ends when its context does, within 200 ms whatever the network does, and has then fully returned: no Reader, Writer or progress
-// function runs afterwards. They run on the goroutine that made the call, and a call waits for them: a Reader that blocks should itself
-// watch the context. A panic in one of them goes on as the same panic once the library has returned. They must not start another
-// operation, which gives [ErrState], nor call [runtime.Goexit], as t.FailNow of a test does, which panics for good.
+// A call ends when its context does, within 100 ms whatever the network does, and has then fully returned: no Reader, Writer or progress
+// function runs afterwards. They run on the goroutine that made the call, and a call waits for them. So let the end of the context end a
+// Read or a Write that blocks, too: [FromReader] says how. They must not start another operation, which gives [ErrState], nor call
+// [runtime.Goexit], as t.FailNow of a test does, which panics for good. A panic in one of them goes on as the same panic once the library
+// has returned; a crash shows, and the logger is told, where it began.
 //
-// Each call in flight holds one thread of the operating system.
+// A Reader or a Writer may wait for another call, as the two ends of an [io.Pipe] between a download and an upload do.
+//
+// # Goroutines and threads
+//
+// Each call that is in the library holds one thread of the operating system, and a client lets in 64 at once ([WithMaxCalls]). Of these
+// the setting "max_in_flight" lets four send to Zoho at once. So any number of goroutines may make calls: the others wait, and a context
+// ends the wait.
 //
 // # Errors
 //
-// Every failed operation gives an [*Error]. Ask with [errors.Is] for the class, such as [ErrNotFound], for [context.Canceled] and
-// [context.DeadlineExceeded], and for whatever a Reader, Writer or token source of yours returned.
+// Every failed operation gives an [*Error]. Ask with [errors.Is] for the class, such as [ErrNotFound], for [ErrClosed], for
+// [context.Canceled] and [context.DeadlineExceeded], for [io.ErrUnexpectedEOF] and [os.ErrDeadlineExceeded], and for whatever a Reader,
+// Writer or token source of yours returned. It is a [net.Error] too.
 //
 // # Linking
 //

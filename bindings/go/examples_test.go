@@ -16,15 +16,19 @@ func TestTheExampleProgramsAttachFilesAndBackThemUp(t *testing.T) {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)
 	}
-	run := func(program string, arguments ...string) string {
-		command := exec.Command(filepath.Join(dir, program), append([]string{"-module", w.record.Module, "-id", w.record.ID}, arguments...)...)
-		command.Env = append(os.Environ(), "ZOHO_URL="+w.URL, "ZOHO_CLIENT_ID="+w.Credentials.ClientID,
-			"ZOHO_CLIENT_SECRET="+w.Credentials.ClientSecret, "ZOHO_REFRESH_TOKEN="+w.Credentials.RefreshToken)
+	account := []string{"ZCRM_API_DOMAIN=" + w.URL, "ZCRM_ACCOUNTS_URL=" + w.URL, "ZCRM_CLIENT_ID=" + w.Credentials.ClientID,
+		"ZCRM_CLIENT_SECRET=" + w.Credentials.ClientSecret, "ZCRM_REFRESH_TOKEN=" + w.Credentials.RefreshToken}
+	start := func(environment []string, program string, arguments ...string) (string, error) {
+		command := exec.Command(filepath.Join(dir, program), arguments...)
+		command.Env = append([]string{"XDG_CACHE_HOME=" + filepath.Join(dir, "cache")}, environment...)
 		said, err := command.CombinedOutput()
-		if err != nil {
+		return string(said), err
+	}
+	run := func(program string, arguments ...string) {
+		t.Helper()
+		if said, err := start(append(account, "ZCRM_RECORD_ID="+w.record.ID), program, arguments...); err != nil {
 			t.Fatalf("%s: %v: %s", program, err, said)
 		}
-		return string(said)
 	}
 	note := filepath.Join(dir, "note.txt")
 	if err := os.WriteFile(note, []byte("remember the milk"), 0o600); err != nil {
@@ -34,6 +38,23 @@ func TestTheExampleProgramsAttachFilesAndBackThemUp(t *testing.T) {
 	id := w.attach(`..%2F..%2Fescape.txt`, []byte("elsewhere"))
 	for range 2 {
 		run("backup", "-to", filepath.Join(dir, "saved"))
+	}
+	if said, err := start(append(account, "ZCRM_RECORD_ID=1"), "attach", "-module", w.record.Module, "-id", w.record.ID); err != nil {
+		t.Errorf("flags count before variables: %v: %s", err, said)
+	}
+	if asked := len(w.requests("token")); asked != 1 {
+		t.Errorf("the programs asked for %d tokens", asked)
+	}
+	record := "ZCRM_RECORD_ID=" + w.record.ID
+	for wanted, environment := range map[string][]string{
+		"ZCRM_RECORD_ID is not set":     account,
+		"ZCRM_CLIENT_ID is not set":     {record},
+		"ZCRM_REFRESH_TOKEN is not set": append(account[:4:4], record),
+		"ZCRM_MAX_RETRIES: ":            append(account, record, "ZCRM_MAX_RETRIES=many"),
+	} {
+		if said, err := start(environment, "backup"); err == nil || !strings.Contains(said, wanted) {
+			t.Errorf("wanted %q: %v: %s", wanted, err, said)
+		}
 	}
 	saved, _ := filepath.Glob(filepath.Join(dir, "saved", "*"))
 	if len(saved) != 2 || !strings.HasSuffix(strings.Join(saved, "|"), id+" escape.txt") && !strings.Contains(strings.Join(saved, "|"), id+" escape.txt|") {

@@ -64,15 +64,8 @@ check() {
 # Builds and runs a project outside of this module, as a user would.
 outside() {
     rm -rf "$work/outside" && mkdir -p "$work/outside"
-    cat >"$work/outside/go.mod" <<END
-module outside
-
-go 1.23
-
-require github.com/zcrm/zcrm/bindings/go v0.0.0
-
-replace github.com/zcrm/zcrm/bindings/go => $here
-END
+    module=github.com/zcrm/zcrm/bindings/go
+    (cd "$work/outside" && go mod init -q outside 2>/dev/null && go mod edit -require $module@v0.0.0 -replace "$module=$here")
     cat >"$work/outside/main.go" <<'END'
 package main
 

@@ -1,6 +1,6 @@
 // Command attach puts files on a record of Zoho CRM and shows how far it is. Ctrl-C ends it at once.
 //
-//	attach -module Contacts -id 3652397000000649013 contract.pdf photo.jpg
+//	ZCRM_ACCESS_TOKEN=… attach -module Contacts -id 3652397000000649013 contract.pdf photo.jpg
 package main
 
 import (
@@ -16,18 +16,22 @@ import (
 )
 
 func main() {
-	module := flag.String("module", "Contacts", "API name of the module")
-	id := flag.String("id", "", "id of the record")
+	module := flag.String("module", "", "API name of the module; by default ZCRM_MODULE, or Contacts")
+	id := flag.String("id", "", "id of the record; by default ZCRM_RECORD_ID")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := attach(ctx, zcrm.Record{Module: *module, ID: *id}, flag.Args()); err != nil {
+	if err := attach(ctx, *module, *id, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func attach(ctx context.Context, record zcrm.Record, paths []string) error {
+func attach(ctx context.Context, module, id string, paths []string) error {
+	record, err := account.Record(module, id)
+	if err != nil {
+		return err
+	}
 	client, err := account.FromEnvironment()
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 // Command backup saves all files that are attached to a record of Zoho CRM. What is there already it leaves alone, so it can be run again.
 //
-//	backup -module Deals -id 3652397000000649013 -to ./saved
+//	ZCRM_ACCESS_TOKEN=… backup -module Deals -id 3652397000000649013 -to ./saved
 package main
 
 import (
@@ -17,19 +17,23 @@ import (
 )
 
 func main() {
-	module := flag.String("module", "Contacts", "API name of the module")
-	id := flag.String("id", "", "id of the record")
+	module := flag.String("module", "", "API name of the module; by default ZCRM_MODULE, or Contacts")
+	id := flag.String("id", "", "id of the record; by default ZCRM_RECORD_ID")
 	to := flag.String("to", ".", "directory for the files")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := backup(ctx, zcrm.Record{Module: *module, ID: *id}, *to); err != nil {
+	if err := backup(ctx, *module, *id, *to); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func backup(ctx context.Context, record zcrm.Record, to string) error {
+func backup(ctx context.Context, module, id, to string) error {
+	record, err := account.Record(module, id)
+	if err != nil {
+		return err
+	}
 	client, err := account.FromEnvironment()
 	if err != nil {
 		return err
