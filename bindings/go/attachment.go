@@ -21,18 +21,23 @@ type Record struct {
 
 // Attachment is a file or a link on a record.
 type Attachment struct {
-	ID        string    `json:"id"`
-	FileName  string    `json:"file_name"` // or the title of a link
-	Bytes     int64     `json:"bytes"`     // size; -1: unknown
-	IsLink    bool      `json:"is_link"`
-	LinkURL   string    `json:"link_url,omitempty"`     // of a link
-	Created   time.Time `json:"created_time,omitzero"`  // zero: not known
-	Modified  time.Time `json:"modified_time,omitzero"` // zero: not known, as after an upload
-	ParentID  string    `json:"parent_id,omitempty"`    // the record it hangs on; empty after an upload
-	OwnerName string    `json:"owner_name,omitempty"`   // empty after an upload
-	SHA256    string    `json:"sha256,omitempty"`       // hexadecimal; after an upload with WithSHA256
+	ID          string    `json:"id"`
+	FileName    string    `json:"file_name"` // as Zoho has it, or the title of a link: it may be a path or hold control characters
+	SafeName    string    `json:"safe_name"` // FileName made safe as the name of a file; empty when nothing is left of it
+	Bytes       int64     `json:"bytes"`     // size; -1: unknown
+	IsLink      bool      `json:"is_link"`
+	LinkURL     string    `json:"link_url,omitempty"`     // of a link
+	Created     time.Time `json:"created_time,omitzero"`  // zero: not known
+	Modified    time.Time `json:"modified_time,omitzero"` // zero: not known, as after an upload
+	ParentID    string    `json:"parent_id,omitempty"`    // the record it hangs on; empty after an upload, as all that follow
+	OwnerID     string    `json:"owner_id,omitempty"`
+	OwnerName   string    `json:"owner_name,omitempty"`
+	CreatedByID string    `json:"created_by_id,omitempty"` // the user who attached it
+	FileID      string    `json:"file_id,omitempty"`       // Zoho's id of the stored bytes; empty for a link
+	Kind        string    `json:"kind,omitempty"`          // Zoho's $type, opaque
 
 	// After an upload:
+	SHA256      string   `json:"sha256,omitempty"`       // hexadecimal, with WithSHA256
 	Skipped     bool     `json:"skipped,omitempty"`      // it was there already and was not sent: WithSkipExisting
 	Settled     bool     `json:"settled,omitempty"`      // the reply was lost, and the upload was found on the record
 	NameChanged bool     `json:"name_changed,omitempty"` // Zoho stored it under another name; known only when the record was listed
@@ -240,15 +245,20 @@ func object(record Record) cabi.Object {
 
 func attachmentOf(a cabi.Attachment) Attachment {
 	return Attachment{
-		ID:        a.ID,
-		FileName:  a.FileName,
-		Bytes:     a.Bytes,
-		IsLink:    a.IsLink,
-		LinkURL:   a.LinkURL,
-		Created:   timeOf(a.CreatedTime),
-		Modified:  timeOf(a.ModifiedTime),
-		ParentID:  a.ParentID,
-		OwnerName: a.OwnerName,
+		ID:          a.ID,
+		FileName:    a.FileName,
+		SafeName:    a.SafeName,
+		Bytes:       a.Bytes,
+		IsLink:      a.IsLink,
+		LinkURL:     a.LinkURL,
+		Created:     timeOf(a.CreatedTime),
+		Modified:    timeOf(a.ModifiedTime),
+		ParentID:    a.ParentID,
+		OwnerID:     a.OwnerID,
+		OwnerName:   a.OwnerName,
+		CreatedByID: a.CreatedByID,
+		FileID:      a.FileID,
+		Kind:        a.Kind,
 	}
 }
 

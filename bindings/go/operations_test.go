@@ -139,7 +139,7 @@ func TestAReaderIsReadFromWhereItStands(t *testing.T) {
 
 func TestAListHasWhatWasUploaded(t *testing.T) {
 	w := newWorld(t)
-	id := w.attach("a.txt", []byte("12345"))
+	id := w.attach("..%2Fa%0Ab.txt", []byte("12345"))
 	page, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,13 @@ func TestAListHasWhatWasUploaded(t *testing.T) {
 		t.Fatalf("got %+v", page)
 	}
 	a := page.Attachments[0]
-	if a.ID != id || a.FileName != "a.txt" || a.Bytes != 5 || a.IsLink || a.Created.IsZero() || a.Modified.IsZero() || a.ParentID != w.record.ID || a.OwnerName == "" {
+	if a.ID != id || a.Bytes != 5 || a.IsLink || a.Created.IsZero() || a.Modified.IsZero() || a.ParentID != w.record.ID {
+		t.Errorf("got %+v", a)
+	}
+	if a.FileName != "../a\nb.txt" || strings.ContainsAny(a.SafeName, "/\n") || !strings.HasSuffix(a.SafeName, "b.txt") {
+		t.Errorf("its name is %q, and safe %q", a.FileName, a.SafeName)
+	}
+	if a.OwnerName == "" || a.OwnerID == "" || a.CreatedByID == "" || a.FileID == "" || a.Kind == "" {
 		t.Errorf("got %+v", a)
 	}
 }

@@ -50,8 +50,7 @@ func backup(ctx context.Context, module, id, to string) error {
 			fmt.Println(attachment.FileName, "is a link to", attachment.LinkURL)
 			continue
 		}
-		// The id makes the name unique. The other part was chosen by whoever attached the file, and must not lead out of the directory.
-		path := filepath.Join(to, attachment.ID+" "+filepath.Base(filepath.Clean("/"+attachment.FileName)))
+		path := filepath.Join(to, attachment.ID+" "+attachment.SafeName) // the id makes the name unique
 		var e *zcrm.Error
 		saved, err := client.DownloadAttachmentFile(ctx, record, attachment.ID, path)
 		if errors.As(err, &e) && e.Reason == "target_exists" {

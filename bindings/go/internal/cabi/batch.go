@@ -5,7 +5,6 @@ import "C"
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"unsafe"
@@ -33,15 +32,11 @@ type BatchEnd struct {
 	FromJournal bool
 }
 
-// BatchSummary is the result of zcrm_batch_run.
+// BatchSummary is zcrm_batch_summary.
 type BatchSummary struct {
-	Done        int64  `json:"done"`
-	FromJournal int64  `json:"from_journal"`
-	Failed      int64  `json:"failed"`
-	Unknown     int64  `json:"unknown"`
-	Left        int64  `json:"left"`
-	Stopped     string `json:"stopped"`
-	Attempts    int64  `json:"attempts"`
+	Done, FromJournal, Failed, Unknown, Left int64
+	Stopped                                  string
+	Attempts                                 int64
 }
 
 // Batch runs zcrm_batch_run. There is a summary beside every error: of a batch that could not begin, all steps are left.
@@ -76,13 +71,28 @@ func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, c
 		return none, err
 	}
 	defer C.zcrm_result_free(result)
-	var decoded struct {
-		Result BatchSummary `json:"result"`
+	summary, err := batchSummary(result)
+	if err != nil {
+		return none, err
 	}
-	if err := json.Unmarshal(resultJSON(result), &decoded); err != nil {
-		return none, Unreadable(err)
+	return summary, st.ofBatch(ctx, &summary)
+}
+
+func batchSummary(result *C.zcrm_result) (BatchSummary, error) {
+	out := C.zcrm_batch_summary{struct_size: C.sizeof_zcrm_batch_summary}
+	var failed *C.zcrm_error
+	if status := C.zcrm_result_batch(result, &out, &failed); status != C.ZCRM_OK {
+		return BatchSummary{}, takeFailure(status, failed)
 	}
-	return decoded.Result, st.ofBatch(ctx, &decoded.Result)
+	return BatchSummary{
+		Done:        int64(out.done),
+		FromJournal: int64(out.from_journal),
+		Failed:      int64(out.failed),
+		Unknown:     int64(out.unknown),
+		Left:        int64(out.left),
+		Stopped:     goText(out.stopped),
+		Attempts:    int64(out.attempts),
+	}, nil
 }
 
 // ofBatch is why a batch was cancelled, which is no failure to the library.

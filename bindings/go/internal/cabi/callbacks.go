@@ -319,7 +319,13 @@ type logHook struct {
 	logger *slog.Logger
 }
 
-var slogLevels = [...]slog.Level{1: slog.LevelError, 2: slog.LevelWarn, 3: slog.LevelInfo, 4: slog.LevelDebug, 5: slog.LevelDebug - 4}
+var slogLevels = [...]slog.Level{
+	C.ZCRM_LOG_ERROR: slog.LevelError,
+	C.ZCRM_LOG_WARN:  slog.LevelWarn,
+	C.ZCRM_LOG_INFO:  slog.LevelInfo,
+	C.ZCRM_LOG_DEBUG: slog.LevelDebug,
+	C.ZCRM_LOG_TRACE: slog.LevelDebug - 4,
+}
 
 //export zcrmGoLog
 func zcrmGoLog(hook, running C.uintptr_t, level C.int32_t, line *C.char, length C.size_t) {

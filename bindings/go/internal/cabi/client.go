@@ -220,7 +220,7 @@ func (config Config) build() (*C.zcrm_config, *hooks, error) {
 	}
 	if config.Logger != nil {
 		// Every level: whether one is wanted is asked of the logger for each line, as its level may be changed at any time.
-		C.zg_set_log_fn(built, 5, C.uintptr_t(newHandle(&logHook{hooks, config.Logger})))
+		C.zg_set_log_fn(built, C.ZCRM_LOG_TRACE, C.uintptr_t(newHandle(&logHook{hooks, config.Logger})))
 	}
 	return built, hooks, nil
 }

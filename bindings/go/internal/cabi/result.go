@@ -12,9 +12,9 @@ import (
 
 // Attachment is zcrm_attachment.
 type Attachment struct {
-	ID, FileName, LinkURL, CreatedTime, ModifiedTime, ParentID, OwnerName string
-	Bytes                                                                 int64
-	IsLink                                                                bool
+	ID, FileName, SafeName, LinkURL, CreatedTime, ModifiedTime, ParentID, OwnerID, OwnerName, CreatedByID, FileID, Kind string
+	Bytes                                                                                                               int64
+	IsLink                                                                                                              bool
 }
 
 // Uploaded is what zcrm_attachment_upload gave.
@@ -143,11 +143,16 @@ func attachmentOf(out *C.zcrm_attachment) Attachment {
 	return Attachment{
 		ID:           goText(out.id),
 		FileName:     goText(out.file_name),
+		SafeName:     goText(out.safe_name),
 		LinkURL:      goText(out.link_url),
 		CreatedTime:  goText(out.created_time),
 		ModifiedTime: goText(out.modified_time),
 		ParentID:     goText(out.parent_id),
+		OwnerID:      goText(out.owner_id),
 		OwnerName:    goText(out.owner_name),
+		CreatedByID:  goText(out.created_by_id),
+		FileID:       goText(out.file_id),
+		Kind:         goText(out.kind),
 		Bytes:        int64(out.bytes),
 		IsLink:       out.is_link != 0,
 	}
