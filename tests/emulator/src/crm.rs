@@ -334,28 +334,36 @@ impl Call<'_> {
         Ok(record.id)
     }
 
-    /// Fails if the user may not do this; `what` completes "Permission denied to …".
+    /// Fails if the user may not do this to a record; `what` completes "Permission denied to …".
     pub fn permitted(&self, record: &Record, what: &str) -> Result<(), Box<Reply>> {
-        let settings = &self.state.settings;
-        let denied = settings.denied.iter().any(|d| d == self.operation);
-        if record.state != RecordState::Restricted && !denied {
-            return Ok(());
+        match record.state {
+            RecordState::Restricted => Err(self.no_privilege(&record.module, what)),
+            _ => self.allowed(&record.module, what),
         }
-        Err(match settings.permission_error {
+    }
+
+    /// Fails if the user may not do this to any record of a module.
+    pub fn allowed(&self, module: &str, what: &str) -> Result<(), Box<Reply>> {
+        let denied = self.state.settings.denied.iter().any(|d| d == self.operation);
+        if denied { Err(self.no_privilege(module, what)) } else { Ok(()) }
+    }
+
+    fn no_privilege(&self, module: &str, what: &str) -> Box<Reply> {
+        match self.state.settings.permission_error {
             PermissionError::NoPermission => {
                 let implied = match self.request.head.method.as_str() {
                     "GET" => "View",
                     "DELETE" => "Delete",
                     _ => "Edit",
                 };
-                let details = json!({"permissions": [format!("Crm_Implied_{implied}_{}", record.module)]});
+                let details = json!({"permissions": [format!("Crm_Implied_{implied}_{module}")]});
                 refuse(403, "NO_PERMISSION", &format!("Permission denied to {what}"), details)
             }
             PermissionError::AuthorizationFailed => {
                 let message = format!("User does not have sufficient privilege to {what}");
                 refuse(400, "AUTHORIZATION_FAILED", &message, json!({}))
             }
-        })
+        }
     }
 
     /// The refusal of a body or file over the limit.

@@ -170,7 +170,7 @@ faults! {
     deep: Deep { status: u16, depth: u64 };
     /// A page of made-up rows: so many (`rows`; as many as asked for when absent), and there is always one more page. With `same_token`
     /// the token leads back to this page.
-    endless_pages: EndlessPages {} or { rows: Option<u64>, same_token: bool } for ["attachment.list"];
+    endless_pages: EndlessPages {} or { rows: Option<u64>, same_token: bool } for ["attachment.list", "record.list"];
 }
 
 impl Fault {

@@ -1,73 +1,23 @@
 //! `GET …/Attachments`: the list, page by page.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::clock::{self, HOUR, Millis};
+use crate::clock;
 use crate::crm::{Call, too_many};
 use crate::fault::Fault;
+use crate::paging::Page;
 use crate::reply::{Answer, Reply, refuse};
-use crate::settings::{EmptyList, FileLinkUrl, LinkFileId, NarrowFields, OverLimit, ParentId};
+use crate::settings::{EmptyList, FileLinkUrl, LinkFileId, NarrowFields, ParentId};
 use crate::world::{Attachment, NewFile, Organisation, Record, User, sha256};
-
-/// Page tokens given out; the oldest are forgotten beyond 10,000.
-#[derive(Debug, Default)]
-pub struct PageTokens {
-    tokens: HashMap<String, PageToken>,
-    order: VecDeque<String>,
-    counter: u64,
-}
-
-#[derive(Debug, Clone)]
-struct PageToken {
-    bound: String,
-    after: Option<u64>,
-    offset: u64,
-    page: u64,
-    previous: Option<String>,
-    made: Millis,
-}
-
-impl PageTokens {
-    fn add(&mut self, token: PageToken) -> String {
-        self.counter += 1;
-        let value = sha256(format!("page {} of {}", self.counter, token.bound).as_bytes());
-        self.tokens.insert(value.clone(), token);
-        self.order.push_back(value.clone());
-        if self.order.len() > 10_000
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.tokens.remove(&oldest);
-        }
-        value
-    }
-}
-
-/// What a list request asks for.
-struct Query {
-    fields: Option<Vec<String>>,
-    ids: Option<HashSet<u64>>,
-    per_page: u64,
-    page: u64,
-    token: Option<String>,
-    /// What a page token is bound to.
-    bound: String,
-}
-
-/// Where a page begins.
-struct Start {
-    after: Option<u64>,
-    skip: u64,
-    offset: u64,
-    page: u64,
-    previous: Option<String>,
-}
 
 /// Answers a list request.
 pub fn list(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
     let record = call.attachment_parent(module, record_id, "read attachment details")?;
-    let query = read_query(call, record)?;
+    let fields = fields(call)?;
+    let ids = comma_list(call, "ids").filter(|_| call.version.ids_filter);
+    let page = Page::read(call, &format!("{record}/{fields:?}/{ids:?}"), call.version.page_token)?;
     if !call.state.may_list(record) {
         return Err(too_many(call.state));
     }
@@ -75,44 +25,40 @@ pub fn list(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
         return Ok(Reply::empty(304));
     }
     if let Fault::EndlessPages { rows, same_token } = call.request.fault {
-        return Ok(made_up(call, record, &query, rows, same_token));
+        return Ok(made_up(call, record, fields.as_deref(), &page, rows, same_token));
     }
-    let start = start(call, &query)?;
+    let start = page.start(call)?;
     let organisation = &call.state.organisations[call.organisation];
     let record = &organisation.records[&record];
     let now = call.state.now();
-    let wanted = |a: &&Attachment| {
-        a.visible <= now && query.ids.as_ref().is_none_or(|ids| ids.contains(&a.id)) && start.after.is_none_or(|after| a.id < after)
-    };
+    let ids: Option<HashSet<u64>> = ids.map(|ids| ids.iter().filter_map(|id| id.parse().ok()).collect());
+    let wanted =
+        |a: &&Attachment| a.visible <= now && ids.as_ref().is_none_or(|ids| ids.contains(&a.id)) && start.after.is_none_or(|after| a.id < after);
     // Newest first. UNCONFIRMED; the examples read so.
-    let rows = record.attachments.iter().rev().filter(wanted).skip(start.skip as usize);
-    let mut rows: Vec<&Attachment> = rows.take(query.per_page as usize + 1).collect();
-    let more = rows.len() as u64 > query.per_page;
-    rows.truncate(query.per_page as usize);
-    let data: Vec<Value> = rows.iter().map(|a| row(call, organisation, record, a, &query)).collect();
+    let rows = record.attachments.iter().rev().filter(wanted).skip(start.skip);
+    let mut rows: Vec<&Attachment> = rows.take(page.per_page as usize + 1).collect();
+    let more = rows.len() as u64 > page.per_page;
+    rows.truncate(page.per_page as usize);
+    let data: Vec<Value> = rows.iter().map(|a| row(call, organisation, record, a, fields.as_deref())).collect();
     let last = rows.last().map(|a| a.id);
     if data.is_empty() && call.state.settings.empty_list == EmptyList::NoContent204 {
         return Ok(Reply::empty(204));
     }
-    let info = info(call, &query, &start, data.len() as u64, last.filter(|_| more), now);
+    let info = page.info(call, &start, data.len() as u64, last.filter(|_| more));
     Ok(Reply::json(200, &json!({"data": data, "info": info})))
 }
 
 /// A page of rows that nothing is behind, with one more page to come.
-fn made_up(call: &mut Call<'_>, record: u64, query: &Query, rows: Option<u64>, same_token: bool) -> Reply {
+fn made_up(call: &mut Call<'_>, record: u64, fields: Option<&[String]>, page: &Page, rows: Option<u64>, same_token: bool) -> Reply {
     let now = call.state.now();
-    let count = rows.unwrap_or(query.per_page);
+    let count = rows.unwrap_or(page.per_page);
     let organisation = &mut call.state.organisations[call.organisation];
     let ids: Vec<u64> = (0..count).map(|_| organisation.new_id()).collect();
     let organisation = &call.state.organisations[call.organisation];
     let record = &organisation.records[&record];
     let file = |id| Attachment::file(id, &format!("made up {id}.txt"), NewFile::new(b"made up"), now);
-    let data: Vec<Value> = ids.into_iter().map(|id| row(call, organisation, record, &file(id), query)).collect();
-    let mut info = json!({"per_page": query.per_page, "count": count, "page": query.page, "more_records": true});
-    if call.version.page_token {
-        let known = query.token.clone().filter(|_| same_token);
-        info["next_page_token"] = json!(known.unwrap_or_else(|| call.state.page_tokens.add(first_page(query, now))));
-    }
+    let data: Vec<Value> = ids.into_iter().map(|id| row(call, organisation, record, &file(id), fields)).collect();
+    let info = page.endless_info(call, count, same_token);
     Reply::json(200, &json!({"data": data, "info": info}))
 }
 
@@ -138,21 +84,6 @@ pub fn parameter_missing(call: &Call<'_>, name: &str) -> Box<Reply> {
     refuse(400, "REQUIRED_PARAM_MISSING", message, call.parameter(name))
 }
 
-fn read_query(call: &Call<'_>, record: u64) -> Result<Query, Box<Reply>> {
-    let fields = fields(call)?;
-    let ids = comma_list(call, "ids").filter(|_| call.version.ids_filter);
-    let per_page = per_page(call)?;
-    let bound = format!("{}/{}/{record}/{fields:?}/{ids:?}/{per_page}", call.version.name, call.organisation);
-    Ok(Query {
-        fields,
-        ids: ids.map(|ids| ids.iter().filter_map(|id| id.parse().ok()).collect()),
-        per_page,
-        page: number(call, "page", 1)?,
-        token: call.request.head.parameter("page_token").filter(|_| call.version.page_token),
-        bound,
-    })
-}
-
 /// The `fields` of a list; an error where the version needs them.
 pub fn fields(call: &Call<'_>) -> Result<Option<Vec<String>>, Box<Reply>> {
     let fields = comma_list(call, "fields");
@@ -163,92 +94,10 @@ pub fn fields(call: &Call<'_>) -> Result<Option<Vec<String>>, Box<Reply>> {
     Ok(fields)
 }
 
-/// `per_page`, at most 200. UNCONFIRMED what more does.
-pub fn per_page(call: &Call<'_>) -> Result<u64, Box<Reply>> {
-    let asked = number(call, "per_page", 200)?;
-    match call.state.settings.per_page_over {
-        OverLimit::Refuse if asked > 200 => Err(bad_parameter(call, "per_page")),
-        _ => Ok(asked.min(200)),
-    }
-}
-
-/// A positive number parameter.
-pub fn number(call: &Call<'_>, name: &str, default: u64) -> Result<u64, Box<Reply>> {
-    let Some(text) = call.request.head.parameter(name) else { return Ok(default) };
-    text.parse().ok().filter(|n| (1..=u64::from(u32::MAX)).contains(n)).ok_or_else(|| bad_parameter(call, name))
-}
-
-fn bad_parameter(call: &Call<'_>, name: &str) -> Box<Reply> {
-    refuse(400, "INVALID_DATA", "invalid data", call.parameter(name))
-}
-
-fn start(call: &Call<'_>, query: &Query) -> Result<Start, Box<Reply>> {
-    let settings = &call.state.settings;
-    let Some(value) = &query.token else {
-        let offset = (query.page - 1) * query.per_page;
-        let end = offset + query.per_page;
-        if call.version.page_token && end > settings.discrete_rows {
-            let message = "The limit of records that can be fetched without page_token is exceeded";
-            return Err(refuse(400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", message, json!({})));
-        }
-        check_limit(end, settings.list_rows)?;
-        return Ok(Start { after: None, skip: offset, offset, page: query.page, previous: None });
-    };
-    let Some(token) = call.state.page_tokens.tokens.get(value) else {
-        return Err(bad_parameter(call, "page_token"));
-    };
-    if token.bound != query.bound {
-        let message = "the page token does not fit the other parameters";
-        return Err(refuse(400, "TOKEN_BOUND_DATA_MISMATCH", message, call.parameter("page_token")));
-    }
-    if call.state.now() > token.made + 24 * HOUR {
-        return Err(refuse(400, "EXPIRED_VALUE", "the page token is expired", call.parameter("page_token")));
-    }
-    check_limit(token.offset + query.per_page, settings.list_rows)?;
-    Ok(Start { after: token.after, skip: 0, offset: token.offset, page: token.page, previous: token.previous.clone() })
-}
-
-fn check_limit(end: u64, most: u64) -> Result<(), Box<Reply>> {
-    if end > most {
-        let message = "The limit of records that can be fetched is exceeded";
-        return Err(refuse(400, "PAGINATION_LIMIT_EXCEEDED", message, json!({})));
-    }
-    Ok(())
-}
-
-fn info(call: &mut Call<'_>, query: &Query, start: &Start, count: u64, more: Option<u64>, now: Millis) -> Value {
-    let mut info = json!({"per_page": query.per_page, "count": count, "page": start.page, "more_records": more.is_some()});
-    if !call.version.page_token {
-        return info;
-    }
-    let zone = call.state.organisations[call.organisation].offset_minutes;
-    let tokens = &mut call.state.page_tokens;
-    let next = more.map(|last| {
-        // The page after the next one leads back here, so this page needs a token too.
-        let here = query.token.clone().or_else(|| (start.page == 1).then(|| tokens.add(first_page(query, now))));
-        tokens.add(PageToken {
-            bound: query.bound.clone(),
-            after: Some(last),
-            offset: start.offset + count,
-            page: start.page + 1,
-            previous: here,
-            made: now,
-        })
-    });
-    info["page_token_expiry"] = json!(next.as_ref().map(|_| clock::iso(now + 24 * HOUR, zone)));
-    info["next_page_token"] = json!(next);
-    info["previous_page_token"] = json!(start.previous);
-    info
-}
-
-fn first_page(query: &Query, now: Millis) -> PageToken {
-    PageToken { bound: query.bound.clone(), after: None, offset: 0, page: 1, previous: None, made: now }
-}
-
 /// One row, cut down to the fields asked for.
-fn row(call: &Call<'_>, organisation: &Organisation, record: &Record, a: &Attachment, query: &Query) -> Value {
+fn row(call: &Call<'_>, organisation: &Organisation, record: &Record, a: &Attachment, fields: Option<&[String]>) -> Value {
     let mut all = all_keys(call, organisation, record, a);
-    let Some(fields) = &query.fields else { return Value::Object(all) };
+    let Some(fields) = fields else { return Value::Object(all) };
     let settings = &call.state.settings;
     let dollars = settings.narrow_fields == NarrowFields::WithDollarKeys;
     all.retain(|key, _| key == "id" || (dollars && key.starts_with('$')) || fields.iter().any(|f| f == key));

@@ -4,10 +4,13 @@ use serde_json::{Value, json};
 
 use crate::clock;
 use crate::crm::Call;
-use crate::list::{fields, number, per_page, person};
+use crate::fault::Fault;
+use crate::list::{comma_list, fields, person};
+use crate::paging::{Page, bad_parameter};
 use crate::reply::{Answer, Reply, error_object, refuse, success};
+use crate::settings::EmptyList;
 use crate::upload::unparsable;
-use crate::world::{NewFile, Organisation, Record, StoredFile};
+use crate::world::{NewFile, Organisation, Record, RecordState, StoredFile};
 
 /// Files a note may have.
 const NOTE_FILES: usize = 5;
@@ -25,26 +28,86 @@ pub fn get(call: &mut Call<'_>, module: &str, id: &str) -> Answer {
     Ok(Reply::json(200, &json!({"data": [row(organisation, record)]})))
 }
 
-/// The records of a module, page by page.
+/// Most fields that a list of records is asked for.
+const MOST_FIELDS: usize = 50;
+
+/// The records of a module, page by page (Get Records). Page tokens came with v3, earlier than those of attachments.
 pub fn all(call: &mut Call<'_>, module: &str) -> Answer {
-    call.module(module)?;
-    let fields = fields(call)?;
-    let (page, per_page) = (number(call, "page", 1)?, per_page(call)?);
+    call.supported(call.module(module)?.attachments)?;
+    call.allowed(module, "read records")?;
+    let ids = comma_list(call, "ids");
+    // Records that are named need no fields (UNCONFIRMED): the page asks for them "when fetching all records".
+    let fields = if ids.is_some() { comma_list(call, "fields") } else { fields(call)? };
+    if fields.as_ref().is_some_and(|f| f.len() > MOST_FIELDS) {
+        // The code is UNCONFIRMED.
+        let mut details = call.parameter("fields");
+        details["limit"] = json!(MOST_FIELDS);
+        return Err(refuse(400, "LIMIT_EXCEEDED", "the number of fields is over the limit", details));
+    }
+    let ascending = ascending(call)?;
+    let page = Page::read(call, &format!("{module}/{fields:?}/{ids:?}/{ascending}"), call.version.rank >= 3)?;
+    if page.has_token() && call.request.head.parameter("page").is_some() {
+        // Not both, says the page; the code is UNCONFIRMED.
+        let details = json!({"ambiguity_due_to": [call.parameter("page"), call.parameter("page_token")]});
+        return Err(refuse(400, "AMBIGUITY_DURING_PROCESSING", "page and page_token can't be used together", details));
+    }
+    if let Fault::EndlessPages { rows, same_token } = call.request.fault {
+        return Ok(made_up(call, &page, rows, same_token));
+    }
+    let start = page.start(call)?;
+    let since = call.request.head.header("If-Modified-Since").and_then(clock::parse_date);
     let organisation = &call.state.organisations[call.organisation];
-    let mut rows: Vec<Value> =
-        organisation.records_of(module).skip(((page - 1) * per_page) as usize).take(per_page as usize + 1).map(|r| row(organisation, r)).collect();
-    if rows.is_empty() {
+    let wanted = |r: &&Record| {
+        r.state != RecordState::Restricted
+            && since.is_none_or(|since| r.created / 1000 > since / 1000)
+            && ids.as_ref().is_none_or(|ids| ids.contains(&r.id.to_string()))
+            && start.after.is_none_or(|after| if ascending { r.id > after } else { r.id < after })
+    };
+    let records = organisation.records_of(module);
+    let mut records: Vec<&Record> = if ascending { records.collect() } else { records.rev().collect() };
+    records = records.into_iter().filter(wanted).skip(start.skip).take(page.per_page as usize + 1).collect();
+    let more = records.len() as u64 > page.per_page;
+    records.truncate(page.per_page as usize);
+    let last = records.last().map(|r| r.id).filter(|_| more);
+    let rows: Vec<Value> = records.into_iter().map(|r| narrowed(row(organisation, r), fields.as_deref())).collect();
+    if rows.is_empty() && since.is_some() {
+        return Ok(Reply::empty(304));
+    }
+    if rows.is_empty() && call.state.settings.empty_list == EmptyList::NoContent204 {
         return Ok(Reply::empty(204));
     }
-    let more = rows.len() as u64 > per_page;
-    rows.truncate(per_page as usize);
-    if let Some(fields) = fields {
-        for object in rows.iter_mut().filter_map(Value::as_object_mut) {
-            object.retain(|key, _| key == "id" || fields.iter().any(|f| f == key));
-        }
-    }
-    let info = json!({"per_page": per_page, "count": rows.len(), "page": page, "more_records": more});
+    let info = page.info(call, &start, rows.len() as u64, last);
     Ok(Reply::json(200, &json!({"data": rows, "info": info})))
+}
+
+/// The order of a list: by id, newest first, if nothing else is asked for. `Created_Time` and `Modified_Time` are in the order of ids here.
+fn ascending(call: &Call<'_>) -> Result<bool, Box<Reply>> {
+    let parameter = |name: &str| call.request.head.parameter(name);
+    if parameter("sort_by").is_some_and(|by| !["id", "Created_Time", "Modified_Time"].contains(&by.as_str())) {
+        return Err(bad_parameter(call, "sort_by"));
+    }
+    match parameter("sort_order").as_deref() {
+        None | Some("desc") => Ok(false),
+        Some("asc") => Ok(true),
+        Some(_) => Err(bad_parameter(call, "sort_order")),
+    }
+}
+
+/// A page of records that don't exist, with one more page to come.
+fn made_up(call: &mut Call<'_>, page: &Page, rows: Option<u64>, same_token: bool) -> Reply {
+    let count = rows.unwrap_or(page.per_page);
+    let organisation = &mut call.state.organisations[call.organisation];
+    let data: Vec<Value> = (0..count).map(|_| json!({"id": organisation.new_id().to_string()})).collect();
+    let info = page.endless_info(call, count, same_token);
+    Reply::json(200, &json!({"data": data, "info": info}))
+}
+
+/// A row with the fields asked for alone; `id` is always there.
+fn narrowed(mut row: Value, fields: Option<&[String]>) -> Value {
+    if let (Some(keys), Some(fields)) = (row.as_object_mut(), fields) {
+        keys.retain(|key, _| key == "id" || fields.iter().any(|f| f == key));
+    }
+    row
 }
 
 fn row(organisation: &Organisation, record: &Record) -> Value {

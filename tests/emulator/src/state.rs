@@ -7,7 +7,7 @@ use crate::clock::{Clock, HOUR, MINUTE, Millis};
 use crate::control::without_port;
 use crate::fault::Fault;
 use crate::ledger::{Ledger, Request, Stored};
-use crate::list::PageTokens;
+use crate::paging::PageTokens;
 use crate::script::Scripts;
 use crate::seed;
 use crate::settings::Settings;

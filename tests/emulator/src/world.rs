@@ -233,7 +233,7 @@ impl Organisation {
     }
 
     /// Records of a module in order.
-    pub fn records_of<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a Record> {
+    pub fn records_of<'a>(&'a self, module: &'a str) -> impl DoubleEndedIterator<Item = &'a Record> {
         self.order.iter().filter_map(|id| self.records.get(id)).filter(move |r| r.module == module)
     }
 
