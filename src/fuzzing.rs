@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -95,7 +95,7 @@ pub fn file_name(disposition: &[u8]) -> String {
 
 /// A `Retry-After`.
 pub fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    reply::retry_after(Some(value))
+    reply::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]))
 }
 
 /// Whether the first bytes of a file are a photo's.

@@ -24,6 +24,7 @@ mod http;
 mod organisation;
 mod panics;
 pub mod photo;
+mod process;
 mod record;
 pub mod step;
 mod transfer;

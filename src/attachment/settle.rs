@@ -143,8 +143,7 @@ impl<'c, 's> Settlement<'c, 's> {
         let mut undecided = Vec::new();
         for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {
             if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-                self.session.meter.waited_for("settling", wait);
+                self.session.rest("settling", wait).await;
             }
             match self.look(body.as_deref_mut()).await {
                 Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
@@ -164,6 +163,7 @@ impl<'c, 's> Settlement<'c, 's> {
             body.rewind().map_err(|_| outcome_unknown(error, Vec::new()))?;
         }
         self.resent += 1;
+        self.session.connect_anew().await; // a server that drops uploads on used connections would drop this one, too
         Ok(None)
     }
 
@@ -175,11 +175,10 @@ impl<'c, 's> Settlement<'c, 's> {
 
     async fn pause_before_resending(&self, error: &Error, pause: bool) -> Result<()> {
         let wait = retry::wait(self.client.config(), error, self.resent);
-        let Some(wait) = wait.filter(|_| self.client.may_retry()) else { return Err(error.clone()) };
+        let Some(wait) = wait.filter(|_| self.session.gate.may_retry()) else { return Err(error.clone()) };
         // Looks that took their time are pause enough.
         if pause || error.retry_after().is_some() {
-            tokio::time::sleep(wait).await;
-            self.session.meter.waited_for(error.reason(), wait);
+            self.session.rest(error.reason(), wait).await;
         }
         Ok(())
     }

@@ -8,9 +8,11 @@ mod tokens;
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
+use crate::cancel::Limits;
 use crate::config::{Config, Secret};
 use crate::error::Result;
-use crate::http::{self, Lanes, Limits, Meter};
+use crate::http::{self, Lanes, Meter};
+use crate::organisation::Gate;
 pub(crate) use hosts::Hosts;
 pub(crate) use tokens::{Access, Tokens};
 
@@ -34,8 +36,8 @@ pub struct Granted {
 pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
     let hosts = Hosts::of(config)?;
     let grant = oauth::Grant::code(config)?;
-    let limits = Limits { cancel: call.cancel, timeout: call.timeout.or(config.call_timeout) };
-    let result = http::run(&Lanes::new(hosts.secure(true)), config, limits, &Meter::default(), async |session| {
+    let limits = Limits::new(call.cancel, call.timeout.or(config.call_timeout));
+    let result = http::run(&Lanes::new(hosts.secure(true)), &Gate::default(), config, &limits, &Meter::default(), async |session| {
         let granted = grant.exchange(session, &hosts).await?;
         Ok(Granted {
             api_domain: hosts.follow(granted.api_domain.as_deref())?,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -158,7 +158,7 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
             scope: reply.scope,
         }),
         _ => Err(refusal(status, &reply, hosts).with(|d| {
-            let asked = reply::retry_after(response.headers().get(RETRY_AFTER)).filter(|_| d.retryable && d.retry_after_ms < 0);
+            let asked = reply::retry_after(response.headers()).filter(|_| d.retryable && d.retry_after_ms < 0);
             d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
         })),
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -12,21 +12,26 @@ use zeroize::Zeroizing;
 
 use crate::config::{Secret, TokenStore};
 use crate::error::{Error, Result, Status, one_line};
+use crate::process::PerProcess;
 
 /// The store of the setting `token_file`: mode 0600, replaced by a rename, locked by the system, which ends the lock of a killed process.
 pub struct FileStore {
     path: PathBuf,
-    locked: Mutex<Option<File>>,
+    locked: PerProcess<Mutex<Option<File>>>,
 }
 
 impl FileStore {
     /// The store in this file, which need not exist; its directory must.
     pub fn new(path: impl Into<PathBuf>) -> FileStore {
-        FileStore { path: path.into(), locked: Mutex::default() }
+        FileStore { path: path.into(), locked: PerProcess::new() }
     }
 
     fn broken(&self, what: &str, cause: &io::Error) -> Error {
         Error::io("token_store", format_args!("token_file {}: {what}", one_line(&self.path.display().to_string())), cause)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<File>> {
+        self.locked.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn directory(&self) -> &Path {
@@ -67,7 +72,7 @@ impl TokenStore for FileStore {
         let file = options.open(path).map_err(|e| self.broken("opening its lock", &e))?;
         match file.try_lock() {
             Ok(()) => {
-                *self.locked.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+                *self.locked() = Some(file);
                 Ok(true)
             }
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -76,7 +81,9 @@ impl TokenStore for FileStore {
     }
 
     fn unlock(&self) {
-        self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(file) = self.locked().take() {
+            let _ = file.unlock(); // a forked child may have the file open, too: closing it would not be enough
+        }
     }
 }
 

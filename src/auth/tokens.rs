@@ -15,6 +15,7 @@ use super::store::{self, Document, Entry, FileStore};
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::{Secrets, Session};
+use crate::process::PerProcess;
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
 const MOST_IN_WINDOW: usize = 8;
@@ -43,6 +44,12 @@ enum Origin {
 pub(crate) struct Tokens {
     origin: Origin,
     store: Option<Arc<dyn TokenStore>>,
+    first: Option<Held>,
+    shared: PerProcess<Shared>,
+}
+
+/// What the threads of one process share. A forked child begins with its parent's token, unless that was just being changed.
+struct Shared {
     /// Read by each call, without waiting for one that asks for a token: with the lock below in its place, one call in three of 32 threads was
     /// put to sleep in its event loop and woken through it. Written under that lock, but for `refused`.
     held: RwLock<Option<Held>>,
@@ -51,7 +58,7 @@ pub(crate) struct Tokens {
     tries: AtomicU64,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct State {
     serial: u64,
     failed: Option<(u64, Error)>,
@@ -61,6 +68,7 @@ struct State {
     throttled_until: Option<Instant>,
 }
 
+#[derive(Clone)]
 struct Held {
     access: Arc<Access>,
     good_until: Instant,
@@ -84,12 +92,15 @@ impl Tokens {
         };
         let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
         let store = config.token_store.clone().or_else(file);
-        let mut tokens = Tokens { origin, store, held: RwLock::default(), state: Mutex::default(), tries: AtomicU64::new(0) };
-        if let Some(token) = &config.access_token {
-            let held = Held::new(token, hosts.api.clone(), Duration::from_secs(3600), 0)?;
-            tokens.held = RwLock::new(Some(held));
-        }
-        Ok(tokens)
+        let first = config.access_token.as_ref().map(|token| Held::new(token, hosts.api.clone(), Duration::from_secs(3600), 0)).transpose()?;
+        Ok(Tokens { origin, store, first, shared: PerProcess::new() })
+    }
+
+    fn shared(&self) -> &Shared {
+        self.shared.get(|parent| match parent {
+            None => Shared { held: RwLock::new(self.first.clone()), state: Mutex::default(), tries: AtomicU64::new(0) },
+            Some(parent) => parent.inherited(),
+        })
     }
 
     /// Whether the accounts host is ever asked.
@@ -99,12 +110,13 @@ impl Tokens {
 
     /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
     pub(crate) async fn get(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Arc<Access>> {
-        let before = self.tries.load(Ordering::Acquire);
-        if let Some(access) = self.good() {
+        let shared = self.shared();
+        let before = shared.tries.load(Ordering::Acquire);
+        if let Some(access) = self.good(shared) {
             return Ok(access);
         }
-        let mut state = self.state.lock().await;
-        if let Some(access) = self.good() {
+        let mut state = shared.state.lock().await;
+        if let Some(access) = self.good(shared) {
             return Ok(access);
         }
         if let Some((at, error)) = &state.failed
@@ -113,7 +125,7 @@ impl Tokens {
             return Err(error.clone());
         }
         let outcome = self.renew(&mut state, session, hosts).await;
-        let tries = self.tries.fetch_add(1, Ordering::AcqRel) + 1;
+        let tries = shared.tries.fetch_add(1, Ordering::AcqRel) + 1;
         outcome.inspect_err(|error| {
             // A call that was cancelled may have failed for that, which is nothing to those who waited: one of them asks.
             if !session.is_cancelled() {
@@ -131,11 +143,11 @@ impl Tokens {
     }
 
     fn held(&self) -> RwLockWriteGuard<'_, Option<Held>> {
-        self.held.write().unwrap_or_else(PoisonError::into_inner)
+        self.shared().held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn good(&self) -> Option<Arc<Access>> {
-        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+    fn good(&self, shared: &Shared) -> Option<Arc<Access>> {
+        let held = shared.held.read().unwrap_or_else(PoisonError::into_inner);
         held.as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
     }
 
@@ -230,6 +242,15 @@ fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Opt
             Ok(None)
         }
         outcome => outcome.map(Some),
+    }
+}
+
+impl Shared {
+    /// What a child takes over. It waits for no lock, since whoever holds one may not be there any more.
+    fn inherited(&self) -> Shared {
+        let held = self.held.try_read().ok().and_then(|held| held.clone());
+        let state = self.state.try_lock().map(|state| state.clone()).unwrap_or_default();
+        Shared { held: RwLock::new(held), state: Mutex::new(state), tries: AtomicU64::new(0) }
     }
 }
 

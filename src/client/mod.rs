@@ -9,10 +9,11 @@ use once_cell::sync::OnceCell;
 
 use crate::auth::{Hosts, Tokens};
 use crate::call::{Call, Outcome};
+use crate::cancel::Limits;
 use crate::config::{ApiVersion, Check, Config, LogLevel};
 use crate::error::{Error, Result};
-use crate::http::{self, Lanes, Limits, Meter, Session};
-use crate::organisation::{Claims, Organisation};
+use crate::http::{self, Lanes, Meter, Session};
+use crate::organisation::{Claims, Membership};
 use crate::record::{Record, check_id, check_module};
 use crate::transfer::sha256;
 pub(crate) use request::Ask;
@@ -26,7 +27,7 @@ struct Inner {
     hosts: Hosts,
     tokens: Tokens,
     lanes: Lanes,
-    organisation: Arc<Organisation>,
+    membership: Membership,
     own_user: OnceCell<String>,
 }
 
@@ -36,8 +37,8 @@ impl Client {
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
         let lanes = Lanes::new(hosts.secure(tokens.asks()));
-        let organisation = Organisation::of(&organisation_key(&config, &hosts));
-        Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, organisation, own_user: OnceCell::new() })))
+        let membership = Membership::of(organisation_key(&config, &hosts));
+        Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, membership, own_user: OnceCell::new() })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -50,12 +51,7 @@ impl Client {
 
     /// What this organisation's uploads in this process own.
     pub(crate) fn claims(&self) -> &Claims {
-        &self.0.organisation.claims
-    }
-
-    /// Whether one more attempt is within the budget.
-    pub(crate) fn may_retry(&self) -> bool {
-        self.0.organisation.gate.may_retry()
+        &self.0.membership.organisation().claims
     }
 
     /// The id of the user whose token this is, once an upload has told it.
@@ -92,7 +88,8 @@ impl Client {
         assert!(!self.config().panic_probe, "panic probe");
         let meter = Meter::default();
         let began = Instant::now();
-        let outcome = http::run(&self.0.lanes, self.config(), limits, &meter, work);
+        let gate = &self.0.membership.organisation().gate;
+        let outcome = http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work);
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
         Ok(Outcome {
             operation,
@@ -106,7 +103,7 @@ impl Client {
 
     /// What ends this call from outside.
     pub(crate) fn limits(&self, call: &Call<'_>) -> Limits {
-        Limits { cancel: call.cancel.clone(), timeout: call.timeout.or(self.config().call_timeout) }
+        Limits::new(call.cancel.clone(), call.timeout.or(self.config().call_timeout))
     }
 
     fn log_call(&self, operation: &str, trace_id: Option<&str>, began: Instant, meter: &Meter, error: Option<&Error>) {

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION};
@@ -80,8 +81,8 @@ impl Client {
     }
 
     async fn attempts(&self, session: &Session<'_>, ask: &Ask<'_>, mut body: Option<&mut Outgoing<'_>>, reader: &mut dyn ReplyReader) -> Result<()> {
-        let (mut renewed, mut retries) = (false, 0);
-        self.0.organisation.gate.call_begins();
+        let (mut renewed, mut retries, mut refusals) = (false, 0, Refusals::default());
+        session.gate.call_begins();
         loop {
             let mut access = None;
             let outcome = self.attempt(session, ask, body.as_deref_mut(), &mut access, reader).await;
@@ -97,6 +98,8 @@ impl Client {
                 && self.0.tokens.refuse(&access)
             {
                 renewed = true;
+            } else if is_refusal(&error) {
+                self.wait_out(session, error, &mut refusals).await?;
             } else {
                 let may_be_done = session.meter.lost.get() && ask.repeat == Repeat::Harmless && ask.method != Method::GET;
                 self.wait_for_retry(session, ask.repeat, error, retries).await.map_err(|error| if may_be_done { in_doubt(error) } else { error })?;
@@ -112,13 +115,24 @@ impl Client {
     pub(crate) async fn wait_for_retry(&self, session: &Session<'_>, repeat: Repeat, error: Error, retries: u32) -> Result<()> {
         let may = retry::may_repeat(&error, repeat) && retries < self.config().max_retries && !session.meter.spent.get();
         let Some(wait) = retry::wait(self.config(), &error, retries).filter(|_| may) else { return Err(error) };
-        if !self.may_retry() {
+        if !session.gate.may_retry() {
             self.config().log(LogLevel::Warn, || format!("no further attempt, as too many calls fail: {error}"));
             return Err(error);
         }
         self.config().log(LogLevel::Warn, || format!("waiting {} ms before another attempt: {error}", wait.as_millis()));
-        tokio::time::sleep(wait).await;
-        session.meter.waited_for(error.reason(), wait);
+        session.rest(error.reason(), wait).await;
+        Ok(())
+    }
+
+    /// Waits until a call that Zoho refused, since there are too many, may try again. That it is one of too many is not its own failure, so it
+    /// spends none of its retries; it gives up at the end of its time, or after `retry_max_wait_ms` of such waits where it has none.
+    async fn wait_out(&self, session: &Session<'_>, error: Error, refusals: &mut Refusals) -> Result<()> {
+        let wait = retry::wait(self.config(), &error, refusals.count.min(2)).filter(|_| self.config().max_retries > 0);
+        let within = |wait: &Duration| session.is_bounded() || refusals.waited + *wait <= self.config().retry_max_wait;
+        let Some(wait) = wait.filter(within) else { return Err(error) };
+        self.config().log(LogLevel::Warn, || format!("waiting {} ms, as Zoho bears no more calls now: {error}", wait.as_millis()));
+        *refusals = Refusals { count: refusals.count + 1, waited: refusals.waited + wait };
+        session.rest(error.reason(), wait).await;
         Ok(())
     }
 
@@ -135,10 +149,6 @@ impl Client {
         session.meter.sent.set(Sent::No);
         let access = used.insert(access?);
         let request = self.request(ask, access)?;
-        let (_place, waited) = self.0.organisation.gate.enter(self.config().max_in_flight).await?;
-        if !waited.is_zero() {
-            session.meter.waited_for("in_flight", waited);
-        }
         session.meter.attempts.set(session.meter.attempts.get() + 1);
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
@@ -148,7 +158,7 @@ impl Client {
         session.meter.date.set(response.headers().get(DATE).cloned());
         let credits = credits_left(response.headers());
         session.meter.credits.set(credits.or(session.meter.credits.get()));
-        self.0.organisation.gate.answered(response.status(), credits, self.config().credits_reserve)?;
+        session.gate.answered(response.status(), credits, self.config().credits_reserve, reply::retry_after(response.headers()))?;
         if !response.status().is_success() {
             return Err(reply::refusal(response).await);
         }
@@ -186,6 +196,18 @@ impl Client {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
+}
+
+/// How often, and for how long, a call has waited since Zoho refused it for being one of too many.
+#[derive(Default)]
+struct Refusals {
+    count: u32,
+    waited: Duration,
+}
+
+/// Whether the API refused the call before it looked at it, as there are too many. Not the token endpoint, and not for good.
+fn is_refusal(error: &Error) -> bool {
+    error.status() == Status::RateLimited && error.detail().request_sent == Sent::Answered && error.reason() != "credits_exhausted"
 }
 
 /// A refusal for good that follows an attempt whose reply was lost: that one may have been done. Not so where there is nothing

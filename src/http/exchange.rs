@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
-use super::failure;
-use super::meter::Meter;
 use super::secrets::Secrets;
-use crate::cancel::Cancel;
-use crate::config::Config;
+use super::{Session, failure};
 use crate::error::{Error, Result, Sent, Status};
 use crate::fallible;
 use crate::transfer::{CHUNK, Outgoing};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// One request, without its body.
 #[derive(Clone)]
@@ -35,21 +34,6 @@ impl Request {
         *request.headers_mut() = self.headers;
         *request.body_mut() = body;
         request
-    }
-}
-
-/// One call's hold on its lane.
-pub(crate) struct Session<'c> {
-    pub(crate) config: &'c Config,
-    pub(crate) meter: &'c Meter,
-    pub(super) http: &'c reqwest::Client,
-    pub(super) cancel: Option<&'c Cancel>,
-}
-
-impl Session<'_> {
-    /// Whether the caller has cancelled the call.
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancel.is_some_and(Cancel::is_fired)
     }
 }
 
@@ -82,22 +66,38 @@ impl Session<'_> {
         };
         let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
         self.meter.sent.set(Sent::Answered);
+        self.keep(reply.headers());
         secrets.blank_headers(reply.headers_mut());
         Ok(Response { reply, secrets, stall: self.config.stall_timeout, _unfinished: unfinished })
+    }
+
+    fn execute(&self, request: reqwest::Request) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+        let lane = self.lane.borrow();
+        lane.as_ref().expect("work is done on a lane").http.execute(request)
+    }
+
+    /// Heeds a server that says how long it keeps an idle connection, less a margin: a request that is under way when it closes is lost.
+    fn keep(&self, headers: &HeaderMap) {
+        let words = headers.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()).unwrap_or_default().split(',');
+        let seconds = words.filter_map(|word| word.trim().strip_prefix("timeout=")).find_map(|seconds| seconds.trim().parse::<u32>().ok());
+        if let (Some(seconds), Some(lane)) = (seconds, self.lane.borrow().as_ref()) {
+            let time = Duration::from_secs(seconds.into());
+            lane.keep_at_most(time.saturating_sub(Duration::from_secs(1)).max(time / 2));
+        }
     }
 
     /// A body that fits one write together with the head.
     async fn whole(&self, request: Request, body: Bytes) -> Result<Answer> {
         let body = (!body.is_empty()).then(|| body.into());
         self.meter.sent.set(Sent::Fully); // a failure to connect takes this back
-        let reply = self.bounded(self.http.execute(request.with(body))).await?;
+        let reply = self.bounded(self.execute(request.with(body))).await?;
         self.answered(reply, None)
     }
 
     /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
     async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Answer> {
         let (mut pipe, pipe_body) = pipe(body.length());
-        let send = self.http.execute(request.with(Some(reqwest::Body::wrap(pipe_body))));
+        let send = self.execute(request.with(Some(reqwest::Body::wrap(pipe_body))));
         tokio::pin!(send);
         let fed = tokio::select! {
             biased;

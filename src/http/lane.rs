@@ -3,7 +3,9 @@
 //! The caller's own thread drives its lane, so no thread is hidden, callbacks run where the caller is, and a cancel is a `select!`.
 //! One lane for each concurrent call measured better than one shared runtime, a runtime thread or a multi-thread runtime.
 
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -13,28 +15,50 @@ use tokio::runtime::{Builder, EnterGuard, Runtime};
 use super::tls;
 use crate::config::Config;
 use crate::error::{Error, Result, Status};
+use crate::organisation::Place;
+use crate::process::PerProcess;
 
 /// An idle lane older than this is dropped: nobody polls it, and servers close idle connections after about as long.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Idle lanes of all organisations together; the oldest one of another organisation goes when there are more.
+const MOST_IDLE: usize = 64;
+
 /// Probes on a connection where a reply is waited for, so that a router between doesn't forget it: many do after a minute.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// The idle lanes of this process, in the order of their last use. They are in one place so that any call clears away the old ones of every client.
+static IDLE_LANES: PerProcess<Mutex<Vec<Lane>>> = PerProcess::new();
+
+/// Makes event loops. tokio reads the environment where a builder is made, and not where a runtime is built: so there is one builder, made with
+/// the first client. (A forked child makes its own, at its first call.)
+static RUNTIMES: PerProcess<Mutex<Builder>> = PerProcess::new();
+
+fn idle_lanes() -> MutexGuard<'static, Vec<Lane>> {
+    IDLE_LANES.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn runtimes() -> &'static Mutex<Builder> {
+    RUNTIMES.get(|_| {
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all();
+        Mutex::new(builder)
+    })
+}
 
 pub(crate) struct Lane {
     runtime: Option<Runtime>,
     pub(super) http: reqwest::Client,
-    idle_since: Instant,
+    client: u64,
+    organisation: usize,
     /// The thread that used it last.
     thread: ThreadId,
+    /// How long its connection may be idle: less than `IDLE` where the server says so.
+    keep: Cell<Duration>,
+    expires: Instant,
 }
 
 impl Lane {
-    fn new(http: reqwest::Client) -> Result<Lane> {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
-        Ok(Lane { runtime: Some(runtime), http, idle_since: Instant::now(), thread: thread::current().id() })
-    }
-
     /// What is dropped while the value lives may still hand something to the event loop: a connection that nobody wants any more, say.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
         self.runtime.as_ref().expect("present until dropped").enter()
@@ -44,64 +68,89 @@ impl Lane {
     pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.as_ref().expect("present until dropped").block_on(work)
     }
+
+    /// The server closes the connection after this time without a request.
+    pub(super) fn keep_at_most(&self, time: Duration) {
+        self.keep.set(time.min(IDLE));
+    }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        // A plain drop would wait for a name look-up that is still under way, and a cancelled call must not.
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_background(); // a plain drop would wait for what a cancelled call has left behind
         }
     }
 }
 
-/// The idle lanes of one client, in the order of their last use.
+/// The lanes of one client.
 ///
 /// A thread gets the lane back that it used last, if that is idle: its memory is in that thread's cache and allocator arena. Otherwise the lane
 /// that was used last by anybody, whose connection is the most likely to be alive.
 pub(crate) struct Lanes {
-    idle: Mutex<Vec<Lane>>,
-    tls: OnceCell<rustls::ClientConfig>,
+    client: u64,
+    tls: PerProcess<OnceCell<rustls::ClientConfig>>,
     secure: bool,
-    process: u32,
 }
 
 impl Lanes {
     /// `secure`: whether any host is reached by https, so that certificates are needed.
     pub(crate) fn new(secure: bool) -> Lanes {
-        Lanes { idle: Mutex::default(), tls: OnceCell::new(), secure, process: std::process::id() }
+        static CLIENTS: AtomicU64 = AtomicU64::new(0);
+        runtimes(); // which reads the environment, and no call may
+        Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), tls: PerProcess::new(), secure }
     }
 
-    /// An idle lane, or a new one.
-    pub(super) fn take(&self, config: &Config) -> Result<Lane> {
-        if self.process != std::process::id() {
-            // After a fork the child shares the parent's sockets and event queues: neither may touch them. The child makes its own lanes, one a call.
-            return Lane::new(self.http(config)?);
+    /// An idle lane, or a new one. A new one it is when `fresh`: then idle connections are not trusted.
+    ///
+    /// An organisation's connections are no more than its places: where a new lane is made, others of the organisation that are idle go.
+    pub(super) fn take(&self, config: &Config, place: &Place<'_>, fresh: bool) -> Result<Lane> {
+        let (now, thread, organisation) = (Instant::now(), thread::current().id(), place.organisation());
+        let mut idle = idle_lanes();
+        let mut gone: Vec<Lane> = Vec::new();
+        if idle.iter().any(|lane| lane.expires <= now) {
+            gone.extend(idle.extract_if(.., |lane| lane.expires <= now));
         }
-        let (now, thread) = (Instant::now(), thread::current().id());
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = idle.partition_point(|lane| now.duration_since(lane.idle_since) >= IDLE);
-        let stale: Vec<Lane> = idle.drain(..stale).collect();
-        let at = idle.iter().rposition(|lane| lane.thread == thread).or(idle.len().checked_sub(1));
-        let lane = at.map(|at| idle.remove(at));
+        let mine = |lane: &Lane| lane.client == self.client;
+        let at = idle.iter().rposition(|lane| mine(lane) && lane.thread == thread).or_else(|| idle.iter().rposition(mine));
+        let lane = at.filter(|_| !fresh).map(|at| idle.remove(at));
+        if lane.is_none() {
+            let of_organisation = idle.iter().filter(|lane| lane.organisation == organisation).count();
+            let over = of_organisation.saturating_sub(place.spare);
+            gone.extend(idle.extract_if(.., |lane| lane.organisation == organisation).take(over));
+        }
         drop(idle);
-        drop(stale); // closes connections: not under the lock
-        lane.map_or_else(|| Lane::new(self.http(config)?), Ok)
+        drop(gone); // closes connections: not under the lock
+        lane.map_or_else(|| self.new_lane(config, organisation), Ok)
     }
 
-    /// Keeps a lane whose connection is in order.
-    pub(super) fn give_back(&self, mut lane: Lane) {
-        if self.process == std::process::id() {
-            lane.thread = thread::current().id();
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            lane.idle_since = Instant::now(); // under the lock, so that the order is that of the times
-            idle.push(lane);
+    /// Keeps a lane whose connection is in order, unless there are more calls than places.
+    pub(super) fn give_back(&self, mut lane: Lane, place: &Place<'_>) {
+        if place.was_lent() {
+            return;
         }
+        lane.thread = thread::current().id();
+        let mut idle = idle_lanes();
+        lane.expires = Instant::now() + lane.keep.get();
+        let one_too_many = if idle.len() < MOST_IDLE { None } else { idle.iter().position(|other| other.organisation != lane.organisation) };
+        let dropped = one_too_many.map(|at| idle.remove(at));
+        idle.push(lane);
+        drop(idle);
+        drop(dropped);
+    }
+
+    fn new_lane(&self, config: &Config, organisation: usize) -> Result<Lane> {
+        let http = self.http(config)?;
+        let runtime = runtimes().lock().unwrap_or_else(PoisonError::into_inner).build();
+        let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
+        let (thread, keep) = (thread::current().id(), Cell::new(IDLE));
+        Ok(Lane { runtime: Some(runtime), http, client: self.client, organisation, thread, keep, expires: Instant::now() })
     }
 
     /// A client on the TLS configuration that all lanes share: loading the roots for each lane would cost 1.7 times the CPU at 32 threads.
     fn http(&self, config: &Config) -> Result<reqwest::Client> {
-        let tls = self.tls.get_or_try_init(|| if self.secure { tls::client_config(config) } else { Ok(tls::no_roots()) })?;
+        let tls = self.tls.get(|_| OnceCell::new());
+        let tls = tls.get_or_try_init(|| if self.secure { tls::client_config(config) } else { Ok(tls::no_roots()) })?;
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .http1_only()
@@ -122,6 +171,13 @@ impl Lanes {
             Some(url) => builder.proxy(proxy(url)?),
         };
         builder.build().map_err(|e| Error::new(Status::Network, "http_client", format!("no HTTP client can be made: {}", e.without_url())))
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        let mine: Vec<Lane> = idle_lanes().extract_if(.., |lane| lane.client == self.client).collect();
+        drop(mine); // closes connections: not under the lock
     }
 }
 

@@ -10,66 +10,178 @@ pub(crate) mod retry;
 mod secrets;
 mod tls;
 
-use std::pin::Pin;
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use crate::cancel::Cancel;
+use crate::cancel::{Ended, Limits};
 use crate::config::Config;
 use crate::error::{Error, Result, Sent, Status};
-pub(crate) use exchange::{Request, Response, Session};
+use crate::organisation::{Barred, Gate, Place};
+pub(crate) use exchange::{Request, Response};
 use lane::Lane;
 pub(crate) use lane::Lanes;
 pub(crate) use meter::Meter;
 pub(crate) use secrets::Secrets;
 
-/// What ends a call from outside.
-pub(crate) struct Limits {
-    pub(crate) cancel: Option<Cancel>,
-    pub(crate) timeout: Option<Duration>,
+/// One call on its way: its place in the organisation and its lane. It has both or, while it rests, neither.
+pub(crate) struct Session<'c> {
+    pub(crate) config: &'c Config,
+    pub(crate) meter: &'c Meter,
+    pub(crate) gate: &'c Gate,
+    limits: &'c Limits,
+    place: RefCell<Option<Place<'c>>>,
+    lane: RefCell<Option<Lane>>,
+    /// When a rest that the work has asked for is over.
+    rest: Cell<Option<Instant>>,
 }
 
-/// Runs one call's work on a lane, on the calling thread, until it is done, cancelled or out of time.
-pub(crate) fn run<T>(lanes: &Lanes, config: &Config, limits: Limits, meter: &Meter, work: impl AsyncFnOnce(&Session<'_>) -> Result<T>) -> Result<T> {
-    let lane = begin(lanes, config, &limits)?;
-    let session = Session { config, meter, http: &lane.http, cancel: limits.cancel.as_ref() };
+/// Runs one call's work on the calling thread, until it is done, cancelled or out of time.
+pub(crate) fn run<T>(
+    lanes: &Lanes,
+    gate: &Gate,
+    config: &Config,
+    limits: &Limits,
+    meter: &Meter,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
+) -> Result<T> {
+    let session = Session { config, meter, gate, limits, place: RefCell::default(), lane: RefCell::default(), rest: Cell::new(None) };
     let mut done = None;
     let ended = {
-        let _inside = lane.enter(); // outlives the work, which a cancel leaves unfinished
-        let work = std::pin::pin!(async { done = Some(work(&session).await) });
-        drive(&lane, &limits, meter, work)
+        let work = pin!(Some(async { done = Some(work(&session).await) }));
+        let mut unfinished = Unfinished { work, lane: &session.lane };
+        let work: Pin<&mut dyn Future<Output = ()>> = unfinished.work.as_mut().as_pin_mut().expect("it has not begun");
+        session.drive(lanes, work)
     };
-    let outcome = ended.and_then(|()| done.expect("the work has ended"));
-    if !meter.broken.get() {
-        lanes.give_back(lane);
-    }
-    outcome.map_err(|error| measured(error, meter))
+    ended.and_then(|()| done.expect("the work has ended")).map_err(|error| measured(error, meter))
 }
 
-fn begin(lanes: &Lanes, config: &Config, limits: &Limits) -> Result<Lane> {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        return Err(Error::new(
-            Status::State,
-            "reentrant",
-            "called from inside a callback of another call, or from an async runtime; use another thread",
-        ));
-    }
-    if limits.cancel.as_ref().is_some_and(Cancel::is_fired) {
-        return Err(Error::cancelled());
-    }
-    lanes.take(config)
+/// The work of a call. What a cancel or a panic leaves unfinished is dropped on its lane.
+struct Unfinished<'l, 'w, F> {
+    work: Pin<&'w mut Option<F>>,
+    lane: &'l RefCell<Option<Lane>>,
 }
 
-/// Not generic: the event loop and what ends a call from outside are compiled once, and not for each operation.
-fn drive(lane: &Lane, limits: &Limits, meter: &Meter, work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
-    let ended = lane.block_on(async {
-        tokio::select! {
-            biased;
-            () = fired(limits.cancel.as_ref()) => Err(Error::cancelled()),
-            () = elapsed(limits.timeout) => Err(out_of_time(limits.timeout, meter)),
-            () = work => Ok(()),
+impl<F> Drop for Unfinished<'_, '_, F> {
+    fn drop(&mut self) {
+        let lane = self.lane.take();
+        let _inside = lane.as_ref().map(Lane::enter);
+        self.work.set(None);
+    }
+}
+
+impl Session<'_> {
+    /// Not generic: the event loop and what ends a call from outside are compiled once, and not for each operation.
+    fn drive(&self, lanes: &Lanes, mut work: Pin<&mut dyn Future<Output = ()>>) -> Result<()> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let message = "called from inside a callback of another call, or from an async runtime; use another thread";
+            return Err(Error::new(Status::State, "reentrant", message));
         }
-    });
-    ended.inspect_err(|_| meter.broken.set(true))
+        if self.limits.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        loop {
+            self.begin(lanes)?;
+            match self.work(work.as_mut()) {
+                Some(Ok(())) => {
+                    self.end(lanes);
+                    return Ok(());
+                }
+                Some(Err(ended)) => return Err(self.ended(ended)),
+                None => {
+                    let lost = self.end(lanes);
+                    let until = self.rest.take();
+                    self.limits.park(std::future::pending(), until).map_err(|ended| self.ended(ended))?;
+                    self.meter.broken.set(lost);
+                }
+            }
+        }
+    }
+
+    /// Waits for a place, and takes a lane.
+    fn begin(&self, lanes: &Lanes) -> Result<()> {
+        let (place, waited) = self.gate.enter(self.config.max_in_flight, self.config.retry_max_wait, self.limits).map_err(|barred| match barred {
+            Barred::Ended(ended) => self.ended(ended),
+            Barred::Refused(error) => error,
+        })?;
+        if !waited.is_zero() {
+            self.meter.waited_for("in_flight", waited);
+        }
+        let lane = lanes.take(self.config, &place, self.meter.broken.take())?;
+        self.lane.replace(Some(lane));
+        self.place.replace(Some(place));
+        Ok(())
+    }
+
+    /// Gives lane and place back, the lane first, so that whoever gets the place finds it. Says whether the lane was broken.
+    fn end(&self, lanes: &Lanes) -> bool {
+        let (place, lane) = (self.place.take(), self.lane.take());
+        let broken = self.meter.broken.take();
+        if let (Some(place), Some(lane), false) = (&place, lane, broken) {
+            lanes.give_back(lane, place);
+        }
+        broken
+    }
+
+    /// Does what can be done: all of it, or up to the next rest (`None`).
+    fn work(&self, mut work: Pin<&mut dyn Future<Output = ()>>) -> Option<std::result::Result<(), Ended>> {
+        let (place, lane) = (self.place.borrow(), self.lane.borrow());
+        let (place, lane) = (place.as_ref().expect("it was taken"), lane.as_ref().expect("it was taken"));
+        let mut step = |context: &mut Context<'_>| {
+            // A step takes long only where it is the caller's reader, writer or other callback that does. It may be waiting for another call.
+            let _lendable = place.lendable();
+            work.as_mut().poll(context)
+        };
+        lane.block_on(async {
+            tokio::select! {
+                biased;
+                ended = self.limits.ended() => Some(Err(ended)),
+                done = std::future::poll_fn(|context| match step(context) {
+                    Poll::Ready(()) => Poll::Ready(Some(Ok(()))),
+                    Poll::Pending if self.rest.get().is_some() => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                }) => done,
+            }
+        })
+    }
+
+    /// Rests for a time, without place and lane: what waits holds no connection and keeps nobody else out. The reason is told.
+    ///
+    /// Nothing that belongs to the lane may be held meanwhile: no reply, and no time of its event loop.
+    pub(crate) async fn rest(&self, reason: &'static str, time: Duration) {
+        self.rest_for(time).await;
+        self.meter.waited_for(reason, time);
+    }
+
+    async fn rest_for(&self, time: Duration) {
+        self.rest.set(Some(Instant::now() + time));
+        let mut rested = false;
+        std::future::poll_fn(|_| if std::mem::replace(&mut rested, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// What is sent next goes over a connection that nothing was sent over before.
+    pub(crate) async fn connect_anew(&self) {
+        self.meter.broken.set(true);
+        self.rest_for(Duration::ZERO).await;
+    }
+
+    /// Whether the caller has cancelled the call.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.limits.is_cancelled()
+    }
+
+    /// Whether the call ends by itself at some time.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.limits.is_bounded()
+    }
+
+    fn ended(&self, ended: Ended) -> Error {
+        match ended {
+            Ended::Cancelled => Error::cancelled(),
+            Ended::OutOfTime(bound) => out_of_time(bound, self.meter),
+        }
+    }
 }
 
 /// The error with what the call has done.
@@ -86,8 +198,8 @@ fn measured(error: Error, meter: &Meter) -> Error {
     })
 }
 
-fn out_of_time(bound: Option<Duration>, meter: &Meter) -> Error {
-    let ms = bound.unwrap_or_default().as_millis();
+fn out_of_time(bound: Duration, meter: &Meter) -> Error {
+    let ms = bound.as_millis();
     let error = Error::new(Status::Timeout, "call_timeout", format!("the call took longer than its {ms} ms"));
     if !meter.is_unknown() {
         return error;
@@ -97,18 +209,4 @@ fn out_of_time(bound: Option<Duration>, meter: &Meter) -> Error {
         d.retryable = false;
         d.message += "; the upload was sent, and whether it is stored is not known: list the record's attachments to see";
     })
-}
-
-async fn fired(cancel: Option<&Cancel>) {
-    match cancel {
-        Some(cancel) => cancel.fired().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn elapsed(bound: Option<Duration>) {
-    match bound {
-        Some(bound) => tokio::time::sleep(bound).await,
-        None => std::future::pending().await,
-    }
 }

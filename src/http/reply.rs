@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -79,7 +79,7 @@ pub(super) const CUT_OFF: &str = "reply_truncated";
 /// The error that a reply with a failing HTTP status stands for.
 pub(crate) async fn refusal(mut response: Response) -> Error {
     let status = response.status();
-    let retry_after = retry_after(response.headers().get(RETRY_AFTER));
+    let retry_after = retry_after(response.headers());
     let error = match response.bytes(MOST).await {
         Ok(body) => match object(&body) {
             Some(object) => of_object(status, object),
@@ -224,22 +224,40 @@ fn hint(status: Status, reason: &str) -> &'static str {
     }
 }
 
-/// `Retry-After` in seconds or as a date; nonsense is as if it were absent.
-pub(crate) fn retry_after(value: Option<&HeaderValue>) -> Option<Duration> {
-    let text = value?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
+/// `Retry-After` in seconds or as a date; nonsense is as if it were absent. A date is the server's, and counts from its own clock where the
+/// reply has a `Date`.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderValue;
+
     use super::*;
 
     fn parsed(text: &str) -> Option<Duration> {
-        retry_after(Some(&HeaderValue::from_str(text).unwrap()))
+        retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).unwrap())]))
+    }
+
+    #[test]
+    fn a_date_to_retry_after_counts_from_the_servers_own_clock() {
+        let header = |text| HeaderValue::from_static(text);
+        for (date, until) in [
+            ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:02 GMT"),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:02 GMT"),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", "Wed Oct 21 07:28:02 2015"),
+        ] {
+            let headers = HeaderMap::from_iter([(DATE, header(date)), (RETRY_AFTER, header(until))]);
+            assert_eq!(retry_after(&headers), Some(Duration::from_secs(2)), "{until}");
+        }
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The gate of an organisation: calls in flight, credits, and how much may be tried again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::Cell;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
-use crate::error::{Error, Result, Status};
+use crate::cancel::{Ended, Limits};
+use crate::error::{Error, Status};
 
 /// Zoho's only documented rate header: it appears once half of the day's credits are used.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>
@@ -20,6 +24,9 @@ const CLOSED: Duration = Duration::from_secs(60);
 const CLOSED_LONGEST: Duration = Duration::from_secs(3600);
 /// Refusals of one burst count once.
 const BURST: Duration = Duration::from_millis(500);
+/// A call that has been in its caller's own code for this long lends its place to one that waits. Otherwise an upload whose reader waits for a
+/// download would keep the place that the download waits for.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// The gate of one organisation.
 #[derive(Default)]
@@ -29,53 +36,118 @@ pub(crate) struct Gate {
 }
 
 struct State {
+    /// Calls with a place, but for those that have lent it.
     in_flight: u32,
+    places: Vec<Seen>,
+    /// Whether one of those who wait looks for a place that can be borrowed. One is enough, and the others sleep.
+    watched: bool,
     /// Calls that Zoho seems to bear at once: halved by a 429, and slowly grown again.
     bearable: f64,
     cut_at: Option<Instant>,
     trust: f64,
+    paused_until: Option<Instant>,
     closed_until: Option<Instant>,
     closed_for: Duration,
     credits: Option<u64>,
 }
 
 /// A place among the calls in flight; given back when dropped.
-pub(crate) struct Place<'g>(&'g Gate);
+pub(crate) struct Place<'g> {
+    gate: &'g Gate,
+    holder: Arc<Holder>,
+    /// Further calls that could have had a place when this one got its own.
+    pub(crate) spare: usize,
+    borrowed: Cell<bool>,
+}
+
+/// Where the holder of a place is: its word is odd while it is in its caller's own code, another one each time, and has `LENT` when somebody
+/// took the place meanwhile. So a callback costs two additions, and only who waits looks at the clock.
+#[derive(Default)]
+struct Holder(AtomicU64);
+
+const LENT: u64 = 1 << 63;
+
+/// A holder as it was when somebody looked.
+struct Seen {
+    holder: Arc<Holder>,
+    word: u64,
+    since: Option<Instant>,
+}
+
+/// The holder of a place is in its caller's own code as long as the value lives.
+pub(crate) struct Lendable<'p>(&'p Place<'p>);
+
+/// Why there is no place.
+pub(crate) enum Barred {
+    Ended(Ended),
+    Refused(Error),
+}
+
+enum Look<'g> {
+    Room(Place<'g>),
+    Full,
+    Paused(Instant),
+}
+
+/// Whoever has it looks for places to borrow, until it is dropped.
+struct Watch<'g>(&'g Gate);
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place among at most `most` calls, and says how long it waited. An error while the organisation has no credits.
-    pub(crate) async fn enter(&self, most: u32) -> Result<(Place<'_>, Duration)> {
-        if let Some(place) = self.try_enter(most)? {
+    /// Waits on the calling thread for a place among at most `most` calls, and says how long it waited. Refused while the organisation has no
+    /// credits, or when a pause that Zoho asked for goes on for longer than `longest`.
+    pub(crate) fn enter(&self, most: u32, longest: Duration, limits: &Limits) -> Result<(Place<'_>, Duration), Barred> {
+        if let Look::Room(place) = self.look(most, longest, false)? {
             return Ok((place, Duration::ZERO));
         }
-        let began = Instant::now();
+        let (began, mut watch) = (Instant::now(), None);
         loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
+            let mut room = pin!(self.room.notified());
             room.as_mut().enable(); // before the look, so that no place given back in between is missed
-            if let Some(place) = self.try_enter(most)? {
-                self.room.notify_one(); // there may be room for another one, since the bound has grown
-                return Ok((place, began.elapsed()));
-            }
-            room.await;
+            let until = match self.look(most, longest, watch.is_some())? {
+                Look::Room(place) => {
+                    self.room.notify_one(); // there may be room for another one, since the bound has grown
+                    return Ok((place, began.elapsed()));
+                }
+                Look::Paused(until) => Some(until),
+                Look::Full if watch.is_some() => Some(Instant::now() + MOMENT),
+                Look::Full => {
+                    watch = self.watch();
+                    if watch.is_some() {
+                        continue;
+                    }
+                    None
+                }
+            };
+            limits.park(room, until).map_err(Barred::Ended)?;
         }
     }
 
-    fn try_enter(&self, most: u32) -> Result<Option<Place<'_>>> {
-        let mut state = self.state();
-        if let Some(until) = state.closed_until.filter(|until| *until > Instant::now()) {
-            return Err(out_of_credits(until - Instant::now()));
+    fn look(&self, most: u32, longest: Duration, borrow: bool) -> Result<Look<'_>, Barred> {
+        let (mut state, now) = (self.state(), Instant::now());
+        if let Some(until) = state.closed_until.filter(|until| *until > now) {
+            return Err(Barred::Refused(out_of_credits(until - now)));
         }
-        let most = f64::from(most).min(state.bearable);
-        if f64::from(state.in_flight) >= most.max(1.0).floor() {
-            return Ok(None);
+        if let Some(until) = state.paused_until.filter(|until| *until > now) {
+            return if until - now > longest { Err(Barred::Refused(paused(until - now))) } else { Ok(Look::Paused(until)) };
+        }
+        let most = f64::from(most).min(state.bearable).max(1.0) as u32;
+        if state.in_flight >= most && !(borrow && state.borrow(now)) {
+            return Ok(Look::Full);
         }
         state.in_flight += 1;
-        Ok(Some(Place(self)))
+        let holder = Arc::<Holder>::default();
+        state.places.push(Seen { holder: holder.clone(), word: 0, since: None });
+        let spare = most.saturating_sub(state.in_flight) as usize;
+        Ok(Look::Room(Place { gate: self, holder, spare, borrowed: Cell::new(false) }))
+    }
+
+    fn watch(&self) -> Option<Watch<'_>> {
+        let watched = std::mem::replace(&mut self.state().watched, true);
+        if watched { None } else { Some(Watch(self)) }
     }
 
     /// A call begins: it earns a little trust for retries.
@@ -94,9 +166,9 @@ impl Gate {
         may
     }
 
-    /// Learns from an answer: the credits that it says are left, and whether Zoho bears more or fewer calls at once.
-    /// Below `reserve` credits the gate is closed.
-    pub(crate) fn answered(&self, status: StatusCode, credits: Option<u64>, reserve: u64) -> Result<()> {
+    /// Learns from an answer: the credits that it says are left, and whether Zoho bears more or fewer calls at once. A refusal's `pause` holds for
+    /// all of the organisation. Below `reserve` credits the gate is closed.
+    pub(crate) fn answered(&self, status: StatusCode, credits: Option<u64>, reserve: u64, pause: Option<Duration>) -> Result<(), Error> {
         let mut state = self.state();
         state.credits = credits.or(state.credits);
         if status != StatusCode::TOO_MANY_REQUESTS {
@@ -113,13 +185,31 @@ impl Gate {
             return Err(out_of_credits(state.close()));
         }
         state.cut();
+        state.paused_until = state.paused_until.max(pause.and_then(|pause| Instant::now().checked_add(pause)));
         Ok(())
+    }
+}
+
+impl From<Error> for Barred {
+    fn from(error: Error) -> Barred {
+        Barred::Refused(error)
     }
 }
 
 impl Default for State {
     fn default() -> State {
-        State { in_flight: 0, bearable: f64::MAX, cut_at: None, trust: TRUST, closed_until: None, closed_for: CLOSED, credits: None }
+        State {
+            in_flight: 0,
+            places: Vec::new(),
+            watched: false,
+            bearable: f64::MAX,
+            cut_at: None,
+            trust: TRUST,
+            paused_until: None,
+            closed_until: None,
+            closed_for: CLOSED,
+            credits: None,
+        }
     }
 }
 
@@ -147,12 +237,71 @@ impl State {
         self.closed_for = (wait * 2).min(CLOSED_LONGEST);
         wait
     }
+
+    /// Takes the place of a call that has been in its caller's code for a moment, if there is one.
+    fn borrow(&mut self, now: Instant) -> bool {
+        for seen in &mut self.places {
+            let word = seen.holder.0.load(Ordering::Acquire);
+            if word % 2 == 0 || word & LENT != 0 {
+                continue;
+            }
+            if seen.word != word {
+                (seen.word, seen.since) = (word, Some(now));
+            }
+            let long = seen.since.is_some_and(|since| now.duration_since(since) >= MOMENT);
+            if long && seen.holder.0.compare_exchange(word, word | LENT, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.in_flight -= 1;
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Place<'_> {
+    /// Says that the call is in its caller's own code.
+    pub(crate) fn lendable(&self) -> Lendable<'_> {
+        self.holder.0.fetch_add(1, Ordering::AcqRel);
+        Lendable(self)
+    }
+
+    /// Whether another call has had the place meanwhile, so that there may be more calls than places.
+    pub(crate) fn was_lent(&self) -> bool {
+        self.borrowed.get()
+    }
+
+    /// The same for all places of one organisation.
+    pub(crate) fn organisation(&self) -> usize {
+        std::ptr::from_ref(self.gate).addr()
+    }
+}
+
+impl Drop for Lendable<'_> {
+    /// The call goes on. Where its place is lent it does so over the bound: its request is under way, and waiting would let the server give it up.
+    fn drop(&mut self) {
+        let Place { gate, holder, borrowed, .. } = self.0;
+        if holder.0.fetch_add(1, Ordering::AcqRel) & LENT != 0 {
+            gate.state().in_flight += 1;
+            holder.0.fetch_and(!LENT, Ordering::AcqRel);
+            borrowed.set(true);
+        }
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.state().in_flight -= 1;
-        self.0.room.notify_one();
+        let mut state = self.gate.state();
+        state.in_flight -= 1;
+        state.places.retain(|seen| !Arc::ptr_eq(&seen.holder, &self.holder));
+        drop(state);
+        self.gate.room.notify_one();
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.state().watched = false;
+        self.0.room.notify_one(); // somebody else looks from now on
     }
 }
 
@@ -166,9 +315,58 @@ fn out_of_credits(wait: Duration) -> Error {
     Error::new(Status::RateLimited, "credits_exhausted", message).with(|d| d.retry_after_ms = wait.as_millis() as i64)
 }
 
+fn paused(wait: Duration) -> Error {
+    let message = format!("Zoho has refused a call of this organisation and asked for a pause, which goes on for {} s: go on later", wait.as_secs());
+    Error::new(Status::RateLimited, "rate_limited", message).with(|d| d.retry_after_ms = wait.as_millis() as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn enter(gate: &Gate, most: u32, timeout: Duration) -> Result<Place<'_>, Ended> {
+        match gate.enter(most, Duration::from_secs(60), &Limits::new(None, Some(timeout))) {
+            Ok((place, _)) => Ok(place),
+            Err(Barred::Ended(ended)) => Err(ended),
+            Err(Barred::Refused(error)) => panic!("{error}"),
+        }
+    }
+
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_place_is_lent_while_its_call_is_in_its_callers_code_and_no_longer() {
+        let gate = Gate::default();
+        let first = enter(&gate, 1, SHORT).unwrap();
+        assert_eq!(enter(&gate, 1, SHORT).err(), Some(Ended::OutOfTime(SHORT)), "a call that works keeps its place");
+        {
+            let _outside = first.lendable();
+            let second = enter(&gate, 1, LONG).unwrap();
+            assert!(enter(&gate, 1, SHORT).is_err(), "it is lent to one");
+            drop(second);
+            drop(enter(&gate, 1, LONG).unwrap());
+        }
+        assert!(first.was_lent());
+        assert!(enter(&gate, 1, SHORT).is_err(), "back from its caller's code, it has its place again");
+        drop(first);
+        drop(enter(&gate, 1, SHORT).unwrap());
+    }
+
+    #[test]
+    fn short_callbacks_lend_nothing() {
+        let gate = Gate::default();
+        let place = enter(&gate, 1, SHORT).unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| enter(&gate, 1, SHORT).is_err());
+            while !waits.is_finished() {
+                drop(place.lendable());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert!(waits.join().unwrap());
+        });
+        assert!(!place.was_lent());
+    }
 
     #[test]
     fn in_an_outage_retries_stay_under_a_fifth_of_the_load() {

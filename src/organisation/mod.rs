@@ -5,15 +5,21 @@ mod claims;
 mod gate;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-
-use once_cell::sync::Lazy;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub(crate) use claims::{Claims, Mark, UnderWay};
-pub(crate) use gate::{Gate, credits_left};
+pub(crate) use gate::{Barred, Gate, Place, credits_left};
+
+use crate::process::PerProcess;
+
+type Known = BTreeMap<String, Weak<Organisation>>;
 
 /// The organisations of this process, by key.
-static ORGANISATIONS: Lazy<Mutex<BTreeMap<String, Weak<Organisation>>>> = Lazy::new(Mutex::default);
+static ORGANISATIONS: PerProcess<Mutex<Known>> = PerProcess::new();
+
+fn organisations() -> MutexGuard<'static, Known> {
+    ORGANISATIONS.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What the clients of one organisation share.
 #[derive(Default)]
@@ -22,10 +28,28 @@ pub(crate) struct Organisation {
     pub(crate) claims: Claims,
 }
 
+/// One client's membership in its organisation, which is another one in a forked child.
+pub(crate) struct Membership {
+    key: String,
+    here: PerProcess<Arc<Organisation>>,
+}
+
+impl Membership {
+    /// In the organisation that every client with this key shares.
+    pub(crate) fn of(key: String) -> Membership {
+        let membership = Membership { key, here: PerProcess::new() };
+        membership.organisation(); // it lives as long as any of its clients, whether that has made a call or not
+        membership
+    }
+
+    pub(crate) fn organisation(&self) -> &Organisation {
+        self.here.get(|_| Organisation::of(&self.key))
+    }
+}
+
 impl Organisation {
-    /// The organisation that every client with this key shares.
-    pub(crate) fn of(key: &str) -> Arc<Organisation> {
-        let mut all = ORGANISATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    fn of(key: &str) -> Arc<Organisation> {
+        let mut all = organisations();
         if let Some(known) = all.get(key).and_then(Weak::upgrade) {
             return known;
         }
@@ -38,7 +62,7 @@ impl Organisation {
 impl Drop for Organisation {
     /// The last client of the organisation is gone.
     fn drop(&mut self) {
-        ORGANISATIONS.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, organisation| organisation.strong_count() > 0);
+        organisations().retain(|_, organisation| organisation.strong_count() > 0);
     }
 }
 
@@ -48,7 +72,7 @@ mod tests {
 
     #[test]
     fn clients_of_one_organisation_share_it_and_others_do_not() {
-        let (a, b, c) = (Organisation::of("test-1"), Organisation::of("test-1"), Organisation::of("test-2"));
-        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
+        let [a, b, c] = ["test-1", "test-1", "test-2"].map(|key| Membership::of(key.to_owned()));
+        assert!(std::ptr::eq(a.organisation(), b.organisation()) && !std::ptr::eq(a.organisation(), c.organisation()));
     }
 }

@@ -124,6 +124,8 @@ programs! {
     rule9_versions: super::nothing;
     rule9_unload: super::nothing;
     fork: super::nothing;
+    places: super::nothing;
+    copy: super::nothing;
     sigpipe: super::nothing;
     step: super::nothing;
     plugin: super::nothing;

@@ -11,6 +11,7 @@ mod lists;
 mod photos;
 mod retries;
 mod secrets;
+mod server;
 mod settlement;
 mod sharing;
 #[path = "../support/world.rs"]

@@ -9,6 +9,7 @@ use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, Client, Record, Result, Status};
 use zcrm_emulator::{Emulator, Fault, Options};
 
+use crate::server::{LIST, Server, record, reply};
 use crate::support::{bytes, client, refreshing, why, world, world_with};
 
 fn emulator() -> Emulator {
@@ -254,4 +255,49 @@ fn a_wait_for_a_place_is_told_with_its_reason_and_can_be_cancelled() {
         assert_eq!(why(attachment::list(&w.client, &w.contact, &ListArgs::default(), call)).0, Status::Cancelled);
         assert!(began.elapsed() < Duration::from_millis(800));
     });
+}
+
+#[test]
+fn while_zoho_asks_for_a_pause_nobody_of_the_organisation_sends() {
+    // It begins its second anew for whoever comes too early, as a server may.
+    let until = Mutex::new(None::<Instant>);
+    let server = Server::start(move |_| {
+        let (mut until, now) = (until.lock().unwrap(), Instant::now());
+        if until.is_some_and(|until| until <= now) {
+            return Some(reply("200 OK", "", LIST));
+        }
+        let asked = until.map_or(Duration::ZERO, |until| until - now) + Duration::from_secs(1);
+        *until = Some(now + asked);
+        Some(reply("429 Too Many Requests", &format!("Retry-After: {}\r\n", asked.as_secs_f64().ceil()), ""))
+    });
+    let client = server.client(&[]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| attachment::list(&client, &record(), &ListArgs::default(), Call::default()).unwrap());
+        }
+    });
+    // The first four go together, before there is a word of a pause.
+    assert!(server.requests() <= 8 + 4, "{} requests", server.requests());
+}
+
+#[test]
+fn a_longer_pause_than_allowed_fails_each_call_at_once() {
+    let server = Server::start(|_| Some(reply("429 Too Many Requests", "Retry-After: 600\r\n", "")));
+    let client = server.client(&[]);
+    for _ in 0..3 {
+        let error = attachment::list(&client, &record(), &ListArgs::default(), Call::default()).unwrap_err();
+        assert_eq!((error.status(), error.reason(), error.detail().retryable), (Status::RateLimited, "rate_limited", true));
+        assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(500)), "{error}");
+    }
+    assert_eq!(server.requests(), 1);
+}
+
+#[test]
+fn a_refusal_for_concurrency_spends_no_retries() {
+    let server = Server::start({
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        move |_| Some(if count.fetch_add(1, Ordering::SeqCst) < 6 { reply("429 Too Many Requests", "", "") } else { reply("200 OK", "", LIST) })
+    });
+    let waited = attachment::list(&server.client(&[("max_retries", "1")]), &record(), &ListArgs::default(), Call::default()).unwrap();
+    assert_eq!((waited.attempts, waited.wait_reason), (7, Some("rate_limited")));
 }

@@ -7,6 +7,7 @@ use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, Cancel, Client, Config, File, Record, Result, Sink, Status};
 use zcrm_emulator::{Certificate, Emulator, Fault, Options, StallAt};
 
+use crate::server::{LIST, Server, record, reply};
 use crate::support::{World, bytes, client, why, world, world_with};
 
 fn list(client: &Client, record: &Record) -> Result<()> {
@@ -367,4 +368,57 @@ fn a_server_of_tls_1_1_is_refused() {
     let error = list(&Client::new(config).unwrap(), &Record::new("Contacts", "1")).unwrap_err();
     assert_eq!(error.status(), Status::Tls, "{error}");
     assert!(error.to_string().to_lowercase().contains("version"), "the version is what is refused: {error}");
+}
+
+#[test]
+fn a_connection_is_not_used_longer_than_the_server_says_it_keeps_it_and_any_call_clears_it_away() {
+    let server = Server::start(|_| Some(reply("200 OK", "Keep-Alive: timeout=1, max=100\r\n", LIST)));
+    let client = server.client(&[]);
+    (0..2).for_each(|_| list(&client, &record()).unwrap());
+    assert_eq!((server.requests(), server.open()), (2, 1), "one after another they share it");
+    std::thread::sleep(Duration::from_millis(600));
+    let other = Server::start(|_| Some(reply("200 OK", "", LIST)));
+    list(&other.client(&[]), &record()).unwrap();
+    let patience = Instant::now();
+    while server.open() > 0 && patience.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(server.open(), 0, "another client's call closes it");
+    list(&client, &record()).unwrap();
+    assert_eq!(server.seen.lock().unwrap().last().unwrap().connection, 1);
+}
+
+#[test]
+fn a_call_that_waits_between_its_attempts_keeps_no_connection_from_the_others() {
+    let answers = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::start(move |_| {
+        let first = answers.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        Some(if first { reply("503 Service Unavailable", "", "") } else { reply("200 OK", "", LIST) })
+    });
+    let client = server.client(&[("max_in_flight", "1"), ("retry_base_ms", "2000")]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| list(&client, &record()).unwrap());
+        while server.requests() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let waits = attachment::list(&client, &record(), &ListArgs::default(), Call::default()).unwrap();
+        assert!(waits.waited_ms < 900, "it doesn't wait for the other's next attempt: {} ms", waits.waited_ms);
+    });
+    assert!(server.seen.lock().unwrap().iter().all(|seen| seen.connection == 0), "they share one connection");
+}
+
+#[test]
+fn what_a_server_drops_on_a_used_connection_is_sent_again_on_a_new_one() {
+    let stored = r#"{"data":[{"code":"SUCCESS","details":{"id":"5000000000000000001"},"message":"","status":"success"}]}"#;
+    let empty = r#"{"data":[],"info":{"more_records":false}}"#;
+    let server = Server::start(move |seen| match seen.head.starts_with("POST") {
+        true if seen.nth > 0 => None,
+        true => Some(reply("200 OK", "", stored)),
+        false => Some(reply("200 OK", "", empty)),
+    });
+    let client = server.client(&[("settle_waits_ms", "10"), ("max_retries", "1")]);
+    // Several used connections are idle, and none of them may be taken for the second sending.
+    std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(|| (0..20).for_each(|_| list(&client, &record()).unwrap())))));
+    let sent = attachment::upload(&client, &record(), File::memory("a", b"abc"), Call::default()).unwrap();
+    assert_eq!(sent.result.id, "5000000000000000001");
 }

@@ -1,28 +1,74 @@
-/* A process that forks after a call: parent and child both go on with the client. */
+/* A process forks while its threads are in calls: the child goes on with the client, and with one of its own; the parent notices nothing. */
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "check.h"
 
+enum { MOST = 32, FORKS = 50 };
+
+static zcrm_client *client;
+static _Atomic int stop, wrong, calls;
+
+static void *work(void *unused) {
+    (void)unused;
+    zcrm_target target = contact();
+    while (!stop) {
+        wrong += zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL) != ZCRM_OK;
+        calls++;
+    }
+    return NULL;
+}
+
+/* The calls of a child. What it prints would come out of the parent's buffers, so it answers by a byte; and not by its exit status, which is a
+   leak checker's: what the parent holds can't be freed by the child. */
+static void child(int answer) {
+    alarm(20);
+    zcrm_target target = contact();
+    zcrm_call call = {.struct_size = sizeof call, .timeout_ms = 15000};
+    char good = zcrm_attachment_list(client, &target, NULL, &call, NULL, NULL) == ZCRM_OK;
+    zcrm_client *own = emulator();
+    good &= zcrm_attachment_list(own, &target, NULL, &call, NULL, NULL) == ZCRM_OK;
+    zcrm_client_free(own);
+    good &= zcrm_attachment_list(client, &target, NULL, &call, NULL, NULL) == ZCRM_OK;
+    _exit(write(answer, &good, 1) != 1);
+}
+
+static int forked(void) {
+    int pipes[2];
+    char good = 0;
+    if (pipe(pipes)) exit(2);
+    pid_t pid = fork();
+    if (pid == 0) child(pipes[1]);
+    close(pipes[1]);
+    int answered = read(pipes[0], &good, 1) == 1 && good == 1;
+    close(pipes[0]);
+    waitpid(pid, NULL, 0);
+    return answered;
+}
+
+static void with_busy_threads(int busy, int forks) {
+    pthread_t threads[MOST];
+    int answered = 0;
+    char what[64];
+    stop = 0;
+    for (int i = 0; i < busy; i++) pthread_create(&threads[i], NULL, work, NULL);
+    while (busy && !calls) sleep_ms(1);
+    for (int i = 0; i < forks; i++) answered += forked();
+    stop = 1;
+    for (int i = 0; i < busy; i++) pthread_join(threads[i], NULL);
+    snprintf(what, sizeof what, "%d forks beside %d busy threads", forks, busy);
+    if (!CHECK(answered == forks, what)) printf("     %d children had no answer\n", forks - answered);
+}
+
 int main(void) {
     zcrm_error *err = NULL;
-    zcrm_client *client = emulator();
     zcrm_target target = contact();
-    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call before the fork");
-    int pipes[2];
-    if (pipe(pipes)) return 2;
-    pid_t child = fork();
-    if (child == 0) {
-        char good = 1;
-        for (int i = 0; i < 3; i++) good &= zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL) == ZCRM_OK;
-        /* Not by the exit status, which is a leak checker's: what the parent holds can't be freed by the child. */
-        _exit(write(pipes[1], &good, 1) != 1);
-    }
-    for (int i = 0; i < 3; i++) EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call of the parent");
-    char good = 0;
-    close(pipes[1]);
-    CHECK(read(pipes[0], &good, 1) == 1 && good == 1, "the child's calls");
-    waitpid(child, NULL, 0);
-    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call after the child ended");
+    client = emulator();
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call before the first fork");
+    with_busy_threads(0, 3);
+    for (int busy = 1; busy <= MOST && !is_slow(); busy += busy == 1 ? 3 : busy == 4 ? 4 : 24) with_busy_threads(busy, FORKS);
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call after the last child ended");
+    CHECK(wrong == 0, "the parent's calls");
     zcrm_client_free(client);
     return finish();
 }
