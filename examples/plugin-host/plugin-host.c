@@ -1,21 +1,27 @@
 /*
  * plugin-host: runs steps from standard input, one JSON object a line, and writes one line for each to standard output, in the same order.
  *
- *   cc -o plugin-host plugin-host.c -Iinclude -pthread -ldl
- *   ZCRM_ACCESS_TOKEN=... plugin-host -l ./libzcrm.so -n 8 < steps.ndjson > results.ndjson
+ *   cc -o plugin-host plugin-host.c -I../../include -pthread -ldl
+ *   ZCRM_ACCESS_TOKEN=... ./plugin-host -l ./libzcrm.so -n 8 < steps.ndjson > results.ndjson
  *
  * It knows zcrm only through dlopen() and zcrm_plugin_init(): an engine would load it the same way. A step that fails is a line
- * {"error":{...}}. Settings come from a file of key=value lines (-c), then from the environment: ZCRM_API_DOMAIN is api_domain, and so on.
- * Exit code: 0 every step was done, 1 some failed, 2 nothing could be started, 3 ended by SIGINT or SIGTERM.
+ * {"line":7,"error":{...}}; blank lines are passed over. Settings come from a file of key=value lines (-c), then from the environment:
+ * ZCRM_API_DOMAIN is api_domain, and so on.
+ *
+ * Exit code: 0 every step was done; 1 some failed; 2 nothing could be started, or input or output broke; 3 ended by SIGINT or SIGTERM;
+ * 4 none failed, and nobody knows of some whether they were done.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "zcrm.h"
@@ -25,7 +31,7 @@ enum { MAX_THREADS = 256, EMPTY = 0, FILLED, DONE };
 struct slot {
     int state;
     char *line; /* the step, then its result */
-    size_t len;
+    size_t len, number;
 };
 
 static zcrm_plugin_v1 zcrm;
@@ -36,7 +42,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct slot ring[2 * MAX_THREADS];
 static size_t size, queued, taken, printed;
-static int ended, failed;
+static int ended, failed, unknown;
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "plugin-host: %s: %s\n", what, why);
@@ -52,9 +58,9 @@ static void load(const char *path) {
     if (init(ZCRM_ABI_VERSION, &zcrm, sizeof zcrm) != ZCRM_OK || zcrm.struct_size < sizeof zcrm) die(path, "is another version of zcrm");
 }
 
-static void set(zcrm_config *config, const char *key, const char *value) {
+static void set(zcrm_config *config, const char *key, const char *value, const char *from) {
     zcrm_error *err = NULL;
-    if (zcrm.config_set(config, key, value, ZCRM_NUL, &err) != ZCRM_OK) die("setting", zcrm.error_message(err));
+    if (zcrm.config_set(config, key, value, ZCRM_NUL, &err) != ZCRM_OK) die(from, zcrm.error_message(err));
 }
 
 static void set_from_file(zcrm_config *config, const char *path) {
@@ -68,7 +74,7 @@ static void set_from_file(zcrm_config *config, const char *path) {
         if (line[0] == 0 || line[0] == '#') continue;
         if (!value) die(path, "a line is not key=value");
         *value = 0;
-        set(config, line, value + 1);
+        set(config, line, value + 1, path);
     }
     free(line);
     fclose(file);
@@ -79,10 +85,11 @@ static void set_from_environment(zcrm_config *config) {
         char key[64];
         size_t n = 0;
         const char *name = *entry + 5, *value = strchr(*entry, '=');
-        if (strncmp(*entry, "ZCRM_", 5) != 0 || !value || value - name >= (long)sizeof key || strncmp(name, "LIBRARY=", 8) == 0) continue;
+        if (strncmp(*entry, "ZCRM_", 5) != 0 || !value || value - name >= (long)sizeof key) continue;
         for (; name + n < value; n++) key[n] = (char)tolower((unsigned char)name[n]);
         key[n] = 0;
-        set(config, key, value + 1);
+        if (!strcmp(key, "library") || !strcmp(key, "module") || !strcmp(key, "record_id")) continue; /* not settings, but the examples' own */
+        set(config, key, value + 1, "environment (ZCRM_…)");
     }
 }
 
@@ -96,30 +103,31 @@ static void start_client(const char *settings) {
     zcrm.config_free(config);
 }
 
-/* Runs one step; gives the line to print, and whether it was done. */
-static int run(struct slot *slot) {
+/* Runs one step, and puts the line to print in its place. */
+static zcrm_status run(struct slot *slot) {
     zcrm_call call = {.struct_size = sizeof call, .cancel = stop};
     zcrm_result *result = NULL;
     zcrm_error *err = NULL;
     char *text;
-    int done = zcrm.step_run(client, slot->line, slot->len, &call, &result, &err) == ZCRM_OK;
-    int n = done ? asprintf(&text, "%s", zcrm.result_json(result, NULL)) : asprintf(&text, "{\"error\":%s}", zcrm.error_json(err));
+    zcrm_status status = zcrm.step_run(client, slot->line, slot->len, &call, &result, &err);
+    int n = status == ZCRM_OK ? asprintf(&text, "%s", zcrm.result_json(result, NULL))
+                              : asprintf(&text, "{\"line\":%zu,\"error\":%s}", slot->number, zcrm.error_json(err));
     if (n < 0) die("result", "no memory");
     zcrm.result_free(result);
     zcrm.error_free(err);
     free(slot->line);
     slot->line = text;
-    return done;
+    return status;
 }
 
 /* Prints what is done and next in order; the lock is held. */
 static void print_done(void) {
     for (; printed < taken && ring[printed % size].state == DONE; printed++) {
-        if (puts(ring[printed % size].line) < 0) die("output", "can't be written");
+        if (puts(ring[printed % size].line) < 0) die("output can't be written", strerror(errno));
         free(ring[printed % size].line);
         ring[printed % size].state = EMPTY;
     }
-    fflush(stdout);
+    if (fflush(stdout) == EOF) die("output can't be written", strerror(errno));
     pthread_cond_broadcast(&changed);
 }
 
@@ -130,9 +138,10 @@ static void *work(void *unused) {
         if (taken == queued) break; /* nothing waits, and nothing comes any more */
         struct slot *slot = &ring[taken++ % size];
         pthread_mutex_unlock(&lock);
-        int done = run(slot);
+        zcrm_status status = run(slot);
         pthread_mutex_lock(&lock);
-        failed |= !done;
+        unknown |= status == ZCRM_E_OUTCOME_UNKNOWN;
+        failed |= status != ZCRM_OK && status != ZCRM_E_OUTCOME_UNKNOWN;
         slot->state = DONE;
         print_done();
     }
@@ -140,27 +149,37 @@ static void *work(void *unused) {
     return unused;
 }
 
-/* On SIGINT or SIGTERM what runs is cancelled, in an orderly way: no half file is left. */
+/* On SIGINT or SIGTERM what runs is cancelled, in an orderly way: no half file is left. Whoever reads the results has a second for them. */
 static void *await_signal(void *signals) {
+    struct timespec until;
     sigwait(signals, &(int){0});
     zcrm.cancel_fire(stop);
-    pthread_mutex_lock(&lock);
-    while (printed < queued) pthread_cond_wait(&changed, &lock);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (pthread_mutex_timedlock(&lock, &until) == 0) {
+        while (printed < queued && pthread_cond_timedwait(&changed, &lock, &until) == 0) {}
+    }
     _exit(3);
 }
 
 static void read_steps(void) {
     char *line = NULL;
-    size_t cap = 0;
+    size_t cap = 0, number = 0;
     for (ssize_t n; (n = getline(&line, &cap, stdin)) >= 0; line = NULL, cap = 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) n--;
+        number++;
+        if (n == 0) {
+            free(line);
+            continue;
+        }
         pthread_mutex_lock(&lock);
         while (ring[queued % size].state != EMPTY) pthread_cond_wait(&changed, &lock);
-        ring[queued++ % size] = (struct slot){FILLED, line, (size_t)n};
+        ring[queued++ % size] = (struct slot){FILLED, line, (size_t)n, number};
         pthread_cond_broadcast(&changed);
         pthread_mutex_unlock(&lock);
     }
     free(line);
+    if (ferror(stdin)) die("input can't be read", strerror(errno));
     pthread_mutex_lock(&lock);
     ended = 1;
     pthread_cond_broadcast(&changed);
@@ -170,16 +189,17 @@ static void read_steps(void) {
 int main(int count, char **arguments) {
     const char *library = getenv("ZCRM_LIBRARY"), *settings = NULL;
     int option, describe = 0, threads = 4;
-    while ((option = getopt(count, arguments, "l:c:n:d")) != -1) {
+    while ((option = getopt(count, arguments, "l:c:n:dh")) != -1) {
         if (option == 'l') library = optarg;
         if (option == 'c') settings = optarg;
         if (option == 'n') threads = atoi(optarg);
         if (option == 'd') describe = 1;
-        if (option == '?') die("usage", "plugin-host [-l library] [-c settings] [-n threads] [-d (print what steps there are)]");
+        if (option == 'h' || option == '?') die("usage", "plugin-host [-l library] [-c settings] [-n threads] [-d (print what steps there are)]");
     }
+    if (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) die("standard input or output", "is closed");
     if (threads < 1 || threads > MAX_THREADS) die("-n", "give 1 to 256 threads");
     load(library ? library : "libzcrm.so.0");
-    if (describe) return puts(zcrm.describe()) < 0;
+    if (describe) return puts(zcrm.describe()) < 0 || fflush(stdout) == EOF ? 2 : 0;
     start_client(settings);
     pthread_t workers[MAX_THREADS], waiter;
     sigset_t signals;
@@ -195,5 +215,5 @@ int main(int count, char **arguments) {
     read_steps();
     for (int i = 0; i < threads; i++) pthread_join(workers[i], NULL);
     zcrm.client_free(client);
-    return failed;
+    return failed ? 1 : unknown ? 4 : 0;
 }

@@ -11,7 +11,8 @@ number of threads; Python runs other threads during a call. Load the library in 
 
 As a command, `python3 zcrm.py [-n threads] < steps.ndjson > results.ndjson` runs one step a line and keeps their order; settings come from
 the environment (ZCRM_API_DOMAIN is api_domain, and so on), the library from ZCRM_LIBRARY. A step that fails is a line {"error": {...}}.
-Exit code: 0 every step was done, 1 some failed, 2 nothing could be started.
+Exit code: 0 every step was done; 1 some failed; 2 nothing could be started, or output couldn't be written; 3 ended by a signal; 4 none failed,
+and nobody knows of some whether they were done.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import ctypes
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p, sizeof
@@ -99,7 +101,10 @@ def _zcrm():
     global _loaded
     if _loaded is None:
         path = os.environ.get("ZCRM_LIBRARY", "libzcrm.so.0")
-        library = ctypes.CDLL(path)
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise OSError(f"{error}. Set ZCRM_LIBRARY to the path of libzcrm.so") from None
         table = _Plugin()
         if not hasattr(library, "zcrm_plugin_init"):
             raise OSError(f"{path} is not zcrm")
@@ -159,7 +164,9 @@ class Client:
         _check(zcrm.config_new(byref(config)), None)
         try:
             for key, value in settings.items():
-                value = str(value).encode()
+                if value is None:
+                    raise TypeError(f"{key} is None; leave it out, or give its value")
+                value = ({True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)).encode()
                 _check(zcrm.config_set(config, key.encode(), value, len(value), byref(error)), error)
             _check(zcrm.client_new(config, byref(self._handle), byref(error)), error)
         finally:
@@ -187,7 +194,8 @@ class Client:
 
 def settings_from_environment():
     """ZCRM_API_DOMAIN is api_domain, and so on."""
-    return {name[5:].lower(): value for name, value in os.environ.items() if name.startswith("ZCRM_") and name != "ZCRM_LIBRARY"}
+    own = ("ZCRM_LIBRARY", "ZCRM_MODULE", "ZCRM_RECORD_ID")  # not settings, but the examples' own
+    return {name[5:].lower(): value for name, value in os.environ.items() if name.startswith("ZCRM_") and name not in own}
 
 
 def main():
@@ -195,6 +203,11 @@ def main():
     parser.add_argument("-n", "--threads", type=int, default=4, help="steps at a time (4)")
     parser.add_argument("-d", "--describe", action="store_true", help="print what steps there are")
     arguments = parser.parse_args()
+    if arguments.threads < 1:
+        parser.error("-n: give at least 1")
+    if sys.stdin is None or sys.stdout is None:
+        return 2  # closed, and there is nowhere to say so
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
         if arguments.describe:
             return print(json.dumps(describe(), indent=2))
@@ -202,37 +215,52 @@ def main():
     except (Error, OSError) as error:
         print(f"zcrm: {error}", file=sys.stderr)
         return 2
-    return run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads)
+    stop = Cancel()
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, lambda *_: end_by_signal(stop))
+    return run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads, stop)
 
 
-def run_lines(client, lines, to, threads):
+def end_by_signal(stop):
+    """What runs is cancelled, and has a second to be printed."""
+    stop.fire()
+    threading.Timer(1, os._exit, [3]).start()
+
+
+def run_lines(client, lines, to, threads, stop):
     """Runs a step a line, `threads` at a time, and prints the results in order, each as soon as it is the next one. Gives the exit code."""
-    failures = []
+    codes = set()
     # Bounded, so that lines aren't read faster than they are done.
     running = queue.Queue(threads)
 
-    def run(line):
+    def run(number, line):
         try:
-            return client.run_json(line)
+            return client.run_json(line, stop)
         except Error as error:
-            failures.append(error)
-            return json.dumps({"error": error.detail})
+            codes.add(4 if error.name == "ZCRM_E_OUTCOME_UNKNOWN" else 1)
+            return json.dumps({"line": number, "error": error.detail}, ensure_ascii=False)
 
     def show():
-        while (result := running.get()) is not None:
-            try:
+        try:
+            while (result := running.get()) is not None:
                 print(result.result(), file=to, flush=True)
-            except BrokenPipeError:
-                os._exit(2)  # nobody reads any more
+        except OSError as error:  # nobody reads any more, or the disk is full: what is done can't be told
+            print(f"zcrm: output can't be written: {error}", file=sys.stderr)
+            os._exit(2)
 
     showing = threading.Thread(target=show)
     showing.start()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for line in lines:
-            running.put(pool.submit(run, line.rstrip(b"\r\n")))
+        try:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    running.put(pool.submit(run, number, line.rstrip(b"\r\n")))
+        except OSError as error:
+            print(f"zcrm: input can't be read: {error}", file=sys.stderr)
+            os._exit(2)
         running.put(None)
         showing.join()
-    return int(bool(failures))
+    return min(codes, default=0)
 
 
 if __name__ == "__main__":
