@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
-use crate::error::{Error, Result, Status};
-use crate::http::{Response, Session, reply};
-use crate::transfer::{self, Digest, HashKind, Incoming, Progress, Received, Sink, To};
+use crate::error::{Error, Result, Status, one_line};
+use crate::http::{Response, Session, framing, reply};
+use crate::transfer::{self, Digest, Disposition, HashKind, Incoming, Progress, Received, Sink, To};
 
 /// A download that is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,14 +37,22 @@ pub struct Downloaded {
     pub data: Option<Vec<u8>>,
 }
 
-/// Runs the download that `ask` stands for; `absent` is what an empty answer (204) means.
+/// What is downloaded.
+pub(crate) struct Kind {
+    /// What an empty answer (204) means.
+    pub(crate) absent: fn() -> Error,
+    /// Whether a file of this kind can begin so.
+    pub(crate) begins: Option<fn(&[u8]) -> bool>,
+}
+
+/// Runs the download that `ask` stands for.
 pub(crate) fn run<'a>(
     client: &Client,
     operation: &'static str,
     mut ask: Ask<'_>,
     mut sink: Sink<'a>,
     call: Call<'a>,
-    absent: fn() -> Error,
+    kind: &Kind,
 ) -> Result<Outcome<Downloaded>> {
     ask.redirect = true;
     let limits = client.limits(&call);
@@ -54,22 +62,16 @@ pub(crate) fn run<'a>(
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
-        let named = fetch(client, session, &ask, &mut incoming, absent).await?;
+        let named = fetch(client, session, &ask, &mut incoming, kind).await?;
         Ok(named.with(incoming.finish()?))
     })
 }
 
 /// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
-pub(crate) async fn fetch(
-    client: &Client,
-    session: &Session<'_>,
-    ask: &Ask<'_>,
-    incoming: &mut Incoming<'_>,
-    absent: fn() -> Error,
-) -> Result<Named> {
+pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask<'_>, incoming: &mut Incoming<'_>, kind: &Kind) -> Result<Named> {
     client
         .ask(session, ask, None, async |response| {
-            let taken = take(response, incoming, absent).await;
+            let taken = take(response, incoming, kind).await;
             session.meter.spent.set(incoming.is_spent());
             taken
         })
@@ -91,18 +93,30 @@ impl Named {
     }
 }
 
-pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, absent: fn() -> Error) -> Result<Named> {
+/// Takes a reply in, if it is the file and nothing else.
+pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, kind: &Kind) -> Result<Named> {
     if response.status() == StatusCode::NO_CONTENT {
-        return Err(absent().with(|d| d.http_status = 204));
+        return Err((kind.absent)().with(|d| d.http_status = 204));
     }
-    if let Some(encoding) = response.headers().get(CONTENT_ENCODING).filter(|e| *e != "identity") {
-        let message = format!("the file comes encoded ({encoding:?}) although only identity was asked for; it is not saved");
-        return Err(Error::new(Status::Protocol, "content_encoding", message));
+    let headers = response.headers();
+    framing::check(headers)?;
+    framing::check_coding(headers)?;
+    if response.status() != StatusCode::OK || !is_whole(headers) {
+        return Err(not_the_file(response, "it is not the whole file").await);
     }
-    if isnt_the_file(response.headers()) {
-        return Err(not_the_file(response).await);
+    let head = Head::of(headers);
+    let (named, trusted) = (head.named(), head.is_named_file());
+    if !trusted && !head.can_be_file() {
+        return Err(not_the_file(response, "it is a page or an answer").await);
     }
-    let named = named(response.headers());
+    if let Some(begins) = kind.begins
+        && !begins(response.peek(transfer::FIRST).await?)
+    {
+        return Err(not_the_file(response, "it doesn't begin as a picture does").await);
+    }
+    if !trusted && transfer::begins_as_an_answer(response.peek(transfer::FIRST).await?) {
+        return Err(not_the_file(response, "it begins as a page or an answer does").await);
+    }
     incoming.start(response.length())?;
     while let Some(chunk) = response.chunk().await? {
         incoming.write(&chunk)?;
@@ -111,37 +125,77 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ab
     Ok(named)
 }
 
-/// Zoho names every file in `Content-Disposition`, and names its JSON answers `response.json` without the `filename*` that files have.
-/// A page of HTML without a name is a proxy's or a login; a file may well be HTML or JSON.
-fn isnt_the_file(headers: &HeaderMap) -> bool {
-    let (kind, disposition) = (text(headers, CONTENT_TYPE).to_ascii_lowercase(), text(headers, CONTENT_DISPOSITION).to_ascii_lowercase());
-    let answer = disposition.contains("filename=response.json") && !disposition.contains("filename*");
-    match kind.split(';').next().unwrap_or_default().trim() {
-        "text/html" => disposition.is_empty(),
-        "application/json" => disposition.is_empty() || answer,
-        _ => false,
+/// What the head of a reply says of the body.
+struct Head<'h> {
+    disposition: Disposition,
+    content_disposition: &'h [u8],
+    /// The first one; empty = none.
+    content_type: String,
+    /// All of them, in lower case and without parameters: there should be one.
+    types: Vec<String>,
+}
+
+impl Head<'_> {
+    fn of(headers: &HeaderMap) -> Head<'_> {
+        let content_disposition = headers.get(CONTENT_DISPOSITION).map(|v| v.as_bytes()).unwrap_or_default();
+        let types = || headers.get_all(CONTENT_TYPE).into_iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+        let bare = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        Head {
+            disposition: Disposition::parse(content_disposition),
+            content_disposition,
+            content_type: types().next().unwrap_or_default().into_owned(),
+            types: types().map(|kind| bare(&kind)).filter(|kind| !kind.is_empty()).collect(),
+        }
+    }
+
+    /// Zoho names every file, and names its own answers `response.json`, without the `filename*` that files have. What is named so is a file
+    /// whatever its type: it may well be a page of HTML.
+    fn is_named_file(&self) -> bool {
+        let Disposition { kind, file_name, extended } = &self.disposition;
+        kind == "attachment" && !file_name.is_empty() && (*extended || !file_name.eq_ignore_ascii_case("response.json"))
+    }
+
+    /// Whether a body that isn't named as a file can be one by its type.
+    fn can_be_file(&self) -> bool {
+        const ANSWERS: &[&str] = &["text/html", "application/xhtml+xml", "text/plain", "text/json", "application/json"];
+        !self.types.is_empty() && !self.types.iter().any(|kind| ANSWERS.contains(&kind.as_str()) || kind.ends_with("+json"))
+    }
+
+    fn named(&self) -> Named {
+        Named {
+            file_name: self.disposition.file_name.clone(),
+            content_disposition: one_line(&String::from_utf8_lossy(self.content_disposition)),
+            content_type: self.content_type.clone(),
+        }
     }
 }
 
-async fn not_the_file(mut response: Response) -> Error {
+/// Whether a reply of status 200 doesn't call itself a part: nobody asked for a range.
+fn is_whole(headers: &HeaderMap) -> bool {
+    let Some(range) = headers.get(CONTENT_RANGE) else { return true };
+    let range = range.to_str().ok().and_then(|r| r.strip_prefix("bytes ")).and_then(|r| r.split_once('/'));
+    range.is_some_and(|(part, whole)| whole.parse::<u64>().is_ok_and(|whole| whole > 0 && part == format!("0-{}", whole - 1)))
+}
+
+/// Zoho's own refusal, if that is what came in place of the file; else what seems to have answered.
+async fn not_the_file(mut response: Response, why: &str) -> Error {
     let status = response.status();
-    match response.bytes(reply::MOST).await {
-        Ok(body) => reply::success(status, response.headers(), &body)
-            .err()
-            .unwrap_or_else(|| Error::new(Status::Protocol, "not_the_file", "the server answered with a word of success in place of the file")),
-        Err(error) => error,
+    let body = match response.bytes(reply::MOST).await {
+        Ok(body) => body,
+        Err(error) if error.status() == Status::TooLarge => Vec::new(),
+        Err(error) => return error,
+    };
+    match reply::success(status, response.headers(), &body) {
+        Err(refusal) if !refusal.detail().api_code.is_empty() => return refusal,
+        _ => {}
     }
-}
-
-fn named(headers: &HeaderMap) -> Named {
-    let disposition = headers.get(CONTENT_DISPOSITION).map(|v| v.as_bytes()).unwrap_or_default();
-    Named {
-        file_name: transfer::from_disposition(disposition),
-        content_disposition: crate::error::one_line(&String::from_utf8_lossy(disposition)),
-        content_type: text(headers, CONTENT_TYPE),
-    }
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> String {
-    headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).unwrap_or_default()
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no Content-Type");
+    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(256)]).trim());
+    let message = format!(
+        "what the server sent ({}, {}) is not saved as the file: {why}. A proxy or a login page seems to answer in Zoho's place; check api_domain, \
+         and what stands between. It begins: {shown}",
+        status.as_u16(),
+        one_line(kind)
+    );
+    Error::new(Status::Protocol, "not_the_file", message).with(|d| d.http_status = status.as_u16())
 }

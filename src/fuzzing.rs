@@ -82,15 +82,15 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
-    let absent = || Error::new(Status::NotFound, "attachment_unknown", "absent");
+    let kind = download::Kind { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
     let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
-    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, absent))?;
+    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, &kind))?;
     Ok(named.with(incoming.finish()?))
 }
 
 /// The file name in a `Content-Disposition`.
 pub fn file_name(disposition: &[u8]) -> String {
-    crate::transfer::from_disposition(disposition)
+    crate::transfer::Disposition::parse(disposition).file_name
 }
 
 /// A `Retry-After`.
@@ -98,9 +98,9 @@ pub fn retry_after(value: &HeaderValue) -> Option<Duration> {
     reply::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]))
 }
 
-/// Whether the first bytes of a file are a photo's.
+/// Whether a file is a photo.
 pub fn picture(header: &[u8]) -> Result<()> {
-    crate::photo::image::check(&Config::new(), header)
+    crate::photo::image::check(&Config::new(), &mut Input::new(Bytes::Memory(header)))
 }
 
 /// Boundary and body of a form with fields and a file.

@@ -79,7 +79,7 @@ pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, 
     client.check_id("attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
     ask.path.push(id);
-    download::run(client, "attachment.download", ask, sink, call, no_such_attachment)
+    download::run(client, "attachment.download", ask, sink, call, &FILE)
 }
 
 /// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it.
@@ -100,6 +100,9 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
         deletion.outcome(ids.len())
     })
 }
+
+/// An attachment is any file.
+const FILE: download::Kind = download::Kind { absent: no_such_attachment, begins: None };
 
 fn no_such_attachment() -> Error {
     Error::new(Status::NotFound, "attachment_unknown", "the record has no such attachment")

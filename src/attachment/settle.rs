@@ -307,7 +307,7 @@ impl<'c, 's> Settlement<'c, 's> {
         let mut ask = Ask::get(self.record, "Attachments");
         ask.path.push(&entry.id);
         ask.redirect = true;
-        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, super::no_such_attachment).await {
+        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, &super::FILE).await {
             Ok(_) => Ok(incoming.hash().as_ref() == Some(hash)),
             Err(error) if error.status() == Status::NotFound => Ok(false),
             Err(error) => Err(error),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
 use super::secrets::Secrets;
-use super::{Session, failure};
+use super::{Session, failure, framing};
 use crate::error::{Error, Result, Sent, Status};
 use crate::fallible;
 use crate::transfer::{CHUNK, Outgoing};
@@ -42,6 +42,8 @@ pub(crate) struct Response {
     reply: reqwest::Response,
     secrets: Arc<Secrets>,
     stall: Duration,
+    /// The next bytes of the body, where they were looked at before they are taken.
+    ahead: Bytes,
     /// Held while an early reply is read: letting go of an unfinished body closes the connection under the reply.
     _unfinished: Option<Pipe>,
 }
@@ -67,8 +69,11 @@ impl Session<'_> {
         let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
         self.meter.sent.set(Sent::Answered);
         self.keep(reply.headers());
+        if framing::check(reply.headers()).is_err() {
+            self.meter.broken.set(true); // what follows on this connection may be the rest of this reply
+        }
         secrets.blank_headers(reply.headers_mut());
-        Ok(Response { reply, secrets, stall: self.config.stall_timeout, _unfinished: unfinished })
+        Ok(Response { reply, secrets, stall: self.config.stall_timeout, ahead: Bytes::new(), _unfinished: unfinished })
     }
 
     fn execute(&self, request: reqwest::Request) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
@@ -158,7 +163,7 @@ impl Response {
     /// A reply that no connection has brought.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn foreign(reply: reqwest::Response) -> Response {
-        Response { reply, secrets: Arc::default(), stall: Duration::from_secs(60), _unfinished: None }
+        Response { reply, secrets: Arc::default(), stall: Duration::from_secs(60), ahead: Bytes::new(), _unfinished: None }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -169,9 +174,9 @@ impl Response {
         self.reply.headers()
     }
 
-    /// `Content-Length`, if the reply has one.
+    /// Bytes of the body that are still to be taken, if the reply says how many it has.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.reply.content_length()
+        self.reply.content_length().map(|behind| behind + self.ahead.len() as u64)
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -180,10 +185,30 @@ impl Response {
     /// much wall time again as libcurl's many small reads. Looking again before going to sleep: once or five times makes no difference, thirty
     /// times it is faster than libcurl; but on a network, where nearly every look finds nothing, it would cost more CPU than the download.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        if !self.ahead.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ahead)));
+        }
         match timeout(self.stall, self.reply.chunk()).await {
             Ok(chunk) => chunk.map_err(failure::of),
             Err(_) => Err(failure::stalled(self.stall, "the reply has stopped coming")),
         }
+    }
+
+    /// The first bytes of the body, at least `least` of them or all that there are, which stay to be taken.
+    pub(crate) async fn peek(&mut self, least: usize) -> Result<&[u8]> {
+        let mut first = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if first.is_empty() && chunk.len() >= least {
+                self.ahead = chunk; // as it nearly always is: nothing is copied
+                return Ok(&self.ahead);
+            }
+            fallible::append(&mut first, &chunk)?;
+            if first.len() >= least {
+                break;
+            }
+        }
+        self.ahead = first.into();
+        Ok(&self.ahead)
     }
 
     /// The whole body, which is JSON or a page of an intermediary: at most `most` bytes.

@@ -3,6 +3,7 @@
 mod body;
 mod exchange;
 mod failure;
+pub(crate) mod framing;
 mod lane;
 mod meter;
 pub(crate) mod reply;

@@ -43,7 +43,7 @@ pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'
     client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
         let config = client.config();
         let mut input = Input::new(file.bytes).sized(config, config.photo_max_bytes, "photo_size").await?;
-        image::check(config, input.peek(image::HEADER)?)?;
+        image::check(config, &mut input)?;
         let mut body =
             Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256));
         client.ask(session, &ask, Some(&mut body), succeeded).await?;
@@ -56,7 +56,8 @@ pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'
 pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
     check(client, record)?;
     let absent = || Error::new(Status::NotFound, "no_photo", "the record has no photo");
-    download::run(client, "photo.download", Ask::get(record, "photo"), sink, call, absent)
+    let kind = download::Kind { absent, begins: Some(image::begins) };
+    download::run(client, "photo.download", Ask::get(record, "photo"), sink, call, &kind)
 }
 
 /// Deletes the record's photo. Whether Zoho refuses when there is none is UNCONFIRMED; its answer is passed on.

@@ -1,21 +1,25 @@
 //! The bytes of an upload or a download on their way: source, sink, multipart framing, progress.
 
 mod digest;
+mod disposition;
 mod incoming;
 mod multipart;
 mod name;
 mod outgoing;
 mod progress;
 mod sink;
+mod sniff;
 mod source;
 
 pub(crate) use digest::{Digest, Hash, HashKind, sha256};
+pub(crate) use disposition::Disposition;
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;
-pub(crate) use name::{from_disposition, safe_name};
+pub(crate) use name::safe_name;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use progress::Progress;
 pub use sink::{Sink, To, Writer, Written};
+pub(crate) use sniff::{FIRST, begins_as_an_answer};
 pub(crate) use source::Input;
 pub use source::{Bytes, File, Reader, Seekable, Source, Streamed};
 

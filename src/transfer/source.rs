@@ -178,23 +178,24 @@ impl<'a> Input<'a> {
     /// The first bytes, at most `max`, without giving them out.
     pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
         debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
-        if self.ahead.is_empty() {
-            let mut buf = fallible::zeroed(max)?;
-            let mut filled = 0;
+        let had = self.ahead.len();
+        if had < max {
+            let mut buf = std::mem::take(&mut self.ahead);
+            fallible::reserve(&mut buf, max - had)?;
+            buf.resize(max, 0);
+            let mut filled = had;
             while filled < max {
+                self.given = filled as u64; // where memory is read from
                 match self.read_some(&mut buf[filled..])? {
                     0 => break,
-                    n => {
-                        filled += n;
-                        self.given += n as u64; // where memory is read from
-                    }
+                    n => filled += n,
                 }
             }
             buf.truncate(filled);
             self.given = 0;
             self.ahead = buf;
         }
-        Ok(&self.ahead)
+        Ok(&self.ahead[..self.ahead.len().min(max)])
     }
 
     /// The next bytes; 0 is the end. More or fewer bytes than the known length are an error.

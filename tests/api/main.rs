@@ -8,6 +8,7 @@ mod downloads;
 mod errors;
 mod framing;
 mod lists;
+mod not_the_file;
 mod photos;
 mod retries;
 mod secrets;

@@ -1,0 +1,75 @@
+//! Where a reply ends, and whether everybody who reads its head would say the same.
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
+
+use crate::error::{Error, Result, Status, one_line};
+
+/// Refuses a head of which two readers could find two ends, and one end may be that of a cut body: RFC 9112, 6.3. The HTTP library takes the
+/// chunks where a length is given beside them, and reads to the end of the connection where it knows no coding.
+pub(crate) fn check(headers: &HeaderMap) -> Result<()> {
+    let mut codings = elements(headers, TRANSFER_ENCODING);
+    let doubt = match (codings.next(), codings.next()) {
+        (None, _) => return Ok(()),
+        (Some(_), _) if headers.contains_key(CONTENT_LENGTH) => "it has a Content-Length and a Transfer-Encoding".to_owned(),
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => return Ok(()),
+        _ => {
+            let all: Vec<String> = elements(headers, TRANSFER_ENCODING).collect();
+            format!("its Transfer-Encoding is {:?}, where only chunked can be asked for", one_line(&all.join(", ")))
+        }
+    };
+    Err(Error::new(Status::Protocol, "framing", format!("where the reply ends isn't clear, so nothing of it is taken: {doubt}")))
+}
+
+/// Refuses what isn't the bytes themselves: nobody asked for a coding.
+pub(crate) fn check_coding(headers: &HeaderMap) -> Result<()> {
+    match elements(headers, CONTENT_ENCODING).find(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        None => Ok(()),
+        Some(coding) => {
+            let message = format!("the file comes encoded ({:?}) although only identity was asked for; it is not saved", one_line(&coding));
+            Err(Error::new(Status::Protocol, "content_encoding", message))
+        }
+    }
+}
+
+/// The elements of a list, which may stand in several headers.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
+    let values = headers.get_all(name).into_iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let all: Vec<String> = values.flat_map(|value| value.split(',').map(|e| e.trim().to_owned()).collect::<Vec<_>>()).collect();
+    all.into_iter().filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(lines: &[(&str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn one_end_is_clear_and_two_are_not() {
+        for clear in [&[][..], &[("content-length", "5")], &[("transfer-encoding", "Chunked")]] {
+            assert!(check(&head(clear)).is_ok(), "{clear:?}");
+        }
+        for doubtful in [
+            &[("content-length", "5"), ("transfer-encoding", "chunked")][..],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "chunked, chunked")],
+            &[("transfer-encoding", "identity"), ("content-length", "5")],
+            &[("transfer-encoding", "xchunked")],
+        ] {
+            assert_eq!(check(&head(doubtful)).unwrap_err().reason(), "framing", "{doubtful:?}");
+        }
+    }
+
+    #[test]
+    fn a_coding_is_found_in_whichever_header_it_stands() {
+        for plain in [&[][..], &[("content-encoding", "identity")], &[("content-encoding", "")]] {
+            assert!(check_coding(&head(plain)).is_ok(), "{plain:?}");
+        }
+        for coded in [&[("content-encoding", "identity"), ("content-encoding", "gzip")][..], &[("content-encoding", "identity, br")]] {
+            assert_eq!(check_coding(&head(coded)).unwrap_err().reason(), "content_encoding", "{coded:?}");
+        }
+    }
+}
