@@ -61,6 +61,7 @@ impl State {
     /// Makes a record.
     pub fn add_record(&mut self, organisation: usize, module: &str, name: Option<&str>, state: RecordState) -> String {
         let now = self.now();
+        self.changes += 1;
         let organisation = &mut self.organisations[organisation];
         let id = organisation.add_record(module, name.unwrap_or("Made by a test"), now);
         if let Some(record) = organisation.records.get_mut(&id) {
@@ -106,7 +107,7 @@ impl State {
     pub fn set_photo(&mut self, organisation: usize, module: &str, id: &str, bytes: &[u8]) -> Result<(), String> {
         let record = self.find(organisation, module, id)?;
         let kind = media::picture(bytes).map_or("application/octet-stream", |p| p.kind);
-        let photo = Photo { name: "photo".to_owned(), kind, content: Some(bytes.to_vec().into()) };
+        let photo = Photo { name: "photo".to_owned(), kind, sha256: sha256(bytes), content: Some(bytes.to_vec().into()) };
         if let Some(record) = self.organisations[organisation].records.get_mut(&record) {
             record.photo = Some(photo);
         }

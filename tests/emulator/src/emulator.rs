@@ -143,7 +143,9 @@ impl Emulator {
 
     fn add(&self, requests: Requests, faults: Vec<Fault>, always: bool) {
         let script = Script::new(requests, faults, always).unwrap_or_else(|e| panic!("{e}"));
-        self.shared.state().scripts.add(script);
+        let mut state = self.shared.state();
+        state.changes += 1;
+        state.scripts.add(script);
     }
 
     /// Empties all queues of faults.

@@ -16,7 +16,7 @@ use crate::settings::{ChunkedRequest, Connection, TooLarge};
 use crate::state::State;
 use crate::wire::{BodyEnd, Sink, Wire, encode};
 use crate::world::sha256;
-use crate::{control, crm, name, oauth};
+use crate::{control, crm, name, oauth, page};
 
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Drop for Active<'_> {
 /// Serves one request whose head has arrived.
 pub fn run(shared: &Arc<Shared>, wire: &mut Wire, connection: u64, head: Head) -> Next {
     wire.bound_pauses(Some(Duration::from_millis(shared.state().settings.body_pause_ms.max(1))));
-    if head.path == "/_emulator" || head.path.starts_with("/_emulator/") {
+    if control::is_own(&head.path) {
         return run_control(shared, wire, head);
     }
     let mut exchange = begin(shared, wire, connection, &head);
@@ -113,6 +113,9 @@ fn run_control(shared: &Arc<Shared>, wire: &mut Wire, head: Head) -> Next {
     }
     let request = Request { head, body: Arc::new(sink.kept), ..Request::default() };
     let reply = control::answer(&mut shared.state(), &request);
+    if reply.follow {
+        return page::tell(shared, wire);
+    }
     send_control(wire, &reply, request.head.keeps_alive())
 }
 

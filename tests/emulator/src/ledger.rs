@@ -22,6 +22,9 @@ pub struct Ledger {
 pub struct Request {
     /// Its number; grows by one, also over a clearing.
     pub seq: u64,
+    /// The state's count of changes when it changed last.
+    #[serde(skip)]
+    pub changed: u64,
     /// The connection it came on.
     pub connection: u64,
     /// When, in milliseconds since the emulator started.

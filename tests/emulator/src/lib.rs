@@ -35,6 +35,7 @@ mod multipart;
 mod name;
 mod oauth;
 mod org;
+mod page;
 mod paging;
 mod photo;
 mod record;

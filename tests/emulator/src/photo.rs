@@ -68,7 +68,7 @@ fn checked(call: &Call<'_>, part: &Part) -> Result<Photo, Box<Reply>> {
     }
     call.has_room(content.len() as u64)?;
     let content = settings.keep_bodies.then(|| call.request.blob(part));
-    Ok(Photo { name: name::sent(settings, part)?, kind: picture.kind, content })
+    Ok(Photo { name: name::sent(settings, part)?, kind: picture.kind, sha256: part.sha256.clone(), content })
 }
 
 /// Too many bytes and too many pixels are one error, of status 415.

@@ -62,6 +62,8 @@ pub struct Reply {
     pub stored: Option<String>,
     /// Answer by cutting the connection instead.
     pub reset: bool,
+    /// Answer by telling what happens from now on.
+    pub follow: bool,
 }
 
 /// A handler's outcome; both sides are replies, `?` leaves early with a refusal.

@@ -119,7 +119,7 @@ pub fn add_clients(state: &mut State, index: usize) {
 
 fn photo(organisation: &mut Organisation, record: u64, name: &str, kind: &'static str, bytes: &[u8]) {
     if let Some(record) = organisation.records.get_mut(&record) {
-        record.photo = Some(Photo { name: name.to_owned(), kind, content: Some(bytes.to_vec().into()) });
+        record.photo = Some(Photo { name: name.to_owned(), kind, sha256: sha256(bytes), content: Some(bytes.to_vec().into()) });
     }
 }
 

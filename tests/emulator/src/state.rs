@@ -36,6 +36,8 @@ pub struct State {
     pub page_tokens: PageTokens,
     /// The access token last handed to the test itself.
     pub seeded_access: HashMap<usize, String>,
+    /// Grows with each change that a listener may want to see.
+    pub changes: u64,
     active: HashMap<usize, u32>,
     list_times: HashMap<u64, VecDeque<Millis>>,
     credits: HashMap<usize, Spent>,
@@ -104,6 +106,7 @@ impl State {
     pub fn reset(&mut self) {
         let mut fresh = State::new(self.address.clone(), &self.plan);
         fresh.next_seq = self.next_seq;
+        fresh.changes = self.changes + 1;
         fresh.active = std::mem::take(&mut self.active);
         *self = fresh;
     }
@@ -134,6 +137,8 @@ impl State {
     /// Opens the ledger entry of a request.
     pub fn begin(&mut self, mut entry: Request) -> u64 {
         self.next_seq += 1;
+        self.changes += 1;
+        entry.changed = self.changes;
         entry.seq = self.next_seq;
         entry.at_ms = self.now().saturating_sub(self.started);
         self.ledger.requests.push(entry);
@@ -148,7 +153,10 @@ impl State {
     /// Changes the ledger entry of a request, unless the ledger was cleared meanwhile.
     pub fn entry(&mut self, seq: u64, change: impl FnOnce(&mut Request)) {
         if let Ok(at) = self.ledger.requests.binary_search_by_key(&seq, |r| r.seq) {
-            change(&mut self.ledger.requests[at]);
+            self.changes += 1;
+            let entry = &mut self.ledger.requests[at];
+            entry.changed = self.changes;
+            change(entry);
         }
     }
 
@@ -225,6 +233,7 @@ impl State {
 
     /// Writes into the ledger what was stored.
     pub fn note_stored(&mut self, stored: Stored) {
+        self.changes += 1;
         self.ledger.stored.push(stored);
     }
 }

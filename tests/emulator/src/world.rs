@@ -99,6 +99,8 @@ pub struct Photo {
     pub name: String,
     /// Content-Type by format.
     pub kind: &'static str,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
     /// The bytes; absent when bodies are not kept.
     pub content: Option<Blob>,
 }

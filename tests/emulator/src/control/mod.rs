@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::fault;
 use crate::ledger::Ledger;
+use crate::page;
 use crate::reply::{Blob, Reply};
 use crate::request::{Head, Request};
 use crate::script::{OPERATIONS, Script};
@@ -54,6 +55,9 @@ macro_rules! routes {
 
 const ROUTES: &[Route] = routes! {
     "GET" "" "what there is" index;
+ "GET" "events" "server-sent events: `request` with each line of the ledger as it changes, `changed` when anything else may have" |_| Ok(Reply { follow: true, ..Reply::default() });
+    "GET" "page.js" "the script of the page at /" |_| Ok(page::script());
+    "GET" "page.css" "its style" |_| Ok(page::style());
     "GET" "health" "200 when it serves" |_| done();
     "GET" "ledger" "every request, part, stored hash, token and fault" |c| tell(json!(c.state.ledger));
     "DELETE" "ledger" "forget them" |c| { c.state.ledger = Ledger::default(); done() };
@@ -83,6 +87,11 @@ const ROUTES: &[Route] = routes! {
     "POST" "reset" "back to the seeded state, settings included" |c| { c.state.reset(); done() };
 };
 
+/// Whether a path is the emulator's own and not the API's: the page, or below `/_emulator/`.
+pub fn is_own(path: &str) -> bool {
+    path == "/" || path == "/_emulator" || path.starts_with("/_emulator/")
+}
+
 /// Fails for who may not use the control paths.
 pub fn admit(state: &State, head: &Head) -> Result<(), Box<Reply>> {
     guard::check(head, state.settings.public_name.as_deref()).map_err(|text| Box::new(refusal(Refusal { status: 403, text })))
@@ -102,6 +111,9 @@ pub fn too_large(limit: u64) -> Reply {
 /// Answers a control request.
 pub fn answer(state: &mut State, request: &Request) -> Reply {
     let head = &request.head;
+    if head.path == "/" && head.method == "GET" {
+        return page::html();
+    }
     let path = head.path.strip_prefix("/_emulator").unwrap_or_default().trim_start_matches('/');
     let found: Vec<(&Route, Vec<&str>)> = ROUTES.iter().filter_map(|r| Some((r, names(r.path, path)?))).collect();
     let Some((route, names)) = found.iter().find(|(r, _)| r.method == head.method) else {
@@ -111,6 +123,9 @@ pub fn answer(state: &mut State, request: &Request) -> Reply {
             false => Refusal { status: 405, text: format!("/_emulator/{path} takes {}, not {}", methods.join(", "), head.method) },
         });
     };
+    if route.method != "GET" {
+        state.changes += 1;
+    }
     (route.answer)(&mut Control { state, request, names: names.clone() }).unwrap_or_else(refusal)
 }
 
@@ -222,6 +237,7 @@ fn set_photo(c: &mut Control<'_>) -> Outcome {
     done()
 }
 
-fn bytes(content: Option<&Blob>) -> Outcome {
-    Ok(content.map_or_else(|| Reply::empty(404), |content| Reply::bytes(200, "application/octet-stream", content.clone())))
+fn bytes(kind: &str, content: Option<&Blob>) -> Outcome {
+    let reply = content.map(|content| Reply::bytes(200, kind, content.clone()).header("X-Content-Type-Options", "nosniff"));
+    Ok(reply.unwrap_or_else(|| Reply::empty(404)))
 }

@@ -51,6 +51,7 @@ fn record(organisation: &Organisation, record: &Record) -> Value {
         "name": record.name,
         "state": record.state,
         "photo": record.photo.as_ref().map(|p| p.name.clone()),
+        "photo_sha256": record.photo.as_ref().map(|p| p.sha256.clone()),
         "attachments": attachments,
     })
 }
@@ -144,12 +145,12 @@ pub fn attachment(c: &mut Control<'_>) -> Outcome {
     let (number, (module, id)) = (c.organisation()?, c.record());
     let record = c.state.organisations[number].record(module, id);
     let found = record.zip(c.names[2].parse().ok()).and_then(|(r, a)| r.attachment(a));
-    bytes(found.and_then(|a| a.content.as_ref()))
+    bytes("application/octet-stream", found.and_then(|a| a.content.as_ref()))
 }
 
 /// The bytes of a photo.
 pub fn photo(c: &mut Control<'_>) -> Outcome {
     let (number, (module, id)) = (c.organisation()?, c.record());
-    let record = c.state.organisations[number].record(module, id);
-    bytes(record.and_then(|r| r.photo.as_ref()).and_then(|p| p.content.as_ref()))
+    let photo = c.state.organisations[number].record(module, id).and_then(|r| r.photo.as_ref());
+    bytes(photo.map_or("", |p| p.kind), photo.and_then(|p| p.content.as_ref()))
 }
