@@ -24,6 +24,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from ctypes import POINTER, byref, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p, sizeof
 
 ABI_VERSION = 1
@@ -215,16 +216,18 @@ def main():
     except (Error, OSError) as error:
         print(f"zcrm: {error}", file=sys.stderr)
         return 2
-    stop = Cancel()
-    for number in signal.SIGINT, signal.SIGTERM:
-        signal.signal(number, lambda *_: end_by_signal(stop))
+    stop, signals = Cancel(), {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread: a handler would wait for the main one, which may be blocked
+    threading.Thread(target=end_by_signal, args=(signals, stop), daemon=True).start()
     return run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads, stop)
 
 
-def end_by_signal(stop):
+def end_by_signal(signals, stop):
     """What runs is cancelled, and has a second to be printed."""
+    signal.sigwait(signals)
     stop.fire()
-    threading.Timer(1, os._exit, [3]).start()
+    time.sleep(1)
+    os._exit(3)
 
 
 def run_lines(client, lines, to, threads, stop):
