@@ -132,7 +132,7 @@ fn attempt(state: &mut State, request: &Request, admitted: bool, notes: &mut Not
         return Err(too_many(state));
     }
     // The header appears only once half of the credits are used.
-    notes.credits_remaining = remaining.filter(|left| left * 2 <= state.settings.credits);
+    notes.credits_remaining = remaining.filter(|left| *left <= state.settings.credits / 2);
     let mut call = Call { state, request, version, organisation, operation };
     dispatch(&mut call, target)
 }

@@ -15,11 +15,14 @@ impl Exchange<'_> {
         self.finish_head(&mut reply);
         self.disfigure(&mut reply);
         let reset = reply.reset || self.fault.loses_reply();
-        let silent = reset || matches!(self.fault, Fault::ResetInReply { after_bytes: 0 });
+        let silent = reset || matches!(self.fault, Fault::ResetInReply { after_bytes: 0 } | Fault::HangUp { .. });
         let told = if silent { Reply { status: 0, code: None, ..reply.clone() } } else { reply.clone() };
         self.note_reply(&told);
         if reset {
             return Next::Reset;
+        }
+        if matches!(self.fault, Fault::HangUp { .. }) {
+            return Next::Cut;
         }
         if let Fault::Stall { at: StallAt::BeforeReply, ms, .. } = self.fault
             && !self.stall(ms, true)

@@ -124,6 +124,8 @@ faults! {
     reset_after_store: ResetAfterStore {};
     /// TCP reset after so many bytes of the reply (counted from the status line).
     reset_in_reply: ResetInReply { #[serde(default)] after_bytes: u64 };
+    /// Close in order without a byte of a reply; with `after_store`, process it first.
+    hang_up: HangUp {} or { after_store: bool };
     /// Answer at once, a reset or an error status, and process the request only `ms` later, as a queue behind a balancer does.
     deferred: Deferred { ms: u64 } or { status: Option<u16> };
     /// Stop moving, for `ms` or until the client goes; `after_bytes` of the request body or of the reply.
@@ -245,8 +247,11 @@ impl Fault {
         self
     }
 
-    /// The same after processing the request (kind `status`).
-    pub fn after_store(self) -> Fault {
+    /// The same after processing the request (kinds `status` and `hang_up`).
+    pub fn after_store(mut self) -> Fault {
+        if let Fault::HangUp { after_store } = &mut self {
+            *after_store = true;
+        }
         self.canned(|c| c.after_store = true)
     }
 
@@ -339,10 +344,10 @@ impl Fault {
             Fault::Edit { set, without } => set.keys().chain(without).try_for_each(|p| edit::check(p))?,
             _ => {}
         }
+        let bounded = |n: u64, most: u64| if n > most { Err(format!("{}: {n} is over {most}", self.kind())) } else { Ok(()) };
         match self {
-            Fault::Deep { depth: n, .. } | Fault::EndlessPages { rows: Some(n), .. } if *n > MOST => {
-                Err(format!("{}: {n} is over {MOST}", self.kind()))
-            }
+            Fault::Deep { depth, .. } => bounded(*depth, MOST_DEEP),
+            Fault::EndlessPages { rows: Some(rows), .. } => bounded(*rows, MOST_ROWS),
             _ => Ok(()),
         }
     }
@@ -354,8 +359,9 @@ impl Default for Fault {
     }
 }
 
-/// Most rows of a made-up page and levels of made-up details: what else is made up isn't held in memory.
-const MOST: u64 = 1_000_000;
+/// Most levels of made-up details and rows of a made-up page: they are held in memory.
+const MOST_DEEP: u64 = 1_000_000;
+const MOST_ROWS: u64 = 10_000;
 
 fn row(kind: &str) -> Option<&'static Row> {
     ROWS.iter().find(|r| r.kind == kind)

@@ -1,6 +1,6 @@
 //! The emulator as a program.
 
-use std::io::{Read, Write};
+use std::io::{Error, Read, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,8 +83,9 @@ fn fail(message: &str) -> ! {
 fn run(arguments: Arguments) -> std::io::Result<()> {
     let seeded = arguments.options.seed;
     let emulator = Emulator::start(arguments.options)?;
-    if let (Some(path), Some(pem)) = (&arguments.ca_out, emulator.ca_pem()) {
-        std::fs::write(path, pem)?;
+    if let Some(path) = &arguments.ca_out {
+        let pem = emulator.ca_pem().ok_or_else(|| Error::other("--ca-out goes with --tls"))?;
+        std::fs::write(path, pem).map_err(|e| Error::new(e.kind(), format!("{}: {e}", path.display())))?;
     }
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", emulator.url())?;

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::crm;
 use crate::fault::{Fault, unknown};
+use crate::request::Head;
 
 /// The operations that faults can be scripted for; `*` is any.
 pub const OPERATIONS: &[&str] = &[
@@ -101,6 +103,14 @@ pub struct Seen<'a> {
     pub token: Option<&'a str>,
     /// Name of its file.
     pub file_name: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    /// What a head tells without its token's organisation.
+    pub fn of_head(head: &'a Head) -> Seen<'a> {
+        let record = crm::route(&head.path).and_then(|(_, target)| target.record());
+        Seen { record, token: head.authorization().map(|(_, token)| token), ..Seen::default() }
+    }
 }
 
 /// A queue of faults.

@@ -410,6 +410,16 @@ impl Settings {
     /// What the types don't say.
     fn check(&self) -> Result<(), String> {
         [self.scope_missing_status, self.token_throttle_status, self.bulk_delete_partial_status].into_iter().try_for_each(check_status)?;
+        if self.token_lifetime_s.max(self.grant_code_lifetime_s) > 100 * 365 * 86_400 {
+            return Err("is over a hundred years".to_owned());
+        }
+        if [self.file_limit, self.body_limit, self.photo_limit, self.zfs_file_limit].into_iter().any(|limit| limit > 1 << 40) {
+            return Err("is over a terabyte".to_owned());
+        }
+        // Below these not even the control paths could be reached again.
+        if self.head_limit < 1024 || self.head_timeout_ms < 10 || (1..10).contains(&self.idle_timeout_ms) || self.body_pause_ms < 10 {
+            return Err("is too little: heads have at least 1024 bytes, times 10 ms".to_owned());
+        }
         if self.chaos_per_mille > 1000 {
             return Err("is over 1000 requests of a thousand".to_owned());
         }

@@ -89,7 +89,8 @@ impl Sink {
     /// Keeps at most `limit` bytes; `announced` sizes the memory.
     pub fn new(limit: u64, announced: Option<u64>) -> Sink {
         let oversize = announced.is_some_and(|a| a > limit);
-        let room = if oversize { 0 } else { announced.unwrap_or(0) as usize };
+        // Who announces much may never send it.
+        let room = if oversize { 0 } else { announced.unwrap_or(0).min(128 << 20) as usize };
         Sink { kept: Vec::with_capacity(room), received: 0, oversize, limit, hash: Sha256::new() }
     }
 

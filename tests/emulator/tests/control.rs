@@ -199,6 +199,8 @@ fn settings_out_of_bounds_are_refused_by_name_and_none_is_changed() {
         (json!({"credits": 5, "scope_missing_status": 99}), "scope_missing_status: status: 99"),
         (json!({"credits": 5, "credit": 1}), "perhaps credits"),
         (json!({"credits": 5, "empty_list": "odd"}), "empty_list: unknown variant"),
+        (json!({"credits": 5, "head_limit": 0}), "head_limit: is too little"),
+        (json!({"token_lifetime_s": u64::MAX}), "token_lifetime_s: is over"),
         (json!({"credits": 5, "denied": ["photo.uplod"]}), "perhaps photo.upload"),
     ] {
         let got = control(&e, "PATCH", "settings", &wrong.to_string());

@@ -292,3 +292,16 @@ fn a_name_cut_through_a_pair_is_listed_with_half_of_it() {
     assert!(String::from_utf8_lossy(&body).contains("\"File_Name\":\"a\\ud83d\""), "{}", String::from_utf8_lossy(&body));
     assert_eq!(call(&e, "GET", &format!("{}/{id}", path(&e))).header("Content-Disposition"), Some("attachment;filename*=UTF-8''a%3F"));
 }
+
+#[test]
+fn a_connection_can_be_closed_without_an_answer() {
+    let e = start();
+    e.script("attachment.upload", [Fault::hang_up(), Fault::hang_up().after_store()]);
+    let body = form(&[(&file_part("a.txt"), b"x")]);
+    for stored in [0, 1] {
+        let mut tcp = connect(&e);
+        tcp.write_all(&request(&e, "POST", &path(&e), &[("Authorization", &bearer(&e)), FORM], &body)).unwrap();
+        assert_eq!(tcp.read(&mut [0; 1]).unwrap(), 0);
+        assert_eq!(names(&e).len(), stored);
+    }
+}

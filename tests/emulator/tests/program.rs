@@ -67,3 +67,12 @@ fn help_and_version_are_told_and_end_with_0() {
     let version = program(&["--version"]);
     assert_eq!((version.status.code(), version.stdout), (Some(0), format!("zcrm-emulator {}\n", env!("CARGO_PKG_VERSION")).into_bytes()));
 }
+
+#[test]
+fn a_certificate_that_can_not_be_written_is_told_with_its_path() {
+    for (arguments, text) in [(&["--tls", "--ca-out", "/nowhere/ca.pem"][..], "/nowhere/ca.pem: "), (&["--ca-out", "x"], "goes with --tls")] {
+        let out = program(arguments);
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.code() == Some(2) && error.contains(text), "{error}");
+    }
+}

@@ -3,16 +3,21 @@
 mod guard;
 mod world;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::clock;
+use crate::exchange::Next;
 use crate::fault;
 use crate::ledger::Ledger;
 use crate::page;
 use crate::reply::{Blob, Reply};
 use crate::request::{Head, Request};
 use crate::script::{OPERATIONS, Script};
+use crate::server::Shared;
 use crate::state::State;
+use crate::wire::{BodyEnd, Sink, Wire, encode};
 
 pub use guard::without_port;
 pub use world::world;
@@ -87,29 +92,67 @@ const ROUTES: &[Route] = routes! {
     "POST" "reset" "back to the seeded state, settings included" |c| { c.state.reset(); done() };
 };
 
+/// Serves a control request whose head has arrived.
+pub fn serve(shared: &Arc<Shared>, wire: &mut Wire, head: Head) -> Next {
+    let limit = {
+        let state = shared.state();
+        let limit = body_limit(&state, &head);
+        let large = head.content_length().is_some_and(|length| length > limit);
+        admit(&state, &head).and_then(|()| if large { Err(Box::new(too_large(limit))) } else { Ok(limit) })
+    };
+    let limit = match limit {
+        Ok(limit) => limit,
+        Err(refusal) => return send(wire, &refusal, false),
+    };
+    let mut sink = Sink::new(limit, head.content_length());
+    if head.has_word("Expect", "100-continue") {
+        let _ = wire.send(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    match wire.read_body(&head, &mut sink, Some(limit + 1)) {
+        BodyEnd::Complete => {}
+        BodyEnd::Stopped => return send(wire, &too_large(limit), false),
+        BodyEnd::Gone | BodyEnd::Malformed => return Next::Close,
+    }
+    let request = Request { head, body: Arc::new(sink.kept), ..Request::default() };
+    let reply = answer(&mut shared.state(), &request);
+    if reply.follow {
+        return page::tell(shared, wire);
+    }
+    send(wire, &reply, request.head.keeps_alive())
+}
+
+fn send(wire: &mut Wire, reply: &Reply, keep: bool) -> Next {
+    let mut bytes = encode(reply, keep, false);
+    bytes.extend_from_slice(reply.body.bytes());
+    match wire.send(&bytes) {
+        Ok(()) if keep => Next::Continue,
+        _ => Next::Close,
+    }
+}
+
 /// Whether a path is the emulator's own and not the API's: the page, or below `/_emulator/`.
 pub fn is_own(path: &str) -> bool {
     path == "/" || path == "/_emulator" || path.starts_with("/_emulator/")
 }
 
 /// Fails for who may not use the control paths.
-pub fn admit(state: &State, head: &Head) -> Result<(), Box<Reply>> {
+fn admit(state: &State, head: &Head) -> Result<(), Box<Reply>> {
     guard::check(head, state.settings.public_name.as_deref()).map_err(|text| Box::new(refusal(Refusal { status: 403, text })))
 }
 
 /// Most bytes of a control request's body: a file's where one is taken, else enough for any JSON.
-pub fn body_limit(state: &State, head: &Head) -> u64 {
+fn body_limit(state: &State, head: &Head) -> u64 {
     let last = head.path.rsplit('/').next().unwrap_or_default();
     if matches!(last, "attachments" | "photo") { state.settings.body_limit } else { 16 * 1024 * 1024 }
 }
 
 /// The refusal of a body over that.
-pub fn too_large(limit: u64) -> Reply {
+fn too_large(limit: u64) -> Reply {
     refusal(Refusal { status: 413, text: format!("the body is over {limit} bytes") })
 }
 
 /// Answers a control request.
-pub fn answer(state: &mut State, request: &Request) -> Reply {
+fn answer(state: &mut State, request: &Request) -> Reply {
     let head = &request.head;
     if head.path == "/" && head.method == "GET" {
         return page::html();
