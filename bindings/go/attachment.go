@@ -75,7 +75,7 @@ func (c *Client) UploadAttachment(ctx context.Context, record Record, source Sou
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
-	attachment := attachmentOf(stored.Attachment)
+	attachment := attachmentOf(&stored.Attachment)
 	attachment.SHA256, attachment.WaitReason = moved.SHA256, stored.WaitReason
 	attachment.Skipped, attachment.Settled, attachment.NameChanged, attachment.Twins = stored.Skipped, stored.Settled, stored.NameChanged, stored.Twins
 	return &attachment, nil
@@ -123,7 +123,7 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 	}
 	page := &Page{Attachments: make([]Attachment, len(listed.Attachments)), NextPageToken: listed.NextPageToken, More: listed.More}
 	for i, attachment := range listed.Attachments {
-		page.Attachments[i] = attachmentOf(attachment)
+		page.Attachments[i] = attachmentOf(&attachment)
 	}
 	return page, nil
 }
@@ -159,7 +159,7 @@ func (c *Client) walk(ctx context.Context, record Record, options []CallOption, 
 			return err
 		}
 		for _, attachment := range listed {
-			if !yield(attachmentOf(attachment), nil) {
+			if !yield(attachmentOf(&attachment), nil) {
 				return nil
 			}
 		}
@@ -243,7 +243,7 @@ func object(record Record) cabi.Object {
 	return cabi.Object{Module: record.Module, RecordID: record.ID}
 }
 
-func attachmentOf(a cabi.Attachment) Attachment {
+func attachmentOf(a *cabi.Attachment) Attachment {
 	return Attachment{
 		ID:          a.ID,
 		FileName:    a.FileName,

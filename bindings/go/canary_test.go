@@ -138,7 +138,7 @@ func TestNothingThatIsShownHoldsASecret(t *testing.T) {
 		{"kind": "none"},
 		{"kind": "status", "status": 403},
 		{"kind": "status", "status": 500},
-		{"kind": "status", "status": 429, "headers": anything{"Retry-After": "7"}},
+		{"kind": "status", "status": 429, "headers": anything{"Retry-After": "1"}},
 		{"kind": "status", "status": 401, "code": "OAUTH_SCOPE_MISMATCH"},
 		{"kind": "html", "status": 200},
 		{"kind": "reset_after_store"},

@@ -122,9 +122,12 @@ func WithOption(key, value string) Option {
 	}}
 }
 
-// WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system: 64
-// unless it is set. Further ones wait in Go, where they hold none, until their context or their time ends. It is no bound on what
-// Zoho is sent at once, which is the setting "max_in_flight".
+// DefaultMaxCalls is how many calls of a client are in the library at once unless [WithMaxCalls] says otherwise.
+const DefaultMaxCalls = cabi.DefaultMaxCalls
+
+// WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system.
+// Further ones wait in Go, where they hold none, until their context or their time ends. It is no bound on what Zoho is sent at once,
+// which is the setting "max_in_flight".
 func WithMaxCalls(n int) Option {
 	return Option{func(config *cabi.Config) { config.MaxCalls = n }}
 }

@@ -105,54 +105,6 @@ func TestTheTimeOfACallIncludesItsWaitForAPlace(t *testing.T) {
 	}
 }
 
-// copyAttachment copies as a Go programmer does it first.
-func copyAttachment(ctx context.Context, client *zcrm.Client, from, to zcrm.Record, id string, size int64) error {
-	pr, pw := io.Pipe()
-	go func() {
-		_, err := client.DownloadAttachment(ctx, from, id, pw)
-		pw.CloseWithError(err)
-	}()
-	_, err := client.UploadAttachment(ctx, to, zcrm.FromReader("copy", pr, size))
-	pr.CloseWithError(err)
-	return err
-}
-
-func TestAttachmentsAreCopiedThroughPipesByMoreGoroutinesThanThereArePlaces(t *testing.T) {
-	w := newWorld(t)
-	to := w.addRecord("Contacts")
-	client := w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithMaxCalls(2), zcrm.WithOption("max_in_flight", "100"))
-	w.settings(anything{"concurrency": 1000})
-	const size = 200_000
-	ids := make(chan string, 24)
-	for range cap(ids) {
-		ids <- w.attach("a", content(size))
-	}
-	close(ids)
-	var all sync.WaitGroup
-	for range 8 {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for id := range ids {
-				if err := copyAttachment(ctx, client, w.record, to, id, size); err != nil {
-					t.Error(err)
-				}
-			}
-		}()
-	}
-	all.Wait()
-	copied := 0
-	for a, err := range client.Attachments(ctx, to) {
-		if err != nil || a.Bytes != size {
-			t.Errorf("got %+v, %v", a, err)
-		}
-		copied++
-	}
-	if copied != cap(ids) {
-		t.Errorf("%d of %d were copied", copied, cap(ids))
-	}
-}
-
 // The callback waits for a call that can only begin in its own place.
 func TestEveryCallbackLendsThePlaceOfItsCall(t *testing.T) {
 	w := newWorld(t)

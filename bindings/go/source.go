@@ -30,7 +30,7 @@ func FromBytes(name string, b []byte) Source {
 // second upload, are [ErrSourceConsumed].
 //
 // A call waits for r, whatever its context does. Let the end of the context end a Read that blocks: [context.AfterFunc] may call
-// CloseWithError of an [io.PipeReader], or SetReadDeadline of a file or a connection.
+// CloseWithError of the pipe's other end, or SetReadDeadline of a file or a connection.
 func FromReader(name string, r io.Reader, size int64) Source {
 	return Source{s: cabi.Source{Kind: cabi.FromReader, Name: name, Length: size}, reader: &reader{r: r}}
 }

@@ -125,6 +125,9 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 		return nil, own
 	case st.err != nil && st.ended == nil:
 		failure.Cause, failure.Message = st.err, "the Reader failed"
+		if ctx.Err() != nil && !errors.Is(st.err, ctx.Err()) {
+			failure.Cause = fmt.Errorf("%w: %w", ctxCause(ctx), st.err) // which it may well have failed for
+		}
 		if st.writer != nil {
 			failure.Message = "the Writer failed"
 		}
