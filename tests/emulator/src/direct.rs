@@ -89,7 +89,7 @@ impl State {
         let record = self.find(organisation, module, id)?;
         let now = self.now();
         let attachment = self.organisations[organisation].attach_file(record, name, NewFile::new(bytes), now);
-        self.note_stored(direct("attachment", attachment, (module, id), name, bytes));
+        self.note_stored(direct(organisation, "attachment", attachment, (module, id), name, bytes));
         Ok(attachment.to_string())
     }
 
@@ -98,7 +98,7 @@ impl State {
         let record = self.find(organisation, module, id)?;
         let now = self.now();
         let attachment = self.organisations[organisation].attach_link(record, title, url, now);
-        let entry = direct("link", attachment, (module, id), title, url.as_bytes());
+        let entry = direct(organisation, "link", attachment, (module, id), title, url.as_bytes());
         self.note_stored(Stored { size: 0, ..entry });
         Ok(attachment.to_string())
     }
@@ -111,7 +111,7 @@ impl State {
         if let Some(record) = self.organisations[organisation].records.get_mut(&record) {
             record.photo = Some(photo);
         }
-        self.note_stored(direct("photo", record, (module, id), "photo", bytes));
+        self.note_stored(direct(organisation, "photo", record, (module, id), "photo", bytes));
         Ok(())
     }
 
@@ -134,8 +134,9 @@ impl State {
     }
 }
 
-fn direct(kind: &'static str, stored: u64, record: (&str, &str), name: &str, bytes: &[u8]) -> Stored {
+fn direct(organisation: usize, kind: &'static str, stored: u64, record: (&str, &str), name: &str, bytes: &[u8]) -> Stored {
     Stored {
+        organisation: organisation + 1,
         kind,
         id: stored.to_string(),
         module: record.0.to_owned(),

@@ -114,6 +114,11 @@ impl Emulator {
         &self.url
     }
 
+    /// The address it listens on; [`Emulator::url`] has the public name instead, where one is set.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The certificate authority to trust, as PEM, under TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
@@ -161,6 +166,11 @@ impl Emulator {
     /// A snapshot of the ledger.
     pub fn ledger(&self) -> Ledger {
         self.shared.state().ledger.clone()
+    }
+
+    /// What of it is of one organisation, counted from 1.
+    pub fn ledger_of(&self, organisation: usize) -> Ledger {
+        self.shared.state().ledger.of(organisation)
     }
 
     /// Forgets the ledger.

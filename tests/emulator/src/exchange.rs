@@ -106,6 +106,7 @@ fn begin<'a>(shared: &'a Arc<Shared>, wire: &'a mut Wire, connection: u64, head:
         query: head.query.clone(),
         http_version: format!("1.{}", head.minor),
         headers: head.headers.iter().map(|(n, v)| (n.clone(), shown(n, v))).collect(),
+        organisation: organisation.map(|o| o + 1),
         authorization_ok: organisation.is_some(),
         token: head.authorization().map(|(_, token)| token.chars().take(12).collect()),
         ..ledger::Request::default()

@@ -51,7 +51,9 @@ fn store(call: &mut Call<'_>, name: &str, part: &crate::multipart::Part) -> Valu
     let id = sha256(format!("file {number}").as_bytes());
     organisation.files.insert(id.clone(), StoredFile { name: name.to_owned(), content: file.content });
     organisation.used += file.size;
+    let organisation = call.organisation + 1;
     call.state.note_stored(Stored {
+        organisation,
         kind: "file",
         id: id.clone(),
         module: String::new(),

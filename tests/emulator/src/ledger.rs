@@ -17,6 +17,20 @@ pub struct Ledger {
     pub faults_fired: Vec<FaultFired>,
 }
 
+impl Ledger {
+    /// What is of one organisation, counted from 1.
+    pub fn of(&self, organisation: usize) -> Ledger {
+        let requests: Vec<Request> = self.requests.iter().filter(|r| r.organisation == Some(organisation)).cloned().collect();
+        let of_request = |seq: u64| requests.binary_search_by_key(&seq, |r| r.seq).is_ok();
+        Ledger {
+            stored: self.stored.iter().filter(|s| s.organisation == organisation).cloned().collect(),
+            tokens_issued: self.tokens_issued.iter().filter(|t| t.organisation == organisation).cloned().collect(),
+            faults_fired: self.faults_fired.iter().filter(|f| of_request(f.seq)).cloned().collect(),
+            requests,
+        }
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Request {
@@ -41,6 +55,8 @@ pub struct Request {
     pub http_version: String,
     /// Headers in order. The value of Authorization is replaced by its scheme and a hash prefix.
     pub headers: Vec<(String, String)>,
+    /// Organisation of its valid access token, or of the client that asks for one, counted from 1.
+    pub organisation: Option<usize>,
     /// The access token was valid.
     pub authorization_ok: bool,
     /// First 12 characters of the access token.
@@ -83,6 +99,8 @@ pub struct Part {
 /// Something stored.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stored {
+    /// Organisation, counted from 1.
+    pub organisation: usize,
     /// `attachment`, `link`, `photo` or `file`.
     pub kind: &'static str,
     /// Its id; of a photo, that of its record.

@@ -32,8 +32,9 @@ pub fn upload(call: &mut Call<'_>, module: &str, record_id: &str) -> Answer {
     if let Some(record) = call.state.organisations[call.organisation].records.get_mut(&id) {
         record.photo = Some(photo);
     }
+    let organisation = call.organisation + 1;
     let (module, record, seq) = (module.to_owned(), record_id.to_owned(), request.seq);
-    call.state.note_stored(Stored { kind: "photo", id: id.to_string(), module, record, name, size, sha256, seq });
+    call.state.note_stored(Stored { organisation, kind: "photo", id: id.to_string(), module, record, name, size, sha256, seq });
     Ok(Reply::json(200, &success("photo uploaded successfully", json!({}))).storing(record_id))
 }
 

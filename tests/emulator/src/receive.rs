@@ -158,9 +158,13 @@ impl Exchange<'_> {
         let parts = request.good_parts().iter().map(|p| p.entry()).collect();
         let token = request.head.path == "/oauth/v2/token";
         let grant = token.then(|| request.all_parameters().into_iter().find(|(n, _)| n == "grant_type"));
-        self.shared.state().entry(self.seq, |e| {
+        let mut state = self.shared.state();
+        let client = token.then(|| request.all_parameters().into_iter().find(|(n, _)| n == "client_id")).flatten();
+        let of_client = client.and_then(|(_, id)| state.accounts.client(&id).map(|c| c.organisation + 1));
+        state.entry(self.seq, |e| {
             e.parts = parts;
             e.grant_type = grant.flatten().map(|(_, value)| value);
+            e.organisation = e.organisation.or(of_client);
         });
     }
 }

@@ -176,8 +176,8 @@ fn stored(call: &mut Call<'_>, record: u64, id: u64, kind: &'static str, name: S
         }
         time = clock::iso(attachment.created, organisation.offset_minutes);
     }
-    let (id, record) = (id.to_string(), record.to_string());
-    call.state.note_stored(Stored { kind, id: id.clone(), module, record, name, size, sha256, seq });
+    let (id, record, organisation) = (id.to_string(), record.to_string(), call.organisation + 1);
+    call.state.note_stored(Stored { organisation, kind, id: id.clone(), module, record, name, size, sha256, seq });
     let details = json!({"Modified_Time": time, "Modified_By": by, "Created_Time": time, "id": id, "Created_By": by});
     let object: Value = success("attachment uploaded successfully", details);
     Ok(Reply::json(200, &json!({"data": [object]})).storing(&id))

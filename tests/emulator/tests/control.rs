@@ -176,6 +176,28 @@ fn a_test_makes_a_world_of_its_own() {
 }
 
 #[test]
+fn the_ledger_of_an_organisation_has_nothing_of_another() {
+    let e = start();
+    let own = e.add_organisation("Mine");
+    let id = e.add_record_of(own, "Contacts");
+    let path = format!("/crm/v8/Contacts/{id}/Attachments");
+    e.script(Requests::of("attachment.upload").organisation(own), [Fault::status_after_store(503)]);
+    let authorization = format!("Zoho-oauthtoken {}", e.access_token_of(own));
+    send(&e, "POST", &path, &[("Authorization", &authorization), FORM], &form(&[(&file_part("mine.txt"), b"x")]));
+    upload(&e, &attachments(&e, "Accounts"), "other.txt", b"x");
+    for organisation in [1, own] {
+        let c = e.credentials_of(organisation);
+        let form = format!("grant_type=refresh_token&client_id={}&client_secret={}&refresh_token={}", c.client_id, c.client_secret, c.refresh_token);
+        token(&e, &form);
+    }
+    let ledger = control(&e, "GET", &format!("ledger?organisation={own}"), "").json();
+    let counts = ["requests", "stored", "tokens_issued", "faults_fired"].map(|k| ledger[k].as_array().unwrap().len());
+    assert_eq!((counts, &ledger["stored"][0]["name"]), ([2, 1, 1, 1], &json!("mine.txt")));
+    assert_eq!(e.ledger_of(1).stored.len(), 1);
+    assert_eq!(control(&e, "GET", "ledger?organisation=99", "").status, 400);
+}
+
+#[test]
 fn a_world_that_can_not_be_is_refused_whole() {
     let e = start();
     let count = e.world()["organisations"].as_array().unwrap().len();

@@ -9,7 +9,11 @@ use std::sync::Arc;
 use zcrm_emulator::*;
 
 fn list_over_tls(certificate: Certificate, host: &'static str) -> Result<Got, std::io::Error> {
-    let e = Emulator::start(Options { tls: true, certificate, ..Options::default() })?;
+    over_tls(Options { certificate, ..Options::default() }, host)
+}
+
+fn over_tls(options: Options, host: &'static str) -> Result<Got, std::io::Error> {
+    let e = Emulator::start(Options { tls: true, ..options })?;
     let mut roots = rustls::RootCertStore::empty();
     let ca = rustls_pki_types::CertificateDer::from_pem_slice(e.ca_pem().unwrap().as_bytes()).unwrap();
     roots.add(ca).unwrap();
@@ -36,4 +40,12 @@ fn bad_certificates_are_bad() {
         let error = list_over_tls(certificate, "127.0.0.1").unwrap_err().to_string();
         assert!(error.contains("invalid peer certificate"), "{certificate:?}: {error}");
     }
+}
+
+#[test]
+fn the_certificate_is_for_the_public_name_too() {
+    let named = |host| over_tls(Options { public_name: Some("crm-emulator".into()), ..Options::default() }, host);
+    assert_eq!(named("crm-emulator").unwrap().status, 200);
+    assert_eq!(named("localhost").unwrap().status, 200);
+    assert!(named("elsewhere.example").is_err());
 }

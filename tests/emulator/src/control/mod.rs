@@ -64,7 +64,7 @@ const ROUTES: &[Route] = routes! {
     "GET" "page.js" "the script of the page at /" |_| Ok(page::script());
     "GET" "page.css" "its style" |_| Ok(page::style());
     "GET" "health" "200 when it serves" |_| done();
-    "GET" "ledger" "every request, part, stored hash, token and fault" |c| tell(json!(c.state.ledger));
+    "GET" "ledger" "every request, part, stored hash, token and fault; ?organisation=n: its own" ledger;
     "DELETE" "ledger" "forget them" |c| { c.state.ledger = Ledger::default(); done() };
     "GET" "faults" "every script" |c| tell(json!(c.state.scripts));
     "POST" "faults" "add a script: {\"operation\":…,\"faults\":[{\"kind\":…}]}" add_faults;
@@ -235,6 +235,16 @@ impl<'a> Control<'a> {
 fn index(_: &mut Control<'_>) -> Outcome {
     let all: Vec<Value> = ROUTES.iter().map(|r| json!({"method": r.method, "path": format!("/_emulator/{}", r.path), "help": r.help})).collect();
     tell(json!({"paths": all}))
+}
+
+fn ledger(c: &mut Control<'_>) -> Outcome {
+    match c.request.head.parameter("organisation") {
+        None => tell(json!(c.state.ledger)),
+        Some(_) => {
+            let number = c.organisation()? + 1;
+            tell(json!(c.state.ledger.of(number)))
+        }
+    }
 }
 
 fn add_faults(c: &mut Control<'_>) -> Outcome {

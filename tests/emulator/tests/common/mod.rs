@@ -47,7 +47,7 @@ pub fn address(emulator: &Emulator) -> String {
 }
 
 pub fn connect(emulator: &Emulator) -> TcpStream {
-    let tcp = TcpStream::connect(address(emulator)).unwrap();
+    let tcp = TcpStream::connect(emulator.address()).unwrap();
     tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     tcp.set_nodelay(true).unwrap();
     tcp
