@@ -164,7 +164,7 @@ func TestNothingThatIsShownHoldsASecret(t *testing.T) {
 	list(zcrm.WithAccessToken(w.AccessToken + "\n"))
 	list(zcrm.WithRefreshToken(w.Credentials.ClientID, w.Credentials.ClientSecret+"0", w.Credentials.RefreshToken))
 	list(zcrm.WithRefreshToken(w.Credentials.ClientID, w.Credentials.ClientSecret, w.Credentials.RefreshToken+"0"))
-	list(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("api_domain", "http://zoho.invalid"), zcrm.WithOption("max_retries", "0"),
+	list(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("api_domain", "http://zoho.invalid"), zcrm.WithOption("allow_http", "on"), zcrm.WithOption("max_retries", "0"),
 		zcrm.WithOption("proxy", "http://user:"+proxyPassword+"@127.0.0.1:1"))
 	list(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("proxy", "nowhere://user:"+proxyPassword+"@proxy"))
 	w.lookAtAnExchange(codes)

@@ -51,7 +51,8 @@ impl<'c, 's> Deletion<'c, 's> {
     /// One request for up to 100, or one for each where the server doesn't know that request.
     pub(super) async fn several(&mut self, ids: &[&str]) -> Result<()> {
         for chunk in ids.chunks(BULK) {
-            let bulk = self.client.config().bulk_delete == BulkDelete::Auto && self.bulk(chunk).await?;
+            let listable = chunk.iter().all(|id| !id.contains(',')); // an id that the checks let through could be two
+            let bulk = listable && self.client.config().bulk_delete == BulkDelete::Auto && self.bulk(chunk).await?;
             if !bulk {
                 for id in chunk {
                     self.one(id).await?;

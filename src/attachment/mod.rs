@@ -12,7 +12,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::download;
 use crate::error::{Error, Result, Status};
-use crate::record::Record;
+use crate::record::{Record, check_id};
 use crate::transfer::{Sink, Source};
 
 pub use crate::download::Downloaded;
@@ -53,7 +53,7 @@ pub struct Uploaded {
 /// Stores a file or a link on the record. Success means that Zoho gave an id for it.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>
 pub fn upload<'a>(client: &Client, record: &Record, source: impl Into<Source<'a>>, call: Call<'a>) -> Result<Outcome<Uploaded>> {
-    client.check_record(record)?;
+    record.check(client.config())?;
     match source.into() {
         Source::File(file) => upload::file(client, record, file, call),
         Source::Link { url, title } => upload::link(client, record, url, title, call),
@@ -75,8 +75,8 @@ pub fn pages(client: &Client, record: &Record, args: &ListArgs) -> Result<Pages>
 /// Writes an attachment's bytes to the sink. A link is `Status::IsLink`: it has no bytes.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html>
 pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
-    client.check_record(record)?;
-    client.check_id("attachment_id", id)?;
+    record.check(client.config())?;
+    check_id(client.config(), "attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
     ask.path.push(id);
     download::run(client, "attachment.download", ask, sink, call, &FILE)
@@ -85,11 +85,11 @@ pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, 
 /// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html>
 pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) -> Result<Outcome<Deleted>> {
-    client.check_record(record)?;
+    record.check(client.config())?;
     if ids.is_empty() {
         return Err(Error::argument("attachment_id", "no attachment id is given"));
     }
-    ids.iter().try_for_each(|id| client.check_id("attachment_id", id))?;
+    ids.iter().try_for_each(|id| check_id(client.config(), "attachment_id", id))?;
     let limits = client.limits(&call);
     client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
         let mut deletion = Deletion::new(client, session, record);

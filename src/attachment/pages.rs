@@ -98,7 +98,7 @@ struct Pass {
 
 impl Walk {
     fn new(client: &Client, record: &Record, args: &ListArgs) -> Result<Walk> {
-        client.check_record(record)?;
+        record.check(client.config())?;
         if args.per_page > PER_PAGE {
             return Err(Error::argument("per_page", format!("{} is over {PER_PAGE}", args.per_page)));
         }

@@ -10,11 +10,10 @@ use once_cell::sync::OnceCell;
 use crate::auth::{Hosts, Tokens};
 use crate::call::{Call, Outcome};
 use crate::cancel::Limits;
-use crate::config::{ApiVersion, Check, Config, LogLevel};
+use crate::config::{ApiVersion, Config, LogLevel};
 use crate::error::{Error, Result};
 use crate::http::{self, Lanes, Meter, Session};
 use crate::organisation::{Claims, Membership};
-use crate::record::{Record, check_id, check_module};
 use crate::transfer::sha256;
 pub(crate) use request::Ask;
 
@@ -61,19 +60,6 @@ impl Client {
 
     pub(crate) fn learn_own_user(&self, id: String) {
         let _ = self.0.own_user.set(id); // it never changes
-    }
-
-    /// Refuses a record that can't exist.
-    pub(crate) fn check_record(&self, record: &Record) -> Result<()> {
-        if self.config().checks(Check::Module) {
-            check_module(&record.module)?;
-        }
-        self.check_id("record_id", &record.id)
-    }
-
-    /// Refuses an id that can't exist.
-    pub(crate) fn check_id(&self, field: &'static str, id: &str) -> Result<()> {
-        if self.config().checks(Check::Id) { check_id(field, id) } else { Ok(()) }
     }
 
     /// Runs one operation on the calling thread and says what it took.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Sent, Status};
 use crate::http::retry::{self, Repeat};
 use crate::http::{Request, Response, Session, reply};
 use crate::organisation::credits_left;
-use crate::record::Record;
+use crate::record::{Record, is_segment};
 use crate::transfer::Outgoing;
 
 /// One request to the API, as far as it is the same for each attempt.
@@ -152,7 +152,7 @@ impl Client {
         session.meter.attempts.set(session.meter.attempts.get() + 1);
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
-            response = self.redirected(session, &response).await?;
+            response = self.redirected(session, &response, &access.api).await?;
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
@@ -168,8 +168,7 @@ impl Client {
     fn request(&self, ask: &Ask<'_>, access: &Access) -> Result<Request> {
         let mut url = format!("{}/crm/{}", access.api, self.version().name);
         for segment in &ask.path {
-            url.push('/');
-            url.extend(utf8_percent_encode(segment, SEGMENT));
+            push_segment(&mut url, segment)?;
         }
         let mut url = Url::parse(&url).map_err(|e| Error::new(Status::Config, "api_domain", format!("{} is not a URL: {e}", access.api)))?;
         if !ask.query.is_empty() {
@@ -186,16 +185,26 @@ impl Client {
     }
 
     /// One hop of a download, to a host that could be Zoho's, without the token.
-    async fn redirected(&self, session: &Session<'_>, response: &Response) -> Result<Response> {
+    async fn redirected(&self, session: &Session<'_>, response: &Response, api: &str) -> Result<Response> {
         let location = response.headers().get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| Url::parse(l).ok());
-        let Some(url) = location.filter(|url| self.0.hosts.trusts(url)) else {
-            let message = "the download is redirected to a host that is neither Zoho's (by https) nor named in allow_hosts";
+        let Some(url) = location.filter(|url| self.0.hosts.redirects_to(url, api)) else {
+            let message = "the download is redirected to a host or port that is neither Zoho's (by https) nor named in allow_hosts";
             return Err(Error::new(Status::Protocol, "redirect_refused", message).with(|d| d.http_status = response.status().as_u16()));
         };
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
+}
+
+/// The one place where text becomes a part of a path. What a caller gives was checked by its name; this is for ids out of replies.
+fn push_segment(url: &mut String, segment: &str) -> Result<()> {
+    if !is_segment(segment) {
+        return Err(Error::new(Status::Protocol, "path_segment", format!("the reply's id {segment:?} can't be asked for: it would be another URL")));
+    }
+    url.push('/');
+    url.extend(utf8_percent_encode(segment, SEGMENT));
+    Ok(())
 }
 
 /// How often, and for how long, a call has waited since Zoho refused it for being one of too many.

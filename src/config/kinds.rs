@@ -305,14 +305,38 @@ pub(crate) fn bare(url: &reqwest::Url) -> bool {
     url.path() == "/" && url.query().is_none() && url.fragment().is_none()
 }
 
-/// Host names, separated by commas.
+/// A host that the caller named: `host`, `host:port`, or a URL of no more than these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedHost {
+    /// `None`: nobody said, so that http is as good as what led to it, and no better.
+    pub(crate) scheme: Option<String>,
+    pub(crate) host: String,
+    /// `None`: the scheme's own.
+    pub(crate) port: Option<u16>,
+}
+
+impl NamedHost {
+    /// The host of a URL that [`BaseUrl`] took.
+    pub(crate) fn of(url: &str) -> Option<NamedHost> {
+        let url = reqwest::Url::parse(url).ok()?;
+        Some(NamedHost { scheme: Some(url.scheme().to_owned()), host: url.host_str()?.to_owned(), port: url.port() })
+    }
+}
+
+/// Hosts, separated by commas.
 pub(super) struct HostList;
 
 impl Kind for HostList {
-    type Value = Vec<String>;
+    type Value = Vec<NamedHost>;
 
-    fn read(&self, text: &str) -> Read<Vec<String>> {
-        Ok(entries(text).map(str::to_ascii_lowercase).collect())
+    fn read(&self, text: &str) -> Read<Vec<NamedHost>> {
+        let read = |entry: &str| {
+            let url = if entry.contains("://") { entry.to_owned() } else { format!("https://{entry}") };
+            let named = BaseUrl.read(&url).ok().flatten().and_then(|url| NamedHost::of(&url)).filter(|named| !named.host.contains('*'));
+            let named = named.ok_or_else(|| format!("{:?} is not a host, host:port or https://host:port", one_line(entry)))?;
+            Ok(if entry.contains("://") { named } else { NamedHost { scheme: None, ..named } })
+        };
+        entries(text).map(read).collect()
     }
 
     fn form(&self) -> Form {
@@ -407,6 +431,22 @@ mod tests {
         ] {
             let problem = BaseUrl.read(wrong).unwrap_err();
             assert!(!problem.contains("canary"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_named_with_or_without_port_and_scheme_and_with_nothing_else() {
+        let named = |scheme: Option<&str>, host: &str, port| NamedHost { scheme: scheme.map(Into::into), host: host.into(), port };
+        let read = HostList.read("Files.Example, files.example:8443,http://[::1]:80, https://10.0.0.1:1").unwrap();
+        let all = [
+            named(None, "files.example", None),
+            named(None, "files.example", Some(8443)),
+            named(Some("http"), "[::1]", None),
+            named(Some("https"), "10.0.0.1", Some(1)),
+        ];
+        assert_eq!(read, all);
+        for wrong in ["*.example", "https://u:p@a", "a/b", "a b", "ftp://a", "a:99999"] {
+            assert!(HostList.read(wrong).is_err(), "{wrong}");
         }
     }
 

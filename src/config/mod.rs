@@ -16,7 +16,7 @@ use crate::error::{Error, Result, Status};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
 pub use kinds::Form;
-pub(crate) use kinds::bare;
+pub(crate) use kinds::{NamedHost, bare};
 pub use log::{LogFn, LogLevel};
 pub use secret::Secret;
 pub use settings::{Config, KEYS, Key};

@@ -9,8 +9,8 @@ use super::kinds::{
     number, word, word_list,
 };
 use super::{
-    ApiVersion, BulkDelete, Check, DataCenter, Environment, LinkCarrier, LogFn, LogLevel, OnTwin, OnUnknown, Secret, Settle, TokenFn, TokenStore,
-    UnknownLength,
+    ApiVersion, BulkDelete, Check, DataCenter, Environment, LinkCarrier, LogFn, LogLevel, NamedHost, OnTwin, OnUnknown, Secret, Settle, TokenFn,
+    TokenStore, UnknownLength,
 };
 
 /// One setting: what the description, the README and the error texts say of it.
@@ -118,8 +118,10 @@ settings! {
         api_domain: Option<String> = "", BaseUrl,
             "API host as a URL, such as https://www.zohoapis.eu; pins it: the token reply's api_domain is not followed";
         accounts_url: Option<String> = "", BaseUrl, "accounts host as a URL, such as https://accounts.zoho.eu";
-        allow_hosts: Vec<String> = "", HostList,
-            "comma list of further host names that api_domain of a token reply, or a download's redirect, may lead to";
+        allow_hosts: Vec<NamedHost> = "", HostList,
+            "comma list of further hosts (host, host:port or https://host:port) that api_domain of a token reply, or a download's redirect, may lead to";
+        allow_http: bool = "off", word(),
+            "whether api_domain, accounts_url and allow_hosts may be http:// for hosts other than this machine, which sends tokens in the clear";
     }
     "credentials" {
         access_token: Option<Secret> = "", SecretHeader,

@@ -73,7 +73,7 @@ pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcom
 }
 
 fn check(client: &Client, record: &Record) -> Result<()> {
-    client.check_record(record)?;
+    record.check(client.config())?;
     client.version().check_photo_module(client.config(), &record.module)
 }
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use zcrm::{Call, File, Record, Result, Seekable, Source, Status, attachment, photo};
-use zcrm_emulator::PNG;
+use zcrm_emulator::{Fault, PNG};
 
 use crate::support::{World, why, world, world_with};
 
@@ -136,6 +136,38 @@ fn an_id_or_module_that_is_let_through_cannot_leave_its_path_segment() {
     let w = world_with(&[("checks_off", "all")]);
     let _ = attachment::list(&w.client, &Record::new("Con/../tacts\r\n", "12/../34?x#y"), &Default::default(), Call::default());
     assert_eq!(w.emulator.ledger().requests[0].path, "/crm/v8/Con%2F..%2Ftacts%0D%0A/12%2F..%2F34%3Fx%23y/Attachments");
+}
+
+#[test]
+fn an_id_that_would_make_another_url_is_refused_whatever_is_switched_off() {
+    let w = world_with(&[("checks_off", "all")]);
+    let record = |module: &str, id: &str| Record::new(module, id);
+    for wrong in ["", ".", ".."] {
+        for (failed, field) in [
+            (attachment::delete(&w.client, &record("Contacts", "1"), &[wrong], Call::default()).map(drop), "attachment_id"),
+            (attachment::delete(&w.client, &record("Contacts", "1"), &["2", wrong], Call::default()).map(drop), "attachment_id"),
+            (photo::delete(&w.client, &record("Contacts", wrong), Call::default()).map(drop), "record_id"),
+            (attachment::list(&w.client, &record(wrong, "v2"), &Default::default(), Call::default()).map(drop), "module"),
+        ] {
+            let error = failed.unwrap_err();
+            assert_eq!((error.status(), error.detail().field), (Status::Argument, Some(field)), "{wrong:?}");
+        }
+    }
+    assert!(w.emulator.ledger().requests.is_empty());
+}
+
+#[test]
+fn an_id_of_a_reply_that_would_make_another_url_is_not_asked_for() {
+    // The upload is stored, its reply lost, and the list that is looked at then has a row with such an id, which strict settlement deletes as a twin.
+    let w = world_with(&[("settle_waits_ms", "1")]);
+    let now = "2999-01-01T00:00:00+00:00";
+    let row = serde_json::json!({"data": [{"id": "..", "File_Name": "a.txt", "Size": "3", "Created_Time": now}], "info": {"more_records": false}});
+    w.emulator.script("attachment.upload", [Fault::reset_after_store()]);
+    w.emulator.script("attachment.list", (0..3).map(|_| Fault::body(200, row.to_string().as_bytes())));
+    let _ = w.upload("a.txt", b"abc");
+    let paths: Vec<String> = w.emulator.ledger().requests.into_iter().map(|r| r.path).collect();
+    assert!(paths.iter().all(|path| path.ends_with("/Attachments")), "{paths:?}");
+    assert!(paths.len() > 1, "it was looked for: {paths:?}");
 }
 
 #[test]

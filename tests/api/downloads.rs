@@ -210,15 +210,22 @@ fn a_writer_that_already_has_bytes_gets_them_only_once() {
 }
 
 #[test]
-fn a_redirect_is_followed_once_without_the_token_to_a_named_host_alone() {
+fn a_redirect_is_followed_once_without_the_token_to_a_named_host_and_port_alone() {
     let other = Emulator::start(Options::default()).unwrap();
-    let w = world();
-    let id = w.attach("a", b"abc");
+    let port = other.url().rsplit(':').next().unwrap().to_owned();
+    let named = |hosts: &str| world_with(&[("allow_hosts", hosts)]);
     let location = format!("{}/elsewhere", other.url());
-    w.emulator.script("attachment.download", [Fault::redirect(302, &location)]);
+    let follow = |w: &World| {
+        let id = w.attach("a", b"abc");
+        w.emulator.script("attachment.download", [Fault::redirect(302, &location)]);
+        to_memory(w, &id)
+    };
+    // Both listen on 127.0.0.1, a host that the client was given, but with another port.
+    assert_eq!(why(follow(&named(""))), (Status::Protocol, "redirect_refused"));
+    assert_eq!(why(follow(&named("127.0.0.1"))), (Status::Protocol, "redirect_refused"), "without a port it is that of http");
+    assert!(other.ledger().requests.is_empty());
     other.script("other", [Fault::body(200, b"from elsewhere").with_header("Content-Disposition", "attachment; filename=\"x\"")]);
-    // Both listen on 127.0.0.1, a host that the client was given.
-    assert_eq!(to_memory(&w, &id).unwrap().data.as_deref(), Some(b"from elsewhere".as_slice()));
+    assert_eq!(follow(&named(&format!("127.0.0.1:{port}"))).unwrap().data.as_deref(), Some(b"from elsewhere".as_slice()));
     let request = &other.ledger().requests[0];
     assert!(!request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")), "{:?}", request.headers);
 }

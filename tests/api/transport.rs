@@ -266,6 +266,7 @@ fn a_proxy_is_used_with_its_credentials_and_never_shows_them() {
     let mut config = Config::new();
     for (key, value) in [
         ("api_domain", "http://crm.example"),
+        ("allow_http", "on"),
         ("access_token", "canary-token"),
         ("proxy", format!("http://user:canary-password@127.0.0.1:{port}").as_str()),
         ("max_retries", "0"),

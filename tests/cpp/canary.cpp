@@ -77,6 +77,7 @@ CASE(a_proxy_that_is_not_there_is_an_error_without_its_password) {
     auto settings = config();
     CHECK(settings.set("access_token", env("ZCRM_TEST_TOKEN")));
     CHECK(settings.set("api_domain", "http://zoho.invalid"));
+    CHECK(settings.set("allow_http", "on"));
     CHECK(settings.set("proxy", "http://user:" + env("ZCRM_TEST_PROXY_PASSWORD") + "@127.0.0.1:1"));
     CHECK(fails(NEED(zcrm::Client::make(settings)).attachment_list(contact()), ZCRM_E_NETWORK));
 }

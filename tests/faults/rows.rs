@@ -35,7 +35,12 @@ fn may_read_everything() -> World {
 
 #[test]
 fn t1_a_host_name_that_does_not_exist_is_a_network_error_of_a_request_that_never_left() {
-    let w = quick(&[("accounts_url", "http://no-such-host.invalid"), ("api_domain", "http://no-such-host.invalid"), ("max_retries", "1")]);
+    let w = quick(&[
+        ("accounts_url", "http://no-such-host.invalid"),
+        ("api_domain", "http://no-such-host.invalid"),
+        ("allow_http", "on"),
+        ("max_retries", "1"),
+    ]);
     let error = list(&w.client, &w.contact).unwrap_err();
     assert_eq!((error.status(), error.detail().request_sent), (Status::Network, zcrm::Sent::No), "{error}");
 }
