@@ -1,6 +1,6 @@
 //! The emulator as a library: what tests written in Rust hold in their hands.
 
-use std::io::{self, Error};
+use std::io::{self, Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::script::{Requests, Script};
 use crate::seed::Credentials;
 use crate::server::{self, Shared};
-use crate::settings::Settings;
+use crate::settings::{Settings, check_public_name};
 use crate::state::{Address, SeedPlan, State};
 use crate::tls::{self, Certificate};
 use crate::world::RecordState;
@@ -86,6 +86,9 @@ pub struct Emulator {
 impl Emulator {
     /// Starts one.
     pub fn start(options: Options) -> io::Result<Emulator> {
+        if let Some(name) = &options.public_name {
+            check_public_name(name).map_err(|e| Error::new(ErrorKind::InvalidInput, format!("the public name {e}")))?;
+        }
         let wanted = SocketAddr::new(options.host, options.port);
         let listener = TcpListener::bind(wanted).map_err(|e| Error::new(e.kind(), format!("{wanted}: {e}")))?;
         let mut address = listener.local_addr()?;

@@ -1,11 +1,14 @@
 //! The emulator as a program.
 
 use std::io::{Error, Read, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use zcrm_emulator::{Emulator, Options};
 
 const HELP: &str = "\
@@ -45,8 +48,8 @@ fn arguments() -> Result<Asked, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("port") => all.options.port = parser.value()?.parse()?,
-            Long("host") => all.options.host = parser.value()?.parse::<IpAddr>()?,
+            Long("port") => all.options.port = value(&mut parser, "--port: a port is 0 to 65535")?,
+            Long("host") => all.options.host = value(&mut parser, "--host: an IP address is wanted")?,
             Long("public-name") => all.options.public_name = Some(parser.value()?.string()?),
             Long("tls") => all.options.tls = true,
             Long("ca-out") => all.ca_out = Some(parser.value()?.into()),
@@ -54,13 +57,19 @@ fn arguments() -> Result<Asked, lexopt::Error> {
             Long("no-seed") => all.options.seed = false,
             Long("data-centre") => all.options.data_centre = parser.value()?.string()?,
             Long("until-stdin-closes") => all.until_stdin_closes = true,
-            Long("parent-pid") => all.parent = Some(parser.value()?.parse()?),
+            Long("parent-pid") => all.parent = Some(value(&mut parser, "--parent-pid: the number of a process is wanted")?),
             Long("help") | Short('h') => return Ok(Asked::Help),
             Long("version") | Short('V') => return Ok(Asked::Version),
             _ => return Err(argument.unexpected()),
         }
     }
     Ok(Asked::Run(all))
+}
+
+fn value<T: FromStr>(parser: &mut lexopt::Parser, wanted: &str) -> Result<T, lexopt::Error> {
+    let text = parser.value()?;
+    let text = text.to_string_lossy();
+    text.parse().map_err(|_| lexopt::Error::from(format!("{wanted}, not {text:?}")))
 }
 
 fn main() {
@@ -81,6 +90,11 @@ fn fail(message: &str) -> ! {
 }
 
 fn run(arguments: Arguments) -> std::io::Result<()> {
+    let end = Arc::new(AtomicBool::new(false));
+    // As the first process of a container it would get no signal that it doesn't handle.
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, end.clone())?;
+    }
     let seeded = arguments.options.seed;
     let emulator = Emulator::start(arguments.options)?;
     if let Some(path) = &arguments.ca_out {
@@ -95,22 +109,23 @@ fn run(arguments: Arguments) -> std::io::Result<()> {
         out.flush()?;
     }
     drop(out);
-    wait(arguments.until_stdin_closes, arguments.parent);
+    wait(end, arguments.until_stdin_closes, arguments.parent);
     Ok(())
 }
 
-fn wait(until_stdin_closes: bool, parent: Option<u32>) {
+/// Waits for what ends the program: a signal, its standard input, its parent.
+fn wait(end: Arc<AtomicBool>, until_stdin_closes: bool, parent: Option<u32>) {
     if until_stdin_closes {
-        let mut waste = [0; 256];
-        while matches!(std::io::stdin().read(&mut waste), Ok(n) if n > 0) {}
-        return;
+        let end = end.clone();
+        std::thread::spawn(move || {
+            let mut waste = [0; 256];
+            while matches!(std::io::stdin().read(&mut waste), Ok(n) if n > 0) {}
+            end.store(true, Ordering::Relaxed);
+        });
     }
-    loop {
-        std::thread::sleep(Duration::from_millis(200));
-        let parent = parent.map(|pid| PathBuf::from(format!("/proc/{pid}")));
-        if parent.is_some_and(|p| !p.exists()) {
-            return;
-        }
+    let parent = parent.map(|pid| PathBuf::from(format!("/proc/{pid}")));
+    while !end.load(Ordering::Relaxed) && parent.as_ref().is_none_or(|p| p.exists()) {
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

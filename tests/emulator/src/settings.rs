@@ -416,6 +416,9 @@ impl Settings {
         if [self.file_limit, self.body_limit, self.photo_limit, self.zfs_file_limit].into_iter().any(|limit| limit > 1 << 40) {
             return Err("is over a terabyte".to_owned());
         }
+        if let Some(name) = &self.public_name {
+            check_public_name(name)?;
+        }
         // Below these not even the control paths could be reached again.
         if self.head_limit < 1024 || self.head_timeout_ms < 10 || (1..10).contains(&self.idle_timeout_ms) || self.body_pause_ms < 10 {
             return Err("is too little: heads have at least 1024 bytes, times 10 ms".to_owned());
@@ -428,4 +431,10 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A host, or a host and its port.
+pub fn check_public_name(name: &str) -> Result<(), String> {
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b));
+    if fits { Ok(()) } else { Err(format!("{name:?} is no name of a host, nor name:port")) }
 }

@@ -149,6 +149,23 @@ fn health_is_told_and_the_clock_is_read() {
 }
 
 #[test]
+fn a_mistyped_word_of_a_control_request_is_refused() {
+    let e = start();
+    for (path, body, word) in [
+        ("tokens/access", json!({"organization": 2}), "organization"),
+        ("tokens/access", json!({"scope": 5}), "string"),
+        ("tokens/expire", json!({"organisation": 99}), "there is no 99"),
+        ("records", json!({"module": "Leads", "sate": "locked"}), "sate"),
+        ("records?organization=2", json!({"module": "Leads"}), "perhaps organisation"),
+        ("organisations", json!({"record": []}), "record"),
+    ] {
+        let got = control(&e, "POST", path, &body.to_string());
+        let error = got.json()["error"].as_str().unwrap().to_owned();
+        assert!(got.status == 400 && error.contains(word), "{path} {body}: {error}");
+    }
+}
+
+#[test]
 fn a_test_makes_a_world_of_its_own() {
     let e = start();
     let wanted = json!({"name": "Mine", "records": [{"module": "Contacts", "name": "Ann", "count": 2}, {"module": "Leads", "state": "locked"}]});

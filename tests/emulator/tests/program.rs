@@ -76,3 +76,26 @@ fn a_certificate_that_can_not_be_written_is_told_with_its_path() {
         assert!(out.status.code() == Some(2) && error.contains(text), "{error}");
     }
 }
+
+#[test]
+fn a_signal_ends_it_with_0() {
+    for signal in ["-TERM", "-INT"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_zcrm-emulator")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut String::new()).unwrap();
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_value_that_is_none_is_told_with_its_option() {
+    for (option, value) in [("--port", "99999"), ("--host", "nowhere"), ("--parent-pid", "x"), ("--public-name", "http://crm/")] {
+        let out = program(&[option, value]);
+        let error = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(
+            out.status.code() == Some(2) && error.contains(option.trim_start_matches('-').split('-').next().unwrap()) && error.contains(value),
+            "{error}"
+        );
+    }
+}

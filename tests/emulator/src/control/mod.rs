@@ -5,11 +5,13 @@ mod world;
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::clock;
 use crate::exchange::Next;
-use crate::fault;
+use crate::fault::{self, unknown};
 use crate::ledger::Ledger;
 use crate::page;
 use crate::reply::{Blob, Reply};
@@ -60,7 +62,7 @@ macro_rules! routes {
 
 const ROUTES: &[Route] = routes! {
     "GET" "" "what there is" index;
- "GET" "events" "server-sent events: `request` with each line of the ledger as it changes, `changed` when anything else may have" |_| Ok(Reply { follow: true, ..Reply::default() });
+    "GET" "events" "server-sent events: `request` with each line of the ledger as it changes, `changed` when anything else may have" |_| Ok(Reply { follow: true, ..Reply::default() });
     "GET" "page.js" "the script of the page at /" |_| Ok(page::script());
     "GET" "page.css" "its style" |_| Ok(page::style());
     "GET" "health" "200 when it serves" |_| done();
@@ -71,18 +73,18 @@ const ROUTES: &[Route] = routes! {
     "DELETE" "faults" "forget all scripts" |c| { c.state.scripts.clear(); done() };
     "GET" "faults/kinds" "the kinds of faults with their fields, and the operations" |_| tell(json!({"kinds": fault::kinds(), "operations": OPERATIONS}));
     "GET" "settings" "every switch with its value" |c| tell(json!(c.state.settings));
-    "PATCH" "settings" "change those named" |c| { let change = c.body()?; c.state.settings.patch(&change)?; tell(json!(c.state.settings)) };
+    "PATCH" "settings" "change those named" |c| { let change: Value = c.body()?; c.state.settings.patch(&change)?; tell(json!(c.state.settings)) };
     "GET" "world" "organisations, credentials, records" |c| tell(world(c.state));
     "POST" "organisations" "a world of one's own: {\"name\":…,\"records\":[{\"module\":\"Contacts\",\"name\":…}]}" |c| world::add_organisation(c);
     "GET" "clock" "its time" read_clock;
     "POST" "clock/advance" "{\"ms\":600000}: no need to wait for windows to pass" advance;
     "POST" "tokens/expire" "end every access token; with {\"organisation\":n} its own" expire;
-    "POST" "tokens/grant-code" "{\"organisation\":1}: a grant code" |c| { let o = c.named_organisation()?; tell(json!({"code": c.state.self_client_code(o)})) };
+    "POST" "tokens/grant-code" "{\"organisation\":1}: a grant code" grant_code;
     "POST" "tokens/access" "{\"organisation\":1,\"scope\":…}: an access token, outside of all limits" access;
     "POST" "records" "{\"module\":\"Contacts\",\"state\":\"normal\"}: a record; ?organisation=n here and below" |c| world::add_record(c);
     "PATCH" "records/{module}/{id}" "{\"state\":…}: normal, locked, not_approved, not_reviewed, restricted" |c| world::set_state(c);
     "DELETE" "records/{module}/{id}" "delete it with all it has" |c| { let o = c.organisation()?; let (m, id) = c.record(); tell(json!({"deleted": c.state.delete_record(o, m, id)})) };
-    "GET" "records/{module}/{id}/attachments" "list them" |c| { let o = c.organisation()?; let (m, id) = c.record(); tell(json!(c.state.attachments(o, m, id))) };
+    "GET" "records/{module}/{id}/attachments" "list them" |c| world::attachments(c);
     "POST" "records/{module}/{id}/attachments" "?name=…: attach the raw body" |c| world::attach(c);
     "GET" "records/{module}/{id}/attachments/{attachment}" "the raw bytes" |c| world::attachment(c);
     "POST" "records/{module}/{id}/links" "{\"url\":…,\"title\":…}: attach a link" |c| world::attach_link(c);
@@ -166,6 +168,11 @@ fn answer(state: &mut State, request: &Request) -> Reply {
             false => Refusal { status: 405, text: format!("/_emulator/{path} takes {}, not {}", methods.join(", "), head.method) },
         });
     };
+    // `of` tells one photo from an older one to a browser.
+    const PARAMETERS: [&str; 3] = ["organisation", "name", "of"];
+    if let Some((name, _)) = head.query_pairs().into_iter().find(|(n, _)| !PARAMETERS.contains(&n.as_str())) {
+        return refusal(unknown("parameter", &name, PARAMETERS.into_iter()).into());
+    }
     if route.method != "GET" {
         state.changes += 1;
     }
@@ -197,13 +204,14 @@ fn of_json(status: u16, value: &Value) -> Reply {
 }
 
 impl<'a> Control<'a> {
-    /// The JSON object of the body; an empty body is an empty object.
-    fn body(&self) -> Result<Value, Refusal> {
-        if self.request.body.is_empty() {
-            return Ok(json!({}));
+    /// The JSON object of the body; an empty body is an empty object. A key that `T` doesn't know is refused by name.
+    fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        let body: &[u8] = if self.request.body.is_empty() { b"{}" } else { &self.request.body };
+        let value: Value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+        if !value.is_object() {
+            return Err("the body is a JSON object".into());
         }
-        let value: Value = serde_json::from_slice(&self.request.body).map_err(|e| e.to_string())?;
-        if value.is_object() { Ok(value) } else { Err("the body is a JSON object".into()) }
+        serde_json::from_value(value).map_err(|e| e.to_string().into())
     }
 
     /// The organisation that the query names, counted from 1 there and from 0 here.
@@ -212,14 +220,7 @@ impl<'a> Control<'a> {
         self.numbered(number)
     }
 
-    /// The same of the body.
-    fn named_organisation(&self) -> Result<usize, Refusal> {
-        match &self.body()?["organisation"] {
-            Value::Null => self.numbered(1),
-            number => self.numbered(number.as_u64().ok_or("organisation: is a number")?),
-        }
-    }
-
+    /// The index of an organisation that is counted from 1.
     fn numbered(&self, number: u64) -> Result<usize, Refusal> {
         let count = self.state.organisations.len();
         let inside = (1..=count as u64).contains(&number);
@@ -248,7 +249,7 @@ fn ledger(c: &mut Control<'_>) -> Outcome {
 }
 
 fn add_faults(c: &mut Control<'_>) -> Outcome {
-    let script = Script::read(&c.body()?)?;
+    let script = Script::read(&c.body::<Value>()?)?;
     tell(json!({"queued": c.state.scripts.add(script)}))
 }
 
@@ -258,27 +259,45 @@ fn read_clock(c: &mut Control<'_>) -> Outcome {
 }
 
 fn advance(c: &mut Control<'_>) -> Outcome {
-    let body = c.body()?;
-    let ms = body["ms"].as_u64().ok_or("ms: is missing, a number of milliseconds that is not negative")?;
-    c.state.clock.advance(ms)?;
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct By {
+        ms: u64,
+    }
+    let by: By = c.body()?;
+    c.state.clock.advance(by.ms)?;
     read_clock(c)
 }
 
+/// Whose token is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    organisation: Option<u64>,
+    scope: Option<String>,
+}
+
 fn expire(c: &mut Control<'_>) -> Outcome {
-    match c.body()?.get("organisation") {
+    match c.body::<Whose>()?.organisation {
         None => c.state.accounts.expire_all(),
-        Some(_) => {
-            let organisation = c.named_organisation()?;
+        Some(number) => {
+            let organisation = c.numbered(number)?;
             c.state.accounts.expire_of(organisation);
         }
     }
     done()
 }
 
+fn grant_code(c: &mut Control<'_>) -> Outcome {
+    let organisation = c.numbered(c.body::<Whose>()?.organisation.unwrap_or(1))?;
+    tell(json!({"code": c.state.self_client_code(organisation)}))
+}
+
 fn access(c: &mut Control<'_>) -> Outcome {
-    let organisation = c.named_organisation()?;
-    let token = match c.body()?["scope"].as_str() {
-        Some(scope) => c.state.scoped_access(organisation, scope),
+    let whose: Whose = c.body()?;
+    let organisation = c.numbered(whose.organisation.unwrap_or(1))?;
+    let token = match whose.scope {
+        Some(scope) => c.state.scoped_access(organisation, &scope),
         None => c.state.current_access(organisation),
     };
     tell(json!({"access_token": token}))

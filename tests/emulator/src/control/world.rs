@@ -1,5 +1,6 @@
 //! The world as the control paths show and change it.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Control, Outcome, Refusal, bytes, done, tell};
@@ -58,7 +59,7 @@ fn record(organisation: &Organisation, record: &Record) -> Value {
 
 /// Makes an organisation with its own credentials, ids, credits and records, so that a test is alone in it.
 pub fn add_organisation(c: &mut Control<'_>) -> Outcome {
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Wanted {
         name: String,
@@ -69,7 +70,7 @@ pub fn add_organisation(c: &mut Control<'_>) -> Outcome {
             Wanted { name: "Made by a test".to_owned(), records: Vec::new() }
         }
     }
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct WantedRecord {
         module: String,
@@ -80,7 +81,7 @@ pub fn add_organisation(c: &mut Control<'_>) -> Outcome {
         #[serde(default)]
         count: Option<usize>,
     }
-    let wanted: Wanted = serde_json::from_value(c.body()?).map_err(|e| e.to_string())?;
+    let wanted: Wanted = c.body()?;
     let count: usize = wanted.records.iter().map(|r| r.count.unwrap_or(1)).fold(0, usize::saturating_add);
     if count > MOST {
         return Err(format!("records: {count} are over {MOST}").into());
@@ -103,24 +104,41 @@ fn module_name(name: &str) -> Result<(), Refusal> {
 
 /// Makes a record.
 pub fn add_record(c: &mut Control<'_>) -> Outcome {
-    let (number, body) = (c.organisation()?, c.body()?);
-    let module = body["module"].as_str().ok_or("module: is missing")?;
-    module_name(module)?;
-    let kind = body.get("state").map_or(Ok(RecordState::Normal), state_of)?;
-    tell(json!({"id": c.state.add_record(number, module, body["name"].as_str(), kind)}))
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        module: String,
+        name: Option<String>,
+        #[serde(default)]
+        state: RecordState,
+    }
+    let (number, wanted) = (c.organisation()?, c.body::<Wanted>()?);
+    module_name(&wanted.module)?;
+    tell(json!({"id": c.state.add_record(number, &wanted.module, wanted.name.as_deref(), wanted.state)}))
 }
 
 /// Changes what is particular about a record.
 pub fn set_state(c: &mut Control<'_>) -> Outcome {
-    let (number, (module, id)) = (c.organisation()?, c.record());
-    let to = state_of(&c.body()?["state"])?;
-    let record = c.state.organisations[number].record_mut(module, id).ok_or_else(|| format!("no record {module} {id}"))?;
-    record.state = to;
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct To {
+        state: RecordState,
+    }
+    let (number, (module, id), to) = (c.organisation()?, c.record(), c.body::<To>()?);
+    let record = c.state.organisations[number].record_mut(module, id).ok_or_else(|| no_record(module, id))?;
+    record.state = to.state;
     done()
 }
 
-fn state_of(value: &Value) -> Result<RecordState, Refusal> {
-    serde_json::from_value(value.clone()).map_err(|e| format!("state: {e}").into())
+fn no_record(module: &str, id: &str) -> Refusal {
+    Refusal { status: 404, text: format!("no record {module} {id}") }
+}
+
+/// Lists what is attached.
+pub fn attachments(c: &mut Control<'_>) -> Outcome {
+    let (number, (module, id)) = (c.organisation()?, c.record());
+    c.state.organisations[number].record(module, id).ok_or_else(|| no_record(module, id))?;
+    tell(json!(c.state.attachments(number, module, id)))
 }
 
 /// Attaches the raw body.
@@ -133,10 +151,15 @@ pub fn attach(c: &mut Control<'_>) -> Outcome {
 
 /// Attaches a link.
 pub fn attach_link(c: &mut Control<'_>) -> Outcome {
-    let (number, (module, id), body) = (c.organisation()?, c.record(), c.body()?);
-    let url = body["url"].as_str().ok_or("url: is missing")?;
-    let title = body["title"].as_str().unwrap_or(url);
-    let id = c.state.attach_link(number, module, id, title, url)?;
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Link {
+        url: String,
+        title: Option<String>,
+    }
+    let (number, (module, id), link) = (c.organisation()?, c.record(), c.body::<Link>()?);
+    let title = link.title.as_deref().unwrap_or(&link.url);
+    let id = c.state.attach_link(number, module, id, title, &link.url)?;
     tell(json!({"id": id}))
 }
 
