@@ -783,6 +783,12 @@ ZCRM_API int64_t zcrm_error_retry_after_ms(const struct zcrm_error *error);
 /** How much of the request had left: `ZCRM_SENT_*`. */
 ZCRM_API int32_t zcrm_error_request_sent(const struct zcrm_error *error);
 
+/**
+ * 1 when what was asked for may be done although the call failed, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
+ * out of time, while the reply to a request that had left was awaited. Look at the record before it is done again.
+ */
+ZCRM_API int32_t zcrm_error_outcome_open(const struct zcrm_error *error);
+
 /** What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0. */
 ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 
@@ -797,8 +803,8 @@ ZCRM_API const char *zcrm_error_candidate(const struct zcrm_error *error, size_t
 
 /**
  * All fields as one JSON object, Zoho's `details` as it sent them included:
- * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `candidates`, `retryable`,
- * `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+ * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
+ * `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
  *
  * @return text borrowed from `error`; "" when `error` is NULL
  */

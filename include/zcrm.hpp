@@ -116,6 +116,8 @@ class Error {
     }
     /** How much of the request had left: `ZCRM_SENT_*`. */
     std::int32_t request_sent() const noexcept { return zcrm_error_request_sent(handle_.get()); }
+    /** Whether what was asked for may be done although the call failed; look at the record before it is done again. */
+    bool outcome_open() const noexcept { return zcrm_error_outcome_open(handle_.get()) != 0; }
     /** What the callback returned whose failure ended the call; else 0. */
     zcrm_status callback_status() const noexcept { return zcrm_error_callback_status(handle_.get()); }
     /** Ids of attachments that may be the upload of which nobody knows whether it is stored: ZCRM_E_OUTCOME_UNKNOWN. */

@@ -169,6 +169,9 @@ pub struct Detail {
     pub retryable: bool,
     /// What the server asked to wait, or what this library advises, in milliseconds; -1 = nothing is known.
     pub retry_after_ms: i64,
+    /// Whether what was asked for may be done although the call failed: no word of Zoho says that it isn't. After a cancelled or timed-out
+    /// upload too; look before it is sent again.
+    pub outcome_open: bool,
     /// Ids of attachments that a lost upload may have become.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
@@ -201,6 +204,7 @@ impl Error {
             api_code: String::new(),
             api_message: String::new(),
             details: None,
+            outcome_open: false,
             candidates: Vec::new(),
             retryable: status.is_retryable(),
             retry_after_ms: -1,
@@ -253,16 +257,6 @@ impl Error {
     /// The stable word for the exact reason.
     pub fn reason(&self) -> &'static str {
         self.0.reason
-    }
-
-    /// Whether the request may have had its effect although it failed: its reply was lost, can't be read, or is a failure of the server.
-    pub(crate) fn is_ambiguous(&self) -> bool {
-        let detail = self.detail();
-        match self.status() {
-            Status::Network | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
-            Status::Protocol | Status::TooLarge | Status::Memory => detail.request_sent == Sent::Answered && (200..300).contains(&detail.http_status),
-            _ => false,
-        }
     }
 
     /// Time that the server asked to wait.

@@ -25,10 +25,14 @@ impl Record {
     }
 }
 
+/// Whether it is made of digits alone, as every id of Zoho is.
+pub(crate) fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Refuses an id that can't exist: `field` is the parameter's name.
 pub(crate) fn check_id(config: &Config, field: &'static str, id: &str) -> Result<()> {
-    let digits = !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_digit());
-    if digits || (is_segment(id) && !config.checks(Check::Id)) {
+    if is_id(id) || (is_segment(id) && !config.checks(Check::Id)) {
         return Ok(());
     }
     let problem = format!("{:?} is not an id; Zoho's ids are digit strings such as \"3652397000000649013\"", one_line(id));

@@ -16,7 +16,7 @@ import (
 var errorFields = map[string]string{
 	"status": "Code", "name": "Code", "reason": "Reason", "message": "Message", "field": "Field", "http_status": "HTTPStatus",
 	"api_code": "APICode", "api_message": "APIMessage", "details": "Details", "retryable": "Retryable", "retry_after_ms": "RetryAfter",
-	"candidates": "Candidates", "request_sent": "RequestSent", "attempts": "Attempts", "waited_ms": "Waited",
+	"outcome_open": "OutcomeOpen", "candidates": "Candidates", "request_sent": "RequestSent", "attempts": "Attempts", "waited_ms": "Waited",
 	"callback_status": "cause", "os_error": "cause",
 }
 
@@ -68,7 +68,7 @@ func TestEveryFieldOfTheLibrarysErrorHasOneHere(t *testing.T) {
 		}
 	}
 	document := `{"status": 22, "name": "ZCRM_E_OUTCOME_UNKNOWN", "reason": "r", "message": "m", "field": "f", "http_status": 500, "api_code": "c",
-		"api_message": "a", "details": {"d": 1}, "retryable": true, "retry_after_ms": 7, "candidates": ["1", "2"], "request_sent": "fully",
+		"api_message": "a", "details": {"d": 1}, "retryable": true, "retry_after_ms": 7, "outcome_open": true, "candidates": ["1", "2"], "request_sent": "fully",
 		"attempts": 2, "waited_ms": 9, "callback_status": 0, "os_error": 2}`
 	failure := reflect.ValueOf(wrap("upload", cabi.ReadFailure(22, []byte(document)))).Elem()
 	for i := range failure.NumField() {

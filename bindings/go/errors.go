@@ -87,6 +87,7 @@ type Error struct {
 	Details     json.RawMessage // Zoho's details as it sent them, or nil
 	Retryable   bool            // whether the same call may succeed later
 	RetryAfter  time.Duration   // how long to wait before; 0: nothing is known
+	OutcomeOpen bool            // whether it may be done although the call failed: look at the record before it is done again
 	Candidates  []string        // with ErrOutcomeUnknown: ids of the attachments that the upload may have become, if any are known
 	RequestSent RequestSent     // how much of the request had left
 	Attempts    int             // HTTP requests made
@@ -145,6 +146,7 @@ func wrap(operation string, err error) error {
 		Details:     f.Details,
 		Retryable:   f.Retryable,
 		RetryAfter:  time.Duration(max(f.RetryAfterMS, 0)) * time.Millisecond,
+		OutcomeOpen: f.OutcomeOpen,
 		Candidates:  f.Candidates,
 		RequestSent: RequestSent(f.RequestSent),
 		Attempts:    f.Attempts,

@@ -1,12 +1,12 @@
 //! Deleting attachments: one, or several with one request where the server takes that.
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde::Serialize;
 
-use super::no_such_attachment;
 use crate::client::{Ask, Client};
 use crate::config::BulkDelete;
 use crate::error::{Error, Result, Status};
+use crate::http::doubt::Deed;
 use crate::http::{Response, Session, reply};
 use crate::record::Record;
 
@@ -36,16 +36,10 @@ impl<'c, 's> Deletion<'c, 's> {
     }
 
     pub(super) async fn one(&mut self, id: &str) -> Result<()> {
-        let mut ask = Ask { method: Method::DELETE, ..Ask::get(self.record, "Attachments") };
+        let mut ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), ..Ask::get(self.record, "Attachments") };
         ask.path.push(id);
-        self.session.meter.lost.set(false);
-        let outcome = self.client.ask(self.session, &ask, None, async |response| objects(response).await).await;
-        let outcome = outcome.and_then(|(status, mut objects)| match objects.pop() {
-            Some(object) if object.code == "SUCCESS" => Ok(()),
-            Some(object) => Err(reply::of_object(status, object)),
-            None => Err(no_such_attachment()),
-        });
-        self.note(id, outcome)
+        let outcome = self.client.ask(self.session, &ask, None, async |response| verdicts(response, &[id]).await).await;
+        self.note(id, outcome.and_then(|mut verdicts| verdicts.pop().expect("one for the one id")))
     }
 
     /// One request for up to 100, or one for each where the server doesn't know that request.
@@ -64,25 +58,17 @@ impl<'c, 's> Deletion<'c, 's> {
 
     /// `false` when this version of the API has no such request: the newest specification doesn't list it (UNCONFIRMED).
     async fn bulk(&mut self, ids: &[&str]) -> Result<bool> {
-        let ask = Ask { method: Method::DELETE, query: vec![("ids", ids.join(","))], ..Ask::get(self.record, "Attachments") };
-        self.session.meter.lost.set(false);
-        let (status, objects) = match self.client.ask(self.session, &ask, None, async |response| objects(response).await).await {
-            Ok(answer) => answer,
+        let query = vec![("ids", ids.join(","))];
+        let ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), query, ..Ask::get(self.record, "Attachments") };
+        let verdicts = match self.client.ask(self.session, &ask, None, async |response| verdicts(response, ids).await).await {
+            Ok(verdicts) => verdicts,
             Err(error) if error.status() == Status::Unsupported => return Ok(false),
             // What the lost attempt did is not known: each id is settled by itself.
-            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => return Ok(false),
-            Err(error) => return Err(error),
+            Err(error) if error.status() == Status::NotFound && self.session.meter.doubt.was_lost() => return Ok(false),
+            Err(error) => return Err(self.with_deleted(error)),
         };
-        if objects.len() != ids.len() {
-            return Err(Error::new(
-                Status::Protocol,
-                "unexpected_reply",
-                format!("{} answers to the deletion of {} attachments", objects.len(), ids.len()),
-            ));
-        }
-        for (id, object) in ids.iter().zip(objects) {
-            let outcome = if object.code == "SUCCESS" { Ok(()) } else { Err(reply::of_object(status, object)) };
-            self.note(id, outcome)?;
+        for (id, verdict) in ids.iter().zip(verdicts) {
+            self.note(id, verdict)?;
         }
         Ok(true)
     }
@@ -90,7 +76,7 @@ impl<'c, 's> Deletion<'c, 's> {
     /// Keeps the first refusal and goes on with the others; what isn't a refusal of this one id ends the call.
     fn note(&mut self, id: &str, outcome: Result<()>) -> Result<()> {
         match outcome {
-            Err(error) if error.status() == Status::NotFound && self.session.meter.lost.get() => self.deleted.push(id.to_owned()),
+            Err(error) if error.status() == Status::NotFound && self.session.meter.doubt.was_lost() => self.deleted.push(id.to_owned()),
             Err(error) if error.status() == Status::NotFound => {
                 self.failed.get_or_insert((id.to_owned(), error));
             }
@@ -118,8 +104,26 @@ impl<'c, 's> Deletion<'c, 's> {
     }
 }
 
-async fn objects(mut response: Response) -> Result<(StatusCode, Vec<reply::ApiObject>)> {
+/// What the reply says of each id, in their order. One that hasn't exactly one verdict for each, known by its id, isn't believed.
+async fn verdicts(mut response: Response, ids: &[&str]) -> Result<Vec<Result<()>>> {
     let status = response.status();
     let body = response.bytes(reply::MOST).await?;
-    Ok((status, reply::objects(status, response.headers(), &body)?))
+    let not_believed = || reply::foreign(status, response.headers(), &body);
+    let (mut told, mut unnamed) = (vec![None; ids.len()], Vec::new());
+    for object in reply::objects(status, response.headers(), &body)? {
+        let (id, verdict) = (object.id()?, if object.is_success() { Ok(()) } else { Err(reply::of_object(status, object)) });
+        match (id, verdict) {
+            // UNCONFIRMED whether the refusal of one id among several names it.
+            (None, Err(refusal)) => unnamed.push(refusal),
+            (id, verdict) => {
+                let asked = ids.iter().position(|asked| id.as_deref() == Some(*asked)).filter(|at| told[*at].is_none());
+                told[asked.ok_or_else(not_believed)?] = Some(verdict);
+            }
+        }
+    }
+    if told.iter().filter(|verdict| verdict.is_none()).count() != unnamed.len() {
+        return Err(not_believed());
+    }
+    let mut unnamed = unnamed.into_iter();
+    Ok(told.into_iter().map(|verdict| verdict.unwrap_or_else(|| unnamed.next().map_or(Ok(()), Err))).collect())
 }

@@ -5,10 +5,11 @@ use std::fmt;
 use reqwest::StatusCode;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::error::{Result, Status, one_line};
 use crate::fallible;
-use crate::http::{Response, reply};
+use crate::http::{Response, reply, value};
 use crate::transfer::safe_name;
 
 /// Most bytes of a page: 200 entries have about 100 KB.
@@ -82,74 +83,86 @@ impl ListArgs {
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct Reply<'a> {
     #[serde(deserialize_with = "rows")]
     data: Vec<Attachment>,
-    info: Option<Info>,
-}
-
-#[derive(Deserialize)]
-struct Info {
-    #[serde(default)]
-    more_records: bool,
-    #[serde(default)]
-    next_page_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    #[serde(deserialize_with = "text")]
-    id: String,
-    #[serde(default, rename = "File_Name", deserialize_with = "text")]
-    file_name: String,
-    #[serde(default, rename = "Size", deserialize_with = "text")]
-    size: String,
-    #[serde(default, rename = "Created_Time", deserialize_with = "text")]
-    created_time: String,
-    #[serde(default, rename = "Modified_Time", deserialize_with = "text")]
-    modified_time: String,
-    #[serde(default, rename = "Parent_Id")]
-    parent: Option<Named>,
-    #[serde(default, rename = "Owner")]
-    owner: Option<Named>,
-    #[serde(default, rename = "Created_By")]
-    created_by: Option<Named>,
-    #[serde(default, rename = "$file_id", deserialize_with = "text")]
-    file_id: String,
-    #[serde(default, rename = "$type", deserialize_with = "text")]
-    kind: String,
-    #[serde(default, rename = "$link_url", deserialize_with = "text")]
-    link_url: String,
+    #[serde(borrow)]
+    info: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
-struct Named {
-    #[serde(default, deserialize_with = "text")]
-    id: String,
-    #[serde(default, deserialize_with = "text")]
-    name: String,
+struct Info<'a> {
+    #[serde(borrow)]
+    more_records: Option<&'a RawValue>,
+    #[serde(borrow)]
+    next_page_token: Option<&'a RawValue>,
 }
 
-impl From<Row> for Attachment {
-    fn from(row: Row) -> Attachment {
-        let (owner, created_by) = (row.owner.unwrap_or_default(), row.created_by.unwrap_or_default());
-        Attachment {
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "File_Name")]
+    file_name: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Size")]
+    size: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Created_Time")]
+    created_time: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Modified_Time")]
+    modified_time: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Parent_Id")]
+    parent: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Owner")]
+    owner: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Created_By")]
+    created_by: Option<&'a RawValue>,
+    #[serde(borrow, rename = "$file_id")]
+    file_id: Option<&'a RawValue>,
+    #[serde(borrow, rename = "$type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, rename = "$link_url")]
+    link_url: Option<&'a RawValue>,
+}
+
+impl Row<'_> {
+    /// The row as far as it can be read; `None` without an id, as then nothing can be done with it.
+    fn read(self) -> Result<Option<Attachment>> {
+        let Some(id) = value::id(self.id)? else { return Ok(None) };
+        let ((owner_id, owner_name), (parent_id, _), (created_by_id, _)) = (named(self.owner)?, named(self.parent)?, named(self.created_by)?);
+        let (kind, link_url) = (value::text(self.kind)?, value::text(self.link_url)?);
+        let file_name = value::text(self.file_name)?;
+        Ok(Some(Attachment {
+            id,
+            safe_name: safe_name(&file_name),
+            file_name,
+            bytes: value::text(self.size)?.parse().ok(),
             // `$type` has other words in other versions (UNCONFIRMED): the URL is what makes a link.
-            is_link: !row.link_url.is_empty() || row.kind == "Link URL",
-            bytes: row.size.parse().ok(),
-            id: row.id,
-            safe_name: safe_name(&row.file_name),
-            file_name: row.file_name,
-            link_url: row.link_url,
-            created_time: row.created_time,
-            modified_time: row.modified_time,
-            parent_id: row.parent.unwrap_or_default().id,
-            owner_id: owner.id,
-            owner_name: owner.name,
-            created_by_id: created_by.id,
-            file_id: row.file_id,
-            kind: row.kind,
-        }
+            is_link: !link_url.is_empty() || kind == "Link URL",
+            link_url,
+            created_time: value::text(self.created_time)?,
+            modified_time: value::text(self.modified_time)?,
+            parent_id,
+            owner_id,
+            owner_name,
+            created_by_id,
+            file_id: value::text(self.file_id)?,
+            kind,
+        }))
+    }
+}
+
+/// Id and name of what a row refers to. In place of the object that is documented its id may stand, or its name.
+fn named(value: Option<&RawValue>) -> Result<(String, String)> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        name: Option<&'a RawValue>,
+    }
+    match value.and_then(|value| serde_json::from_str::<Named<'_>>(value.get()).ok()) {
+        Some(named) => Ok((value::id(named.id)?.unwrap_or_default(), value::text(named.name)?)),
+        None => Ok(value::id(value)?.map_or((String::new(), value::text(value)?), |id| (id, String::new()))),
     }
 }
 
@@ -160,11 +173,13 @@ pub(crate) async fn parse(mut response: Response) -> Result<Page> {
     }
     let body = response.bytes(MOST).await?;
     // All of the text is checked for UTF-8 once: `from_slice` would do it string by string, which takes a tenth of the parsing.
-    let parsed = std::str::from_utf8(&body).map_err(de::Error::custom).and_then(serde_json::from_str::<Reply>);
-    match parsed {
-        Ok(reply) => {
-            let info = reply.info.unwrap_or(Info { more_records: false, next_page_token: None });
-            Ok(Page { attachments: reply.data, more_records: info.more_records, next_page_token: info.next_page_token })
+    let text = value::body(&body);
+    match serde_json::from_str::<Reply<'_>>(&text) {
+        Ok(Reply { data, info }) => {
+            let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
+            let more_records = info.more_records.is_some_and(|more| matches!(more.get(), "true" | "\"true\""));
+            let next_page_token = Some(value::text(info.next_page_token)?).filter(|token| !token.is_empty());
+            Ok(Page { attachments: data, more_records, next_page_token })
         }
         Err(cause) if fallible::passed_on(&cause).is_some() => Err(fallible::passed_on(&cause).expect("it is one")),
         Err(cause) => Err(match reply::success(status, response.headers(), &body) {
@@ -178,7 +193,7 @@ pub(crate) async fn parse(mut response: Response) -> Result<Page> {
     }
 }
 
-/// The entries, in a list that grows as far as there is memory.
+/// The entries, in a list that grows as far as there is memory. `null` is none.
 fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Attachment>, D::Error> {
     struct Rows;
     impl<'de> Visitor<'de> for Rows {
@@ -186,48 +201,31 @@ fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<A
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an array")
         }
+        fn visit_none<E: de::Error>(self) -> std::result::Result<Vec<Attachment>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Vec<Attachment>, D::Error> {
+            deserializer.deserialize_seq(self)
+        }
         fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<Attachment>, A::Error> {
             let mut rows = Vec::new();
-            while let Some(row) = from.next_element::<Row>()? {
+            while let Some(row) = from.next_element::<Row<'_>>()? {
                 fallible::reserve(&mut rows, 1).map_err(de::Error::custom)?;
-                rows.push(row.into());
+                let row = row.read().map_err(de::Error::custom)?;
+                rows.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);
             }
             Ok(rows)
         }
     }
-    deserializer.deserialize_seq(Rows)
-}
-
-/// A string, or a whole number as its digits (ids and sizes come as either), or null as nothing. A fraction is refused, never rounded.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
-    struct Text;
-    impl Visitor<'_> for Text {
-        type Value = String;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string, a whole number or null")
-        }
-        fn visit_str<E: de::Error>(self, v: &str) -> std::result::Result<String, E> {
-            fallible::copy(v).map_err(de::Error::custom)
-        }
-        fn visit_string<E: de::Error>(self, v: String) -> std::result::Result<String, E> {
-            Ok(v)
-        }
-        fn visit_u64<E: de::Error>(self, v: u64) -> std::result::Result<String, E> {
-            Ok(v.to_string())
-        }
-        fn visit_unit<E: de::Error>(self) -> std::result::Result<String, E> {
-            Ok(String::new())
-        }
-    }
-    deserializer.deserialize_any(Text)
+    deserializer.deserialize_option(Rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(json: &str) -> serde_json::Result<Attachment> {
-        serde_json::from_str::<Row>(json).map(Attachment::from)
+    fn row(json: &str) -> Option<Attachment> {
+        serde_json::from_str::<Row<'_>>(json).unwrap().read().unwrap()
     }
 
     #[test]
@@ -235,18 +233,24 @@ mod tests {
         for json in [r#"{"id":"9007199254740993"}"#, r#"{"id":9007199254740993}"#] {
             assert_eq!(row(json).unwrap().id, "9007199254740993");
         }
-        assert_eq!(row(r#"{"id":18446744073709551615}"#).unwrap().id, "18446744073709551615");
-        assert!(row(r#"{"id":123456789012345678901}"#).is_err(), "a number that only a double could hold");
-        assert!(row(r#"{"id":1.5}"#).is_err());
+        assert_eq!(row(r#"{"id":123456789012345678901}"#).unwrap().id, "123456789012345678901", "by its digits, which no double could hold");
+        for json in [r#"{"id":1.5}"#, r#"{"id":""}"#, r#"{"id":null}"#, r#"{"id":"x"}"#, r#"{"File_Name":"x"}"#] {
+            assert_eq!(row(json), None, "{json}");
+        }
     }
 
     #[test]
-    fn a_size_is_read_in_every_form_and_every_other_field_may_be_absent() {
-        let size = |json| row(json).unwrap().bytes;
+    fn a_size_is_read_in_every_form_and_every_other_field_may_be_absent_or_odd() {
+        let size = |json: &str| row(json).unwrap().bytes;
         assert_eq!(size(r#"{"id":"1","Size":"1048576"}"#), Some(1_048_576));
         assert_eq!(size(r#"{"id":"1","Size":1048576}"#), Some(1_048_576));
-        assert_eq!(size(r#"{"id":"1","Size":null,"Parent_Id":null,"Owner":null,"File_Name":null}"#), None);
-        assert!(row(r#"{"File_Name":"x"}"#).is_err());
+        for odd in ["null", "5.0", r#""5 KB""#, "-1", "[1]", "99999999999999999999"] {
+            assert_eq!(size(&format!(r#"{{"id":"1","Size":{odd},"Parent_Id":null,"Owner":null,"File_Name":null}}"#)), None, "{odd}");
+        }
+        let odd = row(r#"{"id":"1","Owner":"Somebody","Parent_Id":7,"Created_By":[],"File_Name":{},"Created_Time":3,"$link_url":false,"$type":1}"#)
+            .unwrap();
+        assert_eq!((odd.owner_name.as_str(), odd.parent_id.as_str(), odd.file_name.as_str(), odd.is_link), ("Somebody", "7", "", false));
+        assert_eq!(row(r#"{"id":"1","File_Name":"a\ud83d.txt"}"#).unwrap().file_name, "a\u{fffd}.txt");
     }
 
     #[test]

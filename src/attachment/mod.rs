@@ -4,6 +4,7 @@ mod delete;
 pub(crate) mod list;
 mod pages;
 mod settle;
+mod sought;
 mod upload;
 
 use serde::Serialize;

@@ -1,33 +1,35 @@
 //! Settlement: what became of an upload whose reply was lost.
 //!
-//! Zoho has no key that makes an upload repeatable, so the record's list is what can be asked. An entry is this upload if it is none that
-//! was there before, none that another call of this process has got, of the same size, made since the sending began, by the same user and
-//! (unless switched off) with the same bytes. The name is a hint alone: Zoho may have changed it.
+//! Zoho has no key that makes an upload repeatable, so the record's list is what can be asked. An entry counts as this upload if it is new,
+//! unclaimed, of the same size, by the same user and (unless switched off) has the same bytes. In strict mode the list before the sending says
+//! what is new. In cheap mode only clocks do, and they prove nothing: what they call old is never taken for this upload, but where its bytes
+//! are the same the outcome is unknown.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
 
-use icu_normalizer::ComposingNormalizer;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::list::{Attachment, ListArgs};
 use super::pages;
+use super::sought::{Likeness, Sought};
 use super::{Deletion, Uploaded};
 use crate::call::{Claimed, IfExists};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
+use crate::http::doubt::{Deed, not_listed, outcome_unknown};
 use crate::http::{Session, retry};
 use crate::organisation::{Mark, UnderWay};
 use crate::record::Record;
 use crate::transfer::{Hash, Incoming, Outgoing};
 
-/// Clocks of Zoho's machines may differ, and times in the list are whole seconds (UNCONFIRMED by how much).
-const SKEW: Duration = Duration::from_secs(10);
-/// Without the server's own time the local clock is all there is, and it may be wrong.
-const SKEW_OF_LOCAL_CLOCK: Duration = Duration::from_secs(300);
+/// By how much the clocks of the list and of `Date`, or without that the local one, may differ: a recorded reply has 15 seconds (UNCONFIRMED).
+const SKEW: Duration = Duration::from_secs(300);
+/// The first rank of entries that were there before, if clocks tell right.
+const OLD: usize = 2;
 /// More candidates than this are not downloaded to be compared.
 const MOST_COMPARED: usize = 8;
 const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
@@ -45,6 +47,8 @@ pub(super) struct Settlement<'c, 's> {
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
     resent: u32,
+    /// Whether each sending so far had an answer.
+    answered: bool,
     hash: OnceCell<Option<Hash>>,
 }
 
@@ -71,6 +75,7 @@ impl<'c, 's> Settlement<'c, 's> {
             began: Instant::now(),
             before: None,
             resent: 0,
+            answered: true,
             hash: OnceCell::new(),
         }
     }
@@ -88,26 +93,32 @@ impl<'c, 's> Settlement<'c, 's> {
             return Ok(None);
         }
         let listed = self.list().await?;
-        if if_exists != IfExists::Upload {
-            let hash = if if_exists == IfExists::SkipSameBytes { self.source_hash(body).await? } else { None };
-            if let Some(same) = self.same(&listed, hash).await? {
-                self.client.claims().claim(&same.id);
-                return Ok(Some(Uploaded { skipped: true, ..Uploaded::listed(&same) }));
-            }
+        if if_exists != IfExists::Upload
+            && let Some(same) = self.same(&listed, if_exists, body).await?
+        {
+            self.client.claims().claim(&same.id);
+            return Ok(Some(Uploaded { skipped: true, name_changed: !self.sought().has_name(&same), ..Uploaded::listed(&same) }));
         }
         self.before = strict.then(|| listed.into_iter().map(|a| a.id).collect());
         self.began = Instant::now();
         Ok(None)
     }
 
-    /// The entry of the same name and size, or link; with `hash`, of the same bytes too.
-    async fn same(&self, listed: &[Attachment], hash: Option<Hash>) -> Result<Option<Attachment>> {
-        let claimed = |entry: &Attachment| self.claimed.as_ref().is_some_and(|claimed| claimed.contains(&entry.id));
-        let like_mine = |entry: &&Attachment| self.has_my_size(entry) && (self.link_url.is_some() || self.has_my_name(entry)) && !claimed(entry);
-        for entry in listed.iter().filter(like_mine) {
-            match &hash {
-                Some(hash) if !self.has_hash(entry, hash).await? => {}
-                _ => return Ok(Some(entry.clone())),
+    /// The entry that is like this upload. Its bytes are compared where that is asked for, or where the name leaves it open.
+    async fn same(&self, listed: &[Attachment], if_exists: IfExists, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
+        let is_anothers = |entry: &Attachment| self.claimed.as_ref().is_some_and(|claimed| claimed.contains(&entry.id));
+        for entry in listed.iter().filter(|entry| !is_anothers(entry)) {
+            let likeness = self.sought().likeness(entry);
+            let alike = match likeness {
+                Some(Likeness::Same) if if_exists == IfExists::Skip || self.link_url.is_some() => true,
+                Some(Likeness::Same | Likeness::Perhaps) => match self.source_hash(body.as_deref_mut()).await? {
+                    Some(hash) => self.has_hash(entry, &hash).await?,
+                    None => likeness == Some(Likeness::Same),
+                },
+                Some(Likeness::Other) | None => false,
+            };
+            if alike {
+                return Ok(Some(entry.clone()));
             }
         }
         Ok(None)
@@ -121,24 +132,34 @@ impl<'c, 's> Settlement<'c, 's> {
         }
         // A first copy may have shown meanwhile. That the list can't be had now doesn't undo the success.
         let twins = match self.look(body).await {
-            Ok(Look::Found(twin, more)) => std::iter::once(twin.id).chain(more).collect(),
-            Ok(Look::Undecided(ids)) => ids,
+            Ok(Look::Found(twin, more)) => {
+                let twins: Vec<_> = std::iter::once(twin.id).chain(more).collect();
+                self.handle_twins(&twins).await;
+                twins
+            }
+            Ok(Look::Undecided(ids)) => ids, // told, and not deleted: they may be another's
             Ok(Look::Nothing) | Err(_) => Vec::new(),
         };
-        self.handle_twins(&twins).await;
         Ok(Uploaded { twins, ..stored })
     }
 
-    /// Finds out what became of the upload: stored, or (as `None`) to be sent again. Else the outcome is unknown.
+    /// Whether a sending that failed so may have stored it, or tells nothing of an earlier one that may have.
+    pub(super) fn is_in_doubt(&self, error: &Error) -> bool {
+        error.detail().outcome_open || (self.resent > 0 && error.detail().request_sent == Sent::Answered)
+    }
+
+    /// Finds out what became of the upload: stored, or (as `None`) to be sent again. Else the answer stands, or the outcome is unknown.
     pub(super) async fn settle(&mut self, error: Error, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Uploaded>> {
         let config = self.client.config();
         if config.settle == Settle::Off {
             return Err(outcome_unknown(error, Vec::new()));
         }
-        config.log(LogLevel::Warn, || format!("looking for an upload whose reply was lost: {error}"));
+        config.log(LogLevel::Warn, || format!("looking for an upload whose outcome is not known: {error}"));
         if let Some(body) = body.as_deref_mut().filter(|body| body.is_torn()) {
+            self.session.meter.doubt.ends(Deed::Upload); // no server has all of it
             body.rewind()?; // which says that it can't be
         }
+        self.answered &= error.detail().request_sent == Sent::Answered;
         let waits = self.waits(&error);
         let mut undecided = Vec::new();
         for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {
@@ -149,28 +170,37 @@ impl<'c, 's> Settlement<'c, 's> {
                 Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
                 Ok(Look::Undecided(ids)) => undecided = ids,
                 Ok(Look::Nothing) => undecided.clear(),
+                // Nothing hangs on a record that isn't there.
+                Err(cause) if matches!(cause.status(), Status::InvalidRecord | Status::InvalidModule) => break,
                 Err(cause) => {
                     return Err(outcome_unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message)));
                 }
             }
         }
-        let refused = !error.is_ambiguous() && error.status() != Status::DuplicateLink;
-        if refused || !undecided.is_empty() || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
+        let refused = !error.detail().outcome_open && error.status() != Status::DuplicateLink;
+        if refused || !undecided.is_empty() {
             return Err(outcome_unknown(error, undecided));
         }
-        self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| outcome_unknown(error, Vec::new()))?;
+        let may_pass = error.detail().retryable || error.status() == Status::DuplicateLink;
+        if !may_pass || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
+            return Err(self.not_found(error));
+        }
+        self.pause_before_resending(&error, waits.is_empty()).await.map_err(|error| self.not_found(error))?;
         if let Some(body) = body {
-            body.rewind().map_err(|_| outcome_unknown(error, Vec::new()))?;
+            body.rewind().map_err(|_| self.not_found(error))?;
         }
         self.resent += 1;
         self.session.connect_anew().await; // a server that drops uploads on used connections would drop this one, too
         Ok(None)
     }
 
-    /// Whether a second sending of a link was refused. Of a link it is the second sending that tells what became of the first one: that it
-    /// is stored, when it is a duplicate; any other refusal tells nothing of it.
-    pub(super) fn is_resent_link(&self) -> bool {
-        self.resent > 0 && self.link_url.is_some()
+    /// What is to be told of an upload that isn't found: the answer, where each sending had one; else nobody knows.
+    fn not_found(&self, error: Error) -> Error {
+        if !self.answered || error.detail().request_sent != Sent::Answered {
+            return outcome_unknown(error, Vec::new());
+        }
+        self.session.meter.doubt.ends(Deed::Upload);
+        not_listed(error)
     }
 
     async fn pause_before_resending(&self, error: &Error, pause: bool) -> Result<()> {
@@ -183,15 +213,16 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(())
     }
 
-    /// An upload that was sent whole may show late. One that wasn't can't be complete, a server that answered has made up its mind,
-    /// and of a link the second sending tells.
+    /// An upload that was sent whole may show late. One that wasn't can't be complete, a server that answered has made up its mind (but for one
+    /// that gave up waiting for another), and of a link the second sending tells.
     fn waits(&self, error: &Error) -> &'c [Duration] {
         let all = self.client.config().settle_waits.as_slice();
         let detail = error.detail();
         match (detail.request_sent, detail.http_status) {
             _ if self.link_url.is_some() => &[],
             (Sent::Partly | Sent::No, _) => &[],
-            (Sent::Answered, 500 | 501 | 503) => &all[..all.len().min(1)],
+            (Sent::Answered, 408) => all,
+            (Sent::Answered, 400..=501 | 503) => &all[..all.len().min(1)],
             _ => all,
         }
     }
@@ -199,7 +230,7 @@ impl<'c, 's> Settlement<'c, 's> {
     async fn adopt(&self, entry: &Attachment, twins: Vec<String>) -> Result<Uploaded> {
         self.client.config().log(LogLevel::Warn, || format!("the lost upload is stored: {}", entry.id));
         self.handle_twins(&twins).await;
-        Ok(Uploaded { settled: true, twins, name_changed: self.link_url.is_none() && !self.has_my_name(entry), ..Uploaded::listed(entry) })
+        Ok(Uploaded { settled: true, twins, name_changed: !self.sought().has_name(entry), ..Uploaded::listed(entry) })
     }
 
     async fn handle_twins(&self, twins: &[String]) {
@@ -219,27 +250,57 @@ impl<'c, 's> Settlement<'c, 's> {
     async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         let listed = self.list().await?;
         let since = self.server_time_when_begun();
-        let mine: Vec<Attachment> = listed.into_iter().filter(|entry| self.could_be_mine(entry, since)).collect();
-        let (named, others): (Vec<_>, Vec<_>) = mine.into_iter().partition(|entry| self.link_url.is_some() || self.has_my_name(entry));
-        // The name says which to compare first; Zoho may have changed it, and another file may bear it.
-        let look = self.look_among(named, body.as_deref_mut()).await?;
-        if matches!(look, Look::Nothing) { self.look_among(others, body).await } else { Ok(look) }
+        let mut likely: [Vec<Attachment>; 4] = Default::default();
+        for entry in listed {
+            if let Some(rank) = self.rank(&entry, since) {
+                likely[rank].push(entry);
+            }
+        }
+        // The likeliest first. Zoho may have changed the name, and another file may bear it; clocks may differ, and another file may be of now.
+        for (rank, entries) in likely.into_iter().enumerate() {
+            let look = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
+            if !matches!(look, Look::Nothing) {
+                return Ok(look);
+            }
+        }
+        Ok(Look::Nothing)
     }
 
-    async fn look_among(&self, mine: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+    /// How little speaks for an entry: another name, and (from [`OLD`] on) an earlier time. `None` when it can't be this upload.
+    fn rank(&self, entry: &Attachment, since: OffsetDateTime) -> Option<usize> {
+        let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
+        let before = self.before.as_ref().is_some_and(|before| before.contains(&entry.id));
+        if before || !by_me || self.is_anothers(&entry.id) {
+            return None;
+        }
+        let likeness = self.sought().likeness(entry)?;
+        let created = OffsetDateTime::parse(&entry.created_time, &Rfc3339);
+        // A link is known by its URL, which no other entry of the record has.
+        let new = self.before.is_some() || self.link_url.is_some() || created.is_ok_and(|created| created >= since);
+        let rank = usize::from(likeness == Likeness::Other) + if new { 0 } else { OLD };
+        // Without its bytes nothing speaks for a file of another name and an earlier time.
+        (rank <= OLD || self.client.config().settle_hash).then_some(rank)
+    }
+
+    fn is_anothers(&self, id: &str) -> bool {
+        self.client.claims().is_claimed(id) || self.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
+    }
+
+    /// `new`: not one of these was there before, as far as clocks tell.
+    async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
         if mine.is_empty() {
             return Ok(Look::Nothing);
         }
-        let ids = || mine.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
+        let ids = |entries: &[Attachment]| entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
         if mine.len() > MOST_COMPARED || self.under_way.has_double() {
-            return Ok(Look::Undecided(ids()));
+            return Ok(Look::Undecided(ids(&mine)));
         }
         let mut mine = self.with_my_bytes(mine, body).await?;
         // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
         mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
         mine.retain(|entry| !self.client.claims().is_claimed(&entry.id));
-        if mine.len() > 1 && self.resent == 0 {
-            return Ok(Look::Undecided(mine.into_iter().map(|entry| entry.id).collect()));
+        if !mine.is_empty() && (!new || (mine.len() > 1 && self.resent == 0)) {
+            return Ok(Look::Undecided(ids(&mine)));
         }
         let mut mine = mine.into_iter();
         match mine.find(|entry| self.client.claims().claim(&entry.id)) {
@@ -248,34 +309,16 @@ impl<'c, 's> Settlement<'c, 's> {
         }
     }
 
-    fn could_be_mine(&self, entry: &Attachment, since: OffsetDateTime) -> bool {
-        let new = match &self.before {
-            Some(before) => !before.contains(&entry.id),
-            // Without a time there is nothing against it; a link is known by its URL alone.
-            None => self.link_url.is_some() || OffsetDateTime::parse(&entry.created_time, &Rfc3339).is_ok_and(|created| created >= since),
-        };
-        let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
-        new && by_me && self.has_my_size(entry) && !self.client.claims().is_claimed(&entry.id)
+    fn sought(&self) -> Sought<'_> {
+        let mark = self.under_way.mark();
+        Sought { name: &mark.name, bytes: mark.bytes, link_url: self.link_url }
     }
 
-    fn has_my_size(&self, entry: &Attachment) -> bool {
-        match self.link_url {
-            Some(url) => entry.link_url == url,
-            None => !entry.is_link && entry.bytes == Some(self.under_way.mark().bytes),
-        }
-    }
-
-    fn has_my_name(&self, entry: &Attachment) -> bool {
-        let nfc = ComposingNormalizer::new_nfc();
-        nfc.normalize(&entry.file_name) == nfc.normalize(&self.under_way.mark().name)
-    }
-
-    /// The server's clock when the sending began, by the last reply's `Date` and the time since.
+    /// The earliest time that the list may give for what was sent: the clock of the last reply's `Date`, less the time since and the skew.
     fn server_time_when_begun(&self) -> OffsetDateTime {
         let date = self.session.meter.date.take();
         let server = date.as_ref().and_then(|d| d.to_str().ok()).and_then(|d| httpdate::parse_http_date(d).ok());
-        let (now, skew) = server.map_or((SystemTime::now(), SKEW_OF_LOCAL_CLOCK), |now| (now, SKEW));
-        OffsetDateTime::from(now) - self.began.elapsed() - skew
+        OffsetDateTime::from(server.unwrap_or_else(SystemTime::now)) - self.began.elapsed() - SKEW
     }
 
     async fn with_my_bytes(&self, entries: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Vec<Attachment>> {
@@ -313,19 +356,4 @@ impl<'c, 's> Settlement<'c, 's> {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The honest answer: what is not known, what was found, and what the caller can do.
-fn outcome_unknown(error: Error, candidates: Vec<String>) -> Error {
-    let found = match candidates.len() {
-        0 => String::new(),
-        n => format!(" ({n} attachments could be it)"),
-    };
-    let message = format!("the upload was sent, and whether it is stored is not known{found}: {error}; list the record's attachments to see");
-    error.with(|d| {
-        d.status = Status::OutcomeUnknown;
-        d.message = message;
-        d.retryable = false;
-        d.candidates = candidates;
-    })
 }

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::settle::Settlement;
 use super::{Attachment, Uploaded};
@@ -9,8 +10,8 @@ use crate::call::{Call, IfExists, Outcome};
 use crate::client::{Ask, Client};
 use crate::config::{Check, Config, LinkCarrier, Settle};
 use crate::error::{Error, Result, Status};
-use crate::http::retry::Repeat;
-use crate::http::{Response, Session, reply};
+use crate::http::doubt::Deed;
+use crate::http::{Response, Session, reply, value};
 use crate::record::Record;
 use crate::transfer::{Digest, File, Framing, HashKind, Input, Outgoing, Progress};
 
@@ -49,7 +50,7 @@ pub(super) fn link(client: &Client, record: &Record, url: String, title: String,
 }
 
 fn post(record: &Record) -> Ask<'_> {
-    Ask { method: Method::POST, repeat: Repeat::Duplicates, ..Ask::get(record, "Attachments") }
+    Ask { method: Method::POST, deed: Some(Deed::Upload), ..Ask::get(record, "Attachments") }
 }
 
 /// What became of the upload: what was there before, where that counts, or what is stored.
@@ -78,22 +79,17 @@ async fn send(
     if let Some(body) = body.as_deref_mut() {
         body.rewind()?; // it may have been read to be hashed
     }
-    session.meter.lost.set(false);
     loop {
-        session.meter.unknown.set(true);
         let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
         let stored = match outcome {
             Ok(stored) => settlement.stored(stored, body.as_deref_mut()).await?,
-            Err(error) if error.is_ambiguous() || settlement.is_resent_link() => match settlement.settle(error, body.as_deref_mut()).await? {
+            Err(error) if settlement.is_in_doubt(&error) => match settlement.settle(error, body.as_deref_mut()).await? {
                 Some(stored) => stored,
                 None => continue,
             },
-            Err(error) => {
-                session.meter.unknown.set(false);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
-        session.meter.unknown.set(false);
+        session.meter.doubt.ends(Deed::Upload);
         return Ok(stored);
     }
 }
@@ -169,22 +165,24 @@ impl Uploaded {
 /// The id that a successful upload must give: without one nothing is known to be stored.
 async fn stored(client: &Client, mut response: Response) -> Result<Uploaded> {
     #[derive(Deserialize)]
-    struct User {
-        id: String,
+    struct User<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
     }
     #[derive(Deserialize)]
-    struct Details {
-        id: String,
-        #[serde(default, rename = "Created_Time")]
-        created_time: String,
-        #[serde(default, rename = "Created_By")]
-        created_by: Option<User>,
+    struct Details<'a> {
+        #[serde(borrow, rename = "Created_Time")]
+        created_time: Option<&'a RawValue>,
+        #[serde(borrow, rename = "Created_By")]
+        created_by: Option<&'a RawValue>,
     }
     let status = response.status();
     let body = response.bytes(reply::MOST).await?;
     let object = reply::success(status, response.headers(), &body)?;
-    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details>(details.get()).ok());
-    let details = details.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;
-    details.created_by.into_iter().for_each(|user| client.learn_own_user(user.id));
-    Ok(Uploaded { id: details.id, created_time: details.created_time, ..Uploaded::default() })
+    let id = object.id()?.ok_or_else(|| reply::foreign(status, response.headers(), &body))?;
+    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
+    let (created_time, created_by) = details.map_or((None, None), |details| (details.created_time, details.created_by));
+    let user = created_by.and_then(|user| serde_json::from_str::<User<'_>>(user.get()).ok());
+    value::id(user.and_then(|user| user.id))?.into_iter().for_each(|id| client.learn_own_user(id));
+    Ok(Uploaded { id, created_time: value::text(created_time)?, ..Uploaded::default() })
 }

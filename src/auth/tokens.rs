@@ -226,7 +226,7 @@ impl Tokens {
         state.allow_request()?;
         session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
         grant.exchange(session, hosts).await.inspect_err(|error| {
-            if session.meter.sent.get() == Sent::No {
+            if session.meter.doubt.sent() == Sent::No {
                 state.asked_at.pop_back(); // what never left, Zoho can't count
             }
             state.note_throttle(error);

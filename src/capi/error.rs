@@ -133,6 +133,14 @@ pub unsafe extern "C" fn zcrm_error_request_sent(error: *const zcrm_error) -> i3
     }
 }
 
+/// 1 when what was asked for may be done although the call failed, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
+/// out of time, while the reply to a request that had left was awaited. Look at the record before it is done again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_error_outcome_open(error: *const zcrm_error) -> i32 {
+    // SAFETY: as in `zcrm_error_code`.
+    unsafe { get(error, 0, |e| i32::from(e.error.detail().outcome_open)) }
+}
+
 /// What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) -> i32 {
@@ -152,8 +160,8 @@ pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: u
 }
 
 /// All fields as one JSON object, Zoho's `details` as it sent them included:
-/// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `candidates`, `retryable`,
-/// `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
+/// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
+/// `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
 ///
 /// @return text borrowed from `error`; "" when `error` is NULL
 #[unsafe(no_mangle)]

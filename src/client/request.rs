@@ -12,8 +12,8 @@ use super::Client;
 use crate::auth::Access;
 use crate::config::LogLevel;
 use crate::error::{Error, Result, Sent, Status};
-use crate::http::retry::{self, Repeat};
-use crate::http::{Request, Response, Session, reply};
+use crate::http::doubt::{self, Deed};
+use crate::http::{Request, Response, Session, reply, retry};
 use crate::organisation::credits_left;
 use crate::record::{Record, is_segment};
 use crate::transfer::Outgoing;
@@ -25,7 +25,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: Vec<&'a str>,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) content_type: Option<String>,
-    pub(crate) repeat: Repeat,
+    /// What it changes; `None` = it only reads.
+    pub(crate) deed: Option<Deed>,
     /// Whether one redirect may be followed, without the token.
     pub(crate) redirect: bool,
 }
@@ -55,10 +56,10 @@ impl<T, F: AsyncFnMut(Response) -> Result<T>> ReplyReader for Reading<T, F> {
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl<'a> Ask<'a> {
-    /// A request about a record: `GET …/{module}/{id}/{what}`, which may be repeated.
+    /// A request about a record: `GET …/{module}/{id}/{what}`.
     pub(crate) fn get(record: &'a Record, what: &'a str) -> Ask<'a> {
         let path = vec![record.module.as_str(), &record.id, what];
-        Ask { method: Method::GET, path, query: Vec::new(), content_type: None, repeat: Repeat::Harmless, redirect: false }
+        Ask { method: Method::GET, path, query: Vec::new(), content_type: None, deed: None, redirect: false }
     }
 }
 
@@ -81,19 +82,21 @@ impl Client {
     }
 
     async fn attempts(&self, session: &Session<'_>, ask: &Ask<'_>, mut body: Option<&mut Outgoing<'_>>, reader: &mut dyn ReplyReader) -> Result<()> {
-        let (mut renewed, mut retries, mut refusals) = (false, 0, Refusals::default());
+        let (mut renewed, mut lost, mut retries, mut refusals) = (false, false, 0, Refusals::default());
+        let doubt = &session.meter.doubt;
+        ask.deed.into_iter().for_each(|deed| doubt.begins(deed));
         session.gate.call_begins();
         loop {
             let mut access = None;
-            let outcome = self.attempt(session, ask, body.as_deref_mut(), &mut access, reader).await;
-            let error = match outcome {
-                Ok(()) => return Ok(()),
-                Err(error) => error.with(|d| d.request_sent = session.meter.sent.get()),
+            let error = match self.attempt(session, ask, body.as_deref_mut(), &mut access, reader).await {
+                Ok(()) => {
+                    doubt.ends(Deed::Change);
+                    return Ok(());
+                }
+                Err(error) => doubt.attempt_failed(ask.deed, error),
             };
-            if error.is_ambiguous() {
-                session.meter.lost.set(true);
-            }
-            let refused = access.filter(|_| error.status() == Status::Auth && !renewed);
+            lost |= error.detail().outcome_open;
+            let refused = access.filter(|_| error.status() == Status::Auth && !renewed && !error.detail().outcome_open);
             if let Some(access) = refused
                 && self.0.tokens.refuse(&access)
             {
@@ -101,8 +104,13 @@ impl Client {
             } else if is_refusal(&error) {
                 self.wait_out(session, error, &mut refusals).await?;
             } else {
-                let may_be_done = session.meter.lost.get() && ask.repeat == Repeat::Harmless && ask.method != Method::GET;
-                self.wait_for_retry(session, ask.repeat, error, retries).await.map_err(|error| if may_be_done { in_doubt(error) } else { error })?;
+                self.wait_for_retry(session, ask.deed, error, retries).await.map_err(|error| match ask.deed {
+                    Some(Deed::Change) => {
+                        doubt.ends(Deed::Change);
+                        doubt::given_up(error, lost)
+                    }
+                    _ => error,
+                })?;
                 retries += 1;
             }
             if let Some(body) = body.as_deref_mut() {
@@ -112,8 +120,8 @@ impl Client {
     }
 
     /// Waits before another attempt; gives the error back when there is to be none.
-    pub(crate) async fn wait_for_retry(&self, session: &Session<'_>, repeat: Repeat, error: Error, retries: u32) -> Result<()> {
-        let may = retry::may_repeat(&error, repeat) && retries < self.config().max_retries && !session.meter.spent.get();
+    async fn wait_for_retry(&self, session: &Session<'_>, deed: Option<Deed>, error: Error, retries: u32) -> Result<()> {
+        let may = retry::may_repeat(&error, deed) && retries < self.config().max_retries && !session.meter.spent.get();
         let Some(wait) = retry::wait(self.config(), &error, retries).filter(|_| may) else { return Err(error) };
         if !session.gate.may_retry() {
             self.config().log(LogLevel::Warn, || format!("no further attempt, as too many calls fail: {error}"));
@@ -145,11 +153,11 @@ impl Client {
         reader: &mut dyn ReplyReader,
     ) -> Result<()> {
         let access = self.0.tokens.get(session, &self.0.hosts).await;
-        // Whatever became of the token request: nothing of this request has left.
-        session.meter.sent.set(Sent::No);
+        session.meter.doubt.asks(false); // whatever became of the token request: nothing of this request has left
         let access = used.insert(access?);
         let request = self.request(ask, access)?;
         session.meter.attempts.set(session.meter.attempts.get() + 1);
+        session.meter.doubt.asks(ask.deed.is_some());
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
             response = self.redirected(session, &response, &access.api).await?;
@@ -214,20 +222,10 @@ struct Refusals {
     waited: Duration,
 }
 
-/// Whether the API refused the call before it looked at it, as there are too many. Not the token endpoint, and not for good.
+/// Whether the API refused the call before it looked at it, as there are too many. Not the token endpoint, and not for good; nor is it known
+/// of an upload that a front server refused.
 fn is_refusal(error: &Error) -> bool {
-    error.status() == Status::RateLimited && error.detail().request_sent == Sent::Answered && error.reason() != "credits_exhausted"
-}
-
-/// A refusal for good that follows an attempt whose reply was lost: that one may have been done. Not so where there is nothing
-/// (who deletes has reached what he wanted) or no such operation (there never was). (What became of an upload of an attachment, settlement finds out.)
-fn in_doubt(error: Error) -> Error {
-    if error.detail().retryable || error.is_ambiguous() || matches!(error.status(), Status::NotFound | Status::Unsupported) {
-        return error;
-    }
-    let message = format!("the reply to an earlier attempt was lost, so that it may have been done; the last one was refused: {error}");
-    error.with(|d| {
-        d.status = Status::OutcomeUnknown;
-        d.message = message;
-    })
+    let detail = error.detail();
+    let answered = detail.request_sent == Sent::Answered && !detail.outcome_open;
+    error.status() == Status::RateLimited && answered && error.reason() != "credits_exhausted"
 }

@@ -56,7 +56,7 @@ impl Session<'_> {
     pub(crate) async fn exchange(&self, request: Request, body: Option<&mut Outgoing<'_>>) -> Result<Response> {
         // Nobody polls an idle lane: this lets it see that the server closed the connection, before it is used.
         tokio::task::yield_now().await;
-        self.meter.sent.set(Sent::No);
+        self.meter.doubt.has_sent(Sent::No);
         let secrets = request.secrets.clone();
         let outcome = match body {
             None => self.whole(request, Bytes::new()).await,
@@ -67,7 +67,7 @@ impl Session<'_> {
             Some(body) => self.streamed(request, body).await,
         };
         let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
-        self.meter.sent.set(Sent::Answered);
+        self.meter.doubt.has_sent(Sent::Answered);
         self.keep(reply.headers());
         if framing::check(reply.headers()).is_err() {
             self.meter.broken.set(true); // what follows on this connection may be the rest of this reply
@@ -94,7 +94,7 @@ impl Session<'_> {
     /// A body that fits one write together with the head.
     async fn whole(&self, request: Request, body: Bytes) -> Result<Answer> {
         let body = (!body.is_empty()).then(|| body.into());
-        self.meter.sent.set(Sent::Fully); // a failure to connect takes this back
+        self.meter.doubt.has_sent(Sent::Fully); // a failure to connect takes this back
         let reply = self.bounded(self.execute(request.with(body))).await?;
         self.answered(reply, None)
     }
@@ -129,13 +129,13 @@ impl Session<'_> {
             let filled = body.read(&mut buffer)?;
             if filled == 0 {
                 pipe.finish();
-                self.meter.sent.set(Sent::Fully);
+                self.meter.doubt.has_sent(Sent::Fully);
                 return Ok(());
             }
             pipe.send(buffer, filled);
             fed += filled as u64;
             // A server that has as many bytes as were announced may store, and break the connection, before the source says that it ends.
-            self.meter.sent.set(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
+            self.meter.doubt.has_sent(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
         }
     }
 
@@ -151,7 +151,7 @@ impl Session<'_> {
             Ok(reply) => Ok((reply, unfinished)),
             Err(e) => {
                 if e.is_connect() {
-                    self.meter.sent.set(Sent::No);
+                    self.meter.doubt.has_sent(Sent::No);
                 }
                 Err(failure::of(e))
             }

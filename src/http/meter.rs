@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use crate::error::Sent;
+use super::doubt::Doubt;
 
 /// What a call has done so far; read after it ended, however it ended.
 #[derive(Default)]
@@ -18,14 +18,10 @@ pub(crate) struct Meter {
     pub(crate) wait_reason: Cell<Option<&'static str>>,
     /// The server's clock, in the last reply.
     pub(crate) date: Cell<Option<HeaderValue>>,
-    /// Whether an upload has been sent whose effect is not known.
-    pub(crate) unknown: Cell<bool>,
     /// API credits that are left, once Zoho says so.
     pub(crate) credits: Cell<Option<u64>>,
-    /// How much of the last request had left.
-    pub(crate) sent: Cell<Sent>,
-    /// Whether the effect of an earlier attempt is unknown: its reply was lost, or the server failed.
-    pub(crate) lost: Cell<bool>,
+    /// What is asked for, and whether it may be done.
+    pub(crate) doubt: Doubt,
     /// Whether bytes of the reply have gone to the caller's writer: no attempt can follow.
     pub(crate) spent: Cell<bool>,
     /// Whether the lane's connection must not be used again.
@@ -33,11 +29,6 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Whether an upload has left whose effect is not known.
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.unknown.get() && (self.lost.get() || self.sent.get() != Sent::No)
-    }
-
     /// Time was spent in waiting, for this reason.
     pub(crate) fn waited_for(&self, reason: &'static str, time: Duration) {
         self.waited.set(self.waited.get() + time);

@@ -1,6 +1,7 @@
-//! The transport over reqwest: lanes, one exchange, what a failure means, when to try again.
+//! The transport over reqwest: lanes, one exchange, what a failure means, when to try again, what may be done although nobody says so.
 
 mod body;
+pub(crate) mod doubt;
 mod exchange;
 mod failure;
 pub(crate) mod framing;
@@ -10,6 +11,7 @@ pub(crate) mod reply;
 pub(crate) mod retry;
 mod secrets;
 mod tls;
+pub(crate) mod value;
 
 use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::{Ended, Limits};
 use crate::config::Config;
-use crate::error::{Error, Result, Sent, Status};
+use crate::error::{Error, Result, Status};
 use crate::organisation::{Barred, Gate, Place};
 pub(crate) use exchange::{Request, Response};
 use lane::Lane;
@@ -180,34 +182,24 @@ impl Session<'_> {
     fn ended(&self, ended: Ended) -> Error {
         match ended {
             Ended::Cancelled => Error::cancelled(),
-            Ended::OutOfTime(bound) => out_of_time(bound, self.meter),
+            Ended::OutOfTime(bound) => out_of_time(bound),
         }
     }
 }
 
+/// The reason of a call that took longer than its bound.
+const CALL_TIMEOUT: &str = "call_timeout";
+
 /// The error with what the call has done.
 fn measured(error: Error, meter: &Meter) -> Error {
-    error.with(|d| {
+    let late = error.reason() == CALL_TIMEOUT;
+    meter.doubt.told(error, late).with(|d| {
         d.attempts = meter.attempts.get();
         d.waited_ms = meter.waited.get().as_millis() as u64;
-        // Of an upload the last sending counts, and not the looks for it that followed.
-        d.request_sent = match d.request_sent {
-            Sent::No if meter.unknown.get() && meter.lost.get() => Sent::Fully,
-            Sent::No => meter.sent.get(),
-            known => known,
-        };
     })
 }
 
-fn out_of_time(bound: Duration, meter: &Meter) -> Error {
+fn out_of_time(bound: Duration) -> Error {
     let ms = bound.as_millis();
-    let error = Error::new(Status::Timeout, "call_timeout", format!("the call took longer than its {ms} ms"));
-    if !meter.is_unknown() {
-        return error;
-    }
-    error.with(|d| {
-        d.status = Status::OutcomeUnknown;
-        d.retryable = false;
-        d.message += "; the upload was sent, and whether it is stored is not known: list the record's attachments to see";
-    })
+    Error::new(Status::Timeout, CALL_TIMEOUT, format!("the call took longer than its {ms} ms"))
 }

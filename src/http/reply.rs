@@ -3,22 +3,50 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::exchange::Response;
+use super::value;
 use crate::error::{Error, Result, Status, one_line};
 
 /// A success or error object of the API, as a whole body or inside `data[]`.
 #[derive(Deserialize)]
 pub(crate) struct ApiObject {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::loose")]
     pub(crate) code: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::loose")]
+    status: String,
+    #[serde(default, deserialize_with = "value::loose")]
     pub(crate) message: String,
     #[serde(default)]
     pub(crate) details: Option<Box<RawValue>>,
+}
+
+impl ApiObject {
+    /// The word of success. A code that says so beside a status that doesn't is none.
+    pub(crate) fn is_success(&self) -> bool {
+        self.code == "SUCCESS" && self.status.eq_ignore_ascii_case("success")
+    }
+
+    /// The word of refusal: an error by its status, or without one by the shape that Zoho's have.
+    fn is_refusal(&self) -> bool {
+        let known = || self.details.is_some() || self.code == "INVALID_DATA" || CODES.iter().any(|(code, ..)| *code == self.code);
+        let is_error = self.status.eq_ignore_ascii_case("error") || (self.status.is_empty() && known());
+        is_error && !self.code.is_empty() && self.code != "SUCCESS"
+    }
+
+    /// The id in the details, which an answer about an attachment has.
+    pub(crate) fn id(&self) -> Result<Option<String>> {
+        #[derive(Deserialize)]
+        struct Details<'a> {
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
+        }
+        let details = self.details.as_ref().and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
+        value::id(details.and_then(|details| details.id))
+    }
 }
 
 #[derive(Deserialize)]
@@ -81,7 +109,7 @@ pub(crate) async fn refusal(mut response: Response) -> Error {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let error = match response.bytes(MOST).await {
-        Ok(body) => match object(&body) {
+        Ok(body) => match object(&body).filter(ApiObject::is_refusal) {
             Some(object) => of_object(status, object),
             None => foreign(status, response.headers(), &body),
         },
@@ -95,7 +123,7 @@ pub(crate) async fn refusal(mut response: Response) -> Error {
 /// The one object of a successful reply; `data[]` with one entry or bare. A failing object inside HTTP 200 is the error it names.
 pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<ApiObject> {
     match object(body) {
-        Some(object) if object.code == "SUCCESS" => Ok(object),
+        Some(object) if object.is_success() => Ok(object),
         Some(object) => Err(of_object(status, object)),
         None => Err(foreign(status, headers, body)),
     }
@@ -103,18 +131,25 @@ pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// The objects of a reply that has one for each item.
 pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<ApiObject>> {
-    match serde_json::from_slice::<Wrapped>(body) {
-        Ok(wrapped) => Ok(wrapped.data),
-        Err(_) => Err(object(body).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
+    match serde_json::from_str::<Wrapped>(&value::body(body)) {
+        Ok(Wrapped { data }) if data.iter().all(is_verdict) => Ok(data),
+        Ok(_) => Err(foreign(status, headers, body)),
+        Err(_) => Err(object(body).filter(ApiObject::is_refusal).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
     }
 }
 
-/// Exactly one object; two would leave open which one is meant.
+/// Exactly one object that is Zoho's word; two would leave open which one is meant.
 fn object(body: &[u8]) -> Option<ApiObject> {
-    if let Ok(Wrapped { mut data }) = serde_json::from_slice::<Wrapped>(body) {
-        return if data.len() == 1 { data.pop().filter(|o| !o.code.is_empty()) } else { None };
-    }
-    serde_json::from_slice::<ApiObject>(body).ok().filter(|o| !o.code.is_empty())
+    let body = value::body(body);
+    let object = match serde_json::from_str::<Wrapped>(&body) {
+        Ok(Wrapped { mut data }) => data.pop().filter(|_| data.is_empty()),
+        Err(_) => serde_json::from_str::<ApiObject>(&body).ok(),
+    };
+    object.filter(is_verdict)
+}
+
+fn is_verdict(object: &ApiObject) -> bool {
+    object.is_success() || object.is_refusal()
 }
 
 /// The error of an object that says no.
@@ -133,7 +168,7 @@ pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
 }
 
 fn retryable(status: Status) -> bool {
-    matches!(status, Status::RateLimited | Status::Server)
+    matches!(status, Status::RateLimited | Status::Server | Status::Timeout)
 }
 
 fn class(http: StatusCode, object: &ApiObject) -> (Status, &'static str) {
@@ -183,6 +218,7 @@ fn by_http(http: StatusCode) -> Option<(Status, &'static str)> {
         403 => Some((Status::Forbidden, "forbidden")),
         404 => Some((Status::NotFound, "not_found")),
         405 => Some((Status::Unsupported, "method_invalid")),
+        408 => Some((Status::Timeout, "request_timeout")),
         413 => Some((Status::TooLarge, "body_too_large")),
         415 => Some((Status::FileType, "media_type")),
         429 => Some((Status::RateLimited, "rate_limited")),
@@ -191,22 +227,43 @@ fn by_http(http: StatusCode) -> Option<(Status, &'static str)> {
     }
 }
 
-/// A body that the API doesn't send: an intermediary's page, or an answer of another shape.
+/// A body that the API doesn't send: an intermediary's page, or an answer of another shape. That something isn't there, or can't be done,
+/// nobody but Zoho can say.
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-    let (status, reason) = by_http(http).unwrap_or((Status::Protocol, "unexpected_reply"));
-    let kind = headers.get(reqwest::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no Content-Type");
-    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim());
-    Error::new(status, reason, format!("the server answered {} with something that isn't Zoho's ({}): {shown}", http.as_u16(), one_line(kind))).with(
-        |d| {
-            d.http_status = http.as_u16();
-            d.retryable = retryable(status);
-        },
-    )
+    let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
+    let shown = one_line(value::body(&body[..body.len().min(2048)]).trim());
+    let target = if http.is_redirection() { redirection(headers) } else { String::new() };
+    let message = format!("the server answered {} with something that isn't Zoho's ({}){target}: {shown}", http.as_u16(), one_line(kind));
+    unworded(http, "unexpected_reply", message)
+}
+
+/// Where a redirect leads, without what its query may give away.
+fn redirection(headers: &HeaderMap) -> String {
+    let target = text_of(headers, LOCATION).unwrap_or("nowhere").split(['?', '#']).next().unwrap_or_default();
+    let target = target.split_once("://").map_or(target.to_owned(), |(scheme, rest)| format!("{scheme}://{}", after_user_info(rest)));
+    format!(", a redirect to {} that isn't followed", one_line(&target))
+}
+
+fn after_user_info(rest: &str) -> &str {
+    let host_ends = rest.find('/').unwrap_or(rest.len());
+    rest[..host_ends].rfind('@').map_or(rest, |at| &rest[at + 1..])
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn cut_off(http: StatusCode, broken: &Error) -> Error {
-    let status = by_http(http).map_or(Status::Protocol, |(status, _)| status);
-    Error::new(status, CUT_OFF, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| {
+    unworded(http, CUT_OFF, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
+}
+
+/// The error of an answer without a word of Zoho's: its HTTP status tells, as far as a front server may decide it.
+fn unworded(http: StatusCode, reason: &'static str, message: String) -> Error {
+    let told = by_http(http).filter(|(status, _)| !matches!(status, Status::NotFound | Status::Unsupported));
+    let (status, reason) = told.unwrap_or((Status::Protocol, reason));
+    let hint = if told.is_none() { "; does another server answer? Look at api_domain, data_center and the proxies between" } else { "" };
+    Error::new(status, reason, message).with(|d| {
+        d.message += hint;
         d.http_status = http.as_u16();
         d.retryable = retryable(status);
     })
@@ -313,7 +370,9 @@ mod tests {
     fn a_failing_object_inside_http_200_is_an_error() {
         let ok = StatusCode::OK;
         assert!(success(ok, &HeaderMap::new(), br#"{"data":[{"code":"INVALID_DATA","details":{},"message":"","status":"error"}]}"#).is_err());
-        assert!(success(ok, &HeaderMap::new(), br#"{"data":[{"code":"SUCCESS"},{"code":"SUCCESS"}]}"#).is_err());
+        assert!(
+            success(ok, &HeaderMap::new(), br#"{"data":[{"code":"SUCCESS","status":"success"},{"code":"SUCCESS","status":"success"}]}"#).is_err()
+        );
         assert!(success(ok, &HeaderMap::new(), b"[]").is_err());
         assert!(
             success(ok, &HeaderMap::new(), br#"{"code":"SUCCESS","details":{},"message":"photo uploaded successfully","status":"success"}"#).is_ok()

@@ -2,28 +2,20 @@
 
 use std::time::Duration;
 
+use super::doubt::Deed;
 use super::reply;
 use crate::config::Config;
 use crate::error::{Error, Sent, Status};
 
-/// What a second sending of the same request would do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// The same again: reading, deleting, replacing the photo.
-    Harmless,
-    /// Perhaps a second copy: an attachment.
-    Duplicates,
-}
-
-/// Whether the failed request can't have had an effect, or its effect may come twice.
-pub(crate) fn may_repeat(error: &Error, repeat: Repeat) -> bool {
+/// Whether the failed request may be sent again: it can't have had an effect, or its effect may come twice. A list is not asked for again
+/// when its reply can't be understood: it would be the same; a deed is, since only an answer says that it is done.
+pub(crate) fn may_repeat(error: &Error, deed: Option<Deed>) -> bool {
     match error.status() {
+        _ if deed == Some(Deed::Upload) && error.detail().outcome_open => false,
         // Refused before it was looked at. Credits come back in hours, which is the caller's time and not a wait.
         Status::RateLimited => error.reason() != "credits_exhausted",
-        Status::Network | Status::Timeout | Status::Server | Status::Protocol if error.detail().retryable => {
-            repeat == Repeat::Harmless || error.detail().request_sent == Sent::No
-        }
-        _ => repeat == Repeat::Harmless && error.reason() == reply::CUT_OFF,
+        _ if deed == Some(Deed::Upload) => error.detail().retryable && error.detail().request_sent == Sent::No,
+        _ => error.detail().retryable || error.detail().outcome_open || error.reason() == reply::CUT_OFF,
     }
 }
 
@@ -69,10 +61,18 @@ mod tests {
     #[test]
     fn an_upload_is_repeated_only_when_it_was_not_sent_or_refused_outright() {
         let lost = Error::new(Status::Network, "connection_lost", "");
-        assert!(may_repeat(&lost, Repeat::Duplicates));
+        assert!(may_repeat(&lost, Some(Deed::Upload)));
         let lost = lost.with(|d| d.request_sent = Sent::Partly);
-        assert!(!may_repeat(&lost, Repeat::Duplicates) && may_repeat(&lost, Repeat::Harmless));
+        assert!(!may_repeat(&lost, Some(Deed::Upload)) && may_repeat(&lost, Some(Deed::Change)) && may_repeat(&lost, None));
         let limited = Error::new(Status::RateLimited, "rate_limited", "").with(|d| d.request_sent = Sent::Answered);
-        assert!(may_repeat(&limited, Repeat::Duplicates));
+        assert!(may_repeat(&limited, Some(Deed::Upload)));
+        assert!(!may_repeat(&limited.with(|d| d.outcome_open = true), Some(Deed::Upload)), "a front server's 429 is no word of Zoho's");
+    }
+
+    #[test]
+    fn a_change_is_repeated_when_its_answer_says_nothing_and_a_list_is_not() {
+        let page = Error::new(Status::Protocol, "unexpected_reply", "").with(|d| d.http_status = 200);
+        assert!(!may_repeat(&page, None));
+        assert!(may_repeat(&page.with(|d| d.outcome_open = true), Some(Deed::Change)));
     }
 }

@@ -9,6 +9,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
+use crate::http::doubt::Deed;
 use crate::http::{Response, reply};
 use crate::record::Record;
 use crate::transfer::{Digest, File, Framing, HashKind, Input, Outgoing, Progress, Sink};
@@ -37,7 +38,7 @@ pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'
     check(client, record)?;
     let mut framing = Framing::new()?;
     framing.file(&file.name, &file.content_type)?;
-    let mut ask = Ask { method: Method::POST, content_type: Some(framing.content_type()), ..Ask::get(record, "photo") };
+    let mut ask = Ask { method: Method::POST, deed: Some(Deed::Change), content_type: Some(framing.content_type()), ..Ask::get(record, "photo") };
     ask.query.extend(call.restrict_triggers.clone().map(|triggers| ("restrict_triggers", triggers)));
     let limits = client.limits(&call);
     client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
@@ -64,7 +65,7 @@ pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, call: Call
 /// <https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html>
 pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
     check(client, record)?;
-    let ask = Ask { method: Method::DELETE, ..Ask::get(record, "photo") };
+    let ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), ..Ask::get(record, "photo") };
     let limits = client.limits(&call);
     client.run("photo.delete", limits, call.trace_id.as_deref(), async |session| {
         client.ask(session, &ask, None, succeeded).await?;

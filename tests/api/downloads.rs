@@ -255,9 +255,16 @@ fn a_second_redirect_is_not_followed() {
 #[test]
 fn an_upload_is_never_redirected() {
     let w = world();
-    w.emulator.script("attachment.upload", [Fault::redirect(307, &format!("{}/x", w.emulator.url()))]);
-    assert_eq!(why(w.upload("a", b"abc")).0, Status::Protocol);
-    assert_eq!(w.emulator.ledger().requests.len(), 1);
+    w.emulator.script("attachment.upload", [Fault::redirect(307, &format!("{}/x?token=1", w.emulator.url()))]);
+    let error = w.upload("a", b"abc").unwrap_err();
+    assert_eq!((error.status(), error.detail().http_status), (Status::Protocol, 307));
+    assert!(
+        error.to_string().contains(&format!("{}/x ", w.emulator.url())) && !error.to_string().contains("token=1"),
+        "its target is named: {error}"
+    );
+    let ledger = w.emulator.ledger();
+    assert!(ledger.requests.iter().all(|r| r.operation == "attachment.upload" || r.operation == "attachment.list"), "{:?}", ledger.requests);
+    assert_eq!(w.requests("attachment.upload").len(), 1);
 }
 
 #[test]

@@ -139,3 +139,22 @@ fn an_error_of_an_intermediary_is_told_in_one_line_of_bounded_length() {
     let text = error.to_string();
     assert!(text.contains("Forbidden") && text.chars().count() < 700 && !text.contains(['\r', '\n']), "{text}");
 }
+
+#[test]
+fn a_page_that_says_not_found_is_no_word_of_zohos() {
+    let w = world_with(&[("max_retries", "0")]);
+    let id = w.attach("a", b"a");
+    let page = || [Fault::body(404, b"").with_body("text/html", "<html>Not Found</html>")];
+    let operations = ["attachment.list", "attachment.download", "attachment.delete", "photo.upload"];
+    operations.iter().for_each(|operation| w.emulator.script(operation, page()));
+    let errors = [
+        attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap_err(),
+        attachment::download(&w.client, &w.contact, &id, zcrm::Sink::memory(), Call::default()).unwrap_err(),
+        attachment::delete(&w.client, &w.contact, &[&id], Call::default()).unwrap_err(),
+        zcrm::photo::upload(&w.client, &w.contact, zcrm::File::memory("p.png", zcrm_emulator::PNG), Call::default()).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.status(), error.detail().http_status), (Status::Protocol, 404), "{error}");
+        assert!(["api_domain", "data_center", "prox"].iter().all(|hint| error.to_string().contains(hint)), "{error}");
+    }
+}

@@ -246,16 +246,7 @@ fn a_page_token_with_other_parameters_is_refused_as_a_page() {
 
 #[test]
 fn a_reply_that_is_no_list_is_an_error_and_never_an_empty_list() {
-    for body in [
-        "",
-        "<html>",
-        "[]",
-        "{}",
-        r#"{"data":null}"#,
-        r#"{"data":[{"File_Name":"no id"}]}"#,
-        r#"{"data":[{"id":1.5}]}"#,
-        "{\"data\":[{\"id\":\"\u{feff}",
-    ] {
+    for body in ["", "<html>", "[]", "{}", r#"{"data":[{"File_Name":"no id"}]}"#, r#"{"data":[{"id":1.5}]}"#, "{\"data\":[{\"id\":\"\u{feff}"] {
         let w = world();
         w.emulator.script("attachment.list", [Fault::body(200, body.as_bytes()).with_header("Content-Type", "application/json")]);
         assert_eq!(why(list(&w, ListArgs::default())).0, Status::Protocol, "{body}");
@@ -285,4 +276,22 @@ fn a_note_lists_its_own_attachments() {
     let id = w.emulator.attach("Notes", &note.id, "n.txt", b"abc");
     let listed = attachment::list(&w.client, &note, &ListArgs::default(), Call::default()).unwrap().result;
     assert_eq!(listed.attachments[0].id, id);
+}
+
+#[test]
+fn a_list_is_read_as_far_as_it_says_something() {
+    let row = r#"{"id":"1"}"#;
+    for (body, entries) in [
+        (format!(r#"{{"data":[{row}]}}"#), 1),
+        (format!(r#"{{"data":[{row}],"info":null}}"#), 1),
+        (format!(r#"{{"data":[{row}],"info":7}}"#), 1),
+        (format!(r#"{{"data":[{row}],"info":{{"more_records":null,"next_page_token":5}}}}"#), 1),
+        (format!(r#"{{"data":[{row}],"info":{{"more_records":"false"}}}}"#), 1),
+        (format!("\u{feff}{{\"data\":[{row}]}}"), 1),
+        (r#"{"data":null}"#.to_owned(), 0),
+    ] {
+        let w = world();
+        w.emulator.script("attachment.list", [Fault::body(200, body.as_bytes()).with_header("Content-Type", "application/json")]);
+        assert_eq!(list(&w, ListArgs::default()).unwrap().attachments.len(), entries, "{body}");
+    }
 }

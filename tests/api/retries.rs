@@ -145,7 +145,8 @@ fn an_upload_whose_refusal_is_cut_off_is_refused() {
     let gone = zcrm::Record::new("Contacts", "1234567890123456789");
     w.emulator.script("attachment.upload", [Fault::truncate(1)]);
     let error = attachment::upload(&w.client, &gone, File::memory("a", b"a"), Call::default()).unwrap_err();
-    assert_eq!((error.detail().http_status, error.detail().attempts), (400, 1), "{error}");
+    // What isn't Zoho's whole word is looked for: nothing hangs on a record that isn't there.
+    assert_eq!((error.detail().http_status, error.detail().outcome_open, w.requests("attachment.upload").len()), (400, false, 1), "{error}");
 }
 
 #[test]
@@ -171,4 +172,63 @@ fn how_much_was_sent_is_told() {
     drop(w);
     let error = attachment::list(&client, &contact, &ListArgs::default(), Call::default()).unwrap_err();
     assert_eq!((error.status(), error.detail().request_sent), (Status::Network, Sent::No), "{url}: {error}");
+}
+
+#[test]
+fn a_list_that_a_front_server_gave_up_waiting_for_is_asked_for_again() {
+    let w = world();
+    w.emulator.script("attachment.list", [Fault::body(408, b"")]);
+    assert_eq!(list(&w).unwrap().attempts, 2);
+}
+
+#[test]
+fn a_photos_upload_that_a_page_answers_is_tried_again() {
+    let w = world();
+    w.emulator.script("photo.upload", [Fault::html(200), Fault::body(204, b"")]);
+    let outcome = photo::upload(&w.client, &w.contact, File::memory("p.png", PNG), Call::default()).unwrap();
+    assert_eq!((outcome.attempts, w.emulator.photo("Contacts", &w.contact.id).is_some()), (3, true));
+    w.emulator.script("photo.upload", vec![Fault::html(200); 9]);
+    let error = photo::upload(&w.client, &w.contact, File::memory("p.png", PNG), Call::default()).unwrap_err();
+    assert_eq!((error.status(), error.detail().outcome_open), (Status::Protocol, true), "{error}");
+}
+
+#[test]
+fn a_deletion_whose_answer_is_not_one_verdict_for_each_id_is_repeated() {
+    let json = |value: &str| serde_json::from_str::<serde_json::Value>(value).unwrap();
+    let row = |id: &str| format!(r#"{{"code":"SUCCESS","details":{{"id":"{id}"}},"status":"success"}}"#);
+    for ids in [1, 3] {
+        for change in 0..6 {
+            let w = world();
+            let stored: Vec<String> = (0..ids).map(|i| w.attach(&format!("{i}"), b"x")).collect();
+            let another = json(&row("77"));
+            let fault = match change {
+                0 => Fault::set("/data/0/details/id", "77".into()),
+                1 => Fault::set("/data/0/status", "error".into()),
+                2 => Fault::set("/data/-", json(&row(&stored[0]))),
+                3 => Fault::set("/data/-", another),
+                4 => Fault::set("/data", json("[]")),
+                _ => Fault::set("/data/0/details", json("{}")),
+            };
+            w.emulator.script("attachment.delete", [fault]);
+            let asked: Vec<&str> = stored.iter().map(String::as_str).collect();
+            let outcome = attachment::delete(&w.client, &w.contact, &asked, Call::default()).unwrap_or_else(|e| panic!("{ids} {change}: {e}"));
+            assert_eq!((outcome.result.ids, w.stored().len()), (stored.clone(), 0), "{ids} {change}");
+            assert!(outcome.attempts > 1, "{ids} {change}");
+        }
+    }
+}
+
+#[test]
+fn verdicts_are_known_by_their_ids_and_not_by_their_order() {
+    let w = world();
+    let ids = [w.attach("a", b"a"), w.attach("b", b"b")];
+    let missing = "1234567890123456789";
+    let swapped = format!(
+        r#"[{{"code":"SUCCESS","details":{{"id":"{}"}},"status":"success"}},{{"code":"INVALID_DATA","details":{{"id":"{missing}"}},"message":"record not deleted","status":"error"}},{{"code":"SUCCESS","details":{{"id":"{}"}},"status":"success"}}]"#,
+        ids[1], ids[0]
+    );
+    w.emulator.script("attachment.delete", [Fault::set("/data", serde_json::from_str(&swapped).unwrap())]);
+    let error = attachment::delete(&w.client, &w.contact, &[&ids[0], &ids[1], missing], Call::default()).unwrap_err();
+    assert!(error.status() == Status::NotFound && error.to_string().starts_with(missing), "{error}");
+    assert_eq!(w.stored(), []);
 }

@@ -360,3 +360,233 @@ fn an_upload_whose_reply_is_too_large_to_be_read_is_looked_for() {
     assert!(uploaded.result.settled);
     assert_eq!(w.stored(), [("a".to_owned(), 1)]);
 }
+
+const HTML: &str = "text/html";
+const JSON: &str = "application/json;charset=UTF-8";
+
+/// Answers that are no word of Zoho's about the upload, and what each is when the upload isn't stored.
+fn wordless() -> Vec<(Fault, Status)> {
+    let json = |body: &str| Fault::body(200, b"").with_body(JSON, body);
+    let success = |details: &str, status: &str| format!(r#"{{"data":[{{"code":"SUCCESS","details":{details},"status":"{status}"}}]}}"#);
+    vec![
+        (Fault::body(408, b""), Status::Timeout),
+        (Fault::body(502, b"").with_body(HTML, "<html>bad gateway</html>"), Status::Server),
+        (Fault::body(200, b"").with_body(HTML, "<html>welcome</html>"), Status::Protocol),
+        (Fault::body(403, b"").with_body(HTML, "<html>no</html>"), Status::Forbidden),
+        (Fault::body(404, b"").with_body(HTML, "<html>where?</html>"), Status::Protocol),
+        (Fault::body(302, b"").with_header("Location", "https://login.example/x?y=z"), Status::Protocol),
+        (Fault::body(204, b""), Status::Protocol),
+        (Fault::body(201, b""), Status::Protocol),
+        (json(&success(r#"{"id":""}"#, "success")), Status::Protocol),
+        (json(&success(r#"{"id":1.5}"#, "success")), Status::Protocol),
+        (json(&success(r#"{"id":"1x"}"#, "success")), Status::Protocol),
+        (json(&success(r#"{"id":"12345"}"#, "error")), Status::Protocol),
+        (json(r#"{"data":[]}"#), Status::Protocol),
+    ]
+}
+
+#[test]
+fn an_upload_that_is_answered_without_a_word_of_zohos_is_found_when_it_is_stored() {
+    for (fault, _) in wordless() {
+        let w = settling(&[]);
+        let result = uploaded(&w, [fault.clone().after_store()]).unwrap_or_else(|e| panic!("{fault:?}: {e}")).result;
+        assert!(result.settled, "{fault:?}");
+        assert_eq!((w.stored().len(), posts(&w)), (1, 1), "{fault:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_is_answered_without_a_word_of_zohos_fails_with_that_answer_when_the_list_does_not_show_it() {
+    for (fault, status) in wordless() {
+        let w = settling(&[("max_retries", "0")]);
+        let error = uploaded(&w, [fault.clone()]).unwrap_err();
+        let may_still_come = matches!(status, Status::Timeout | Status::Server);
+        assert_eq!((error.status(), error.detail().outcome_open, error.detail().retryable), (status, may_still_come, false), "{fault:?}: {error}");
+        assert!(error.to_string().contains("the record's list doesn't show the upload"), "{error}");
+        assert_eq!((w.stored().len(), posts(&w)), (0, 1), "{fault:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_is_answered_without_a_word_of_zohos_is_unknown_when_the_list_cannot_be_had() {
+    for (fault, _) in wordless() {
+        let w = settling(&[("max_retries", "0")]);
+        w.emulator.script("attachment.list", [Fault::html(200)]);
+        let error = uploaded(&w, [fault.clone().after_store()]).unwrap_err();
+        assert_eq!((error.status(), error.detail().outcome_open), (Status::OutcomeUnknown, true), "{fault:?}: {error}");
+    }
+}
+
+#[test]
+fn an_answer_that_may_pass_is_followed_by_a_second_sending() {
+    for fault in [Fault::body(408, b""), Fault::html(502)] {
+        let w = settling(&[]);
+        assert!(!uploaded(&w, [fault]).unwrap().result.settled);
+        assert_eq!((w.stored().len(), posts(&w)), (1, 2));
+    }
+}
+
+#[test]
+fn the_word_of_success_needs_no_more_than_code_status_and_id() {
+    let w = settling(&[]);
+    let fault = |value: serde_json::Value| {
+        Fault::set("/data/0/message", value.clone())
+            .and_set("/data/0/details/Created_Time", value.clone())
+            .and_set("/data/0/details/Created_By", value)
+    };
+    for value in [serde_json::Value::Null, serde_json::json!(7), serde_json::json!({"a": []})] {
+        assert!(!uploaded(&w, [fault(value)]).unwrap().result.settled);
+    }
+    assert_eq!(lists(&w), 0);
+}
+
+#[test]
+fn an_id_is_read_by_its_digits_whatever_their_number() {
+    let w = settling(&[]);
+    let body = r#"{"data":[{"code":"SUCCESS","details":{"id":51234567890123456789},"status":"SUCCESS"}]}"#;
+    let result = uploaded(&w, [Fault::body(200, b"").with_body(JSON, body)]).unwrap().result;
+    assert_eq!(result.id, "51234567890123456789");
+}
+
+#[test]
+fn clocks_that_disagree_make_no_second_copy() {
+    const HOUR: i64 = 3_600_000;
+    for ahead in [-HOUR, -20_000, 20_000, HOUR] {
+        let w = settling(&[]);
+        w.emulator.settings(|s| s.date_ahead_ms = ahead);
+        let outcome = uploaded(&w, [Fault::reset_after_store()]);
+        let stored = w.emulator.attachments("Contacts", &w.contact.id);
+        assert_eq!((stored.len(), posts(&w)), (1, 1), "{ahead}");
+        match outcome {
+            Ok(outcome) => assert!(outcome.result.settled && outcome.result.id == stored[0].id && ahead < HOUR, "{ahead}"),
+            // By that clock it is an hour old: its bytes are the same, and it may have been there before.
+            Err(error) => {
+                assert_eq!((error.status(), error.detail().candidates.as_slice()), (Status::OutcomeUnknown, &[stored[0].id.clone()][..]), "{ahead}")
+            }
+        }
+    }
+}
+
+#[test]
+fn an_old_file_with_the_same_bytes_is_never_taken_for_the_lost_one_and_not_ruled_out_either() {
+    let w = settling(&[]);
+    let old = w.attach("a.bin", &bytes(300_000));
+    w.emulator.settings(|s| s.date_ahead_ms = 3_600_000);
+    let error = uploaded(&w, [Fault::reset_before_store()]).unwrap_err();
+    assert_eq!((error.status(), error.detail().candidates.as_slice()), (Status::OutcomeUnknown, &[old][..]), "{error}");
+}
+
+#[test]
+fn what_a_list_says_oddly_of_a_stored_upload_does_not_hide_it() {
+    for (pointer, value) in [
+        ("/data/0/Size", serde_json::json!(null)),
+        ("/data/0/Size", serde_json::json!(300_000.0)),
+        ("/data/0/Created_Time", serde_json::json!(null)),
+        ("/data/0/Owner", serde_json::json!("Somebody")),
+        ("/info", serde_json::json!(null)),
+    ] {
+        let w = settling(&[]);
+        w.emulator.script("attachment.list", vec![Fault::set(pointer, value.clone()); 4]);
+        let outcome = uploaded(&w, [Fault::reset_after_store()]);
+        assert_eq!((w.stored().len(), posts(&w)), (1, 1), "{pointer} {value}");
+        assert!(outcome.as_ref().map_or_else(|e| e.status() == Status::OutcomeUnknown, |o| o.result.settled), "{pointer} {value}: {outcome:?}");
+    }
+}
+
+#[test]
+fn half_of_a_surrogate_pair_in_a_name_hides_no_entry() {
+    let w = settling(&[]);
+    w.attach("PLACE.txt", b"x");
+    w.emulator.script("attachment.list", vec![Fault::replace("PLACE", "a\\ud83d"); 4]);
+    assert!(uploaded(&w, [Fault::reset_after_store()]).unwrap().result.settled);
+    assert_eq!(posts(&w), 1);
+}
+
+#[test]
+fn a_cancel_while_the_reply_to_a_whole_upload_is_awaited_says_that_it_may_be_stored() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
+    let error = cancelled(&w, |call| attachment::upload(&w.client, &w.contact, File::memory("a.bin", b"abc"), call).unwrap_err());
+    assert_eq!((error.status(), error.detail().outcome_open, error.detail().retryable), (Status::Cancelled, true, false));
+    assert!(error.to_string().contains("whether it is stored is not known") && error.to_json().contains(r#""outcome_open":true"#), "{error}");
+    assert_eq!(w.stored().len(), 1);
+}
+
+#[test]
+fn a_cancel_while_the_reply_to_a_change_is_awaited_says_that_it_may_be_done() {
+    let w = settling(&[]);
+    let id = w.attach("a.bin", b"abc");
+    w.emulator.script("attachment.delete", [Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
+    let error = cancelled(&w, |call| attachment::delete(&w.client, &w.contact, &[&id], call).unwrap_err());
+    assert_eq!((error.status(), error.detail().outcome_open), (Status::Cancelled, true), "{error}");
+    assert_eq!(w.stored(), []);
+    w.emulator.script("attachment.list", [Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
+    let error = cancelled(&w, |call| attachment::list(&w.client, &w.contact, &attachment::ListArgs::default(), call).unwrap_err());
+    assert_eq!((error.status(), error.detail().outcome_open), (Status::Cancelled, false), "a list changes nothing: {error}");
+}
+
+/// The call's error when it is cancelled as soon as the server has the whole of its request.
+fn cancelled(w: &World, call: impl FnOnce(Call<'static>) -> zcrm::Error) -> zcrm::Error {
+    let (cancel, before) = (zcrm::Cancel::new(), w.emulator.ledger().faults_fired.len());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while w.emulator.ledger().faults_fired.len() == before {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            cancel.fire();
+        });
+        call(Call { cancel: Some(cancel.clone()), ..Call::default() })
+    })
+}
+
+#[test]
+fn a_second_sending_that_is_refused_says_nothing_of_the_first() {
+    let w = settling(&[]);
+    let error = uploaded(&w, [Fault::hide_attachment(5_000).and_lost(), Fault::status(403)]).unwrap_err();
+    assert_eq!((error.status(), error.detail().http_status), (Status::OutcomeUnknown, 403), "{error}");
+}
+
+#[test]
+fn a_name_that_the_server_changes_is_known_again() {
+    let long = format!("{}.bin", "a long name ".repeat(30));
+    for (sent, setting) in [
+        ("offer \"final\".bin", 0),
+        ("Re\u{301}sume\u{301}.bin", 1),
+        (" report .bin ", 2),
+        ("a<b>.bin", 3),
+        (long.as_str(), 4),
+        ("a\u{1f600}b.bin", 3),
+    ] {
+        let w = settling(&[]);
+        w.emulator.settings(|s| match setting {
+            1 => s.name_form = zcrm_emulator::NameForm::Joined,
+            2 => s.name_trimmed = true,
+            3 => s.name_signs_replaced = "<>\u{1f600}".into(),
+            4 => s.long_name = zcrm_emulator::OverLimit::Cut,
+            _ => {}
+        });
+        let upload = |if_exists| {
+            let call = Call { if_exists, ..Call::default() };
+            attachment::upload(&w.client, &w.contact, File::memory(sent, b"the bytes"), call).unwrap().result
+        };
+        let first = upload(IfExists::Skip);
+        for if_exists in [IfExists::Skip, IfExists::SkipSameBytes] {
+            let again = upload(if_exists);
+            assert_eq!((again.skipped, &again.id, again.name_changed), (true, &first.id, setting != 1), "{sent}");
+        }
+        w.emulator.script("attachment.upload", [Fault::reset_after_store()]);
+        let lost = attachment::upload(&w.client, &w.contact, File::memory(sent, b"other bytes"), Call::default()).unwrap().result;
+        assert!(lost.settled && lost.name_changed == (setting != 1), "{sent}");
+    }
+}
+
+#[test]
+fn a_file_whose_name_only_looks_alike_is_skipped_by_its_bytes_alone() {
+    let w = settling(&[]);
+    let upload = |name: &str, bytes: &[u8]| {
+        let call = Call { if_exists: IfExists::Skip, ..Call::default() };
+        attachment::upload(&w.client, &w.contact, File::memory(name, bytes), call).unwrap().result.skipped
+    };
+    assert!(!upload("report-1.1.bin", b"one") && !upload("report-11.bin", b"two"), "other bytes of the same length");
+    assert_eq!(w.stored().len(), 2);
+}

@@ -201,14 +201,28 @@ fn foreign(list: &mut List) {
         ("data that is no array", r#"{"data":{"code":"SUCCESS"}}"#),
         ("a fraction for an id", r#"{"data":[{"id":1.5,"code":"SUCCESS","details":{"id":1.5}}]}"#),
     ];
-    // Of a photo and of a deletion the word of success is all that there is.
-    let by_word = matches!(list.operation, Operation::PhotoUpload | Operation::PhotoDelete | Operation::DeleteOne | Operation::DeleteSeveral);
-    if !by_word {
-        bodies.push(("success without an id", r#"{"data":[{"code":"SUCCESS","details":{},"message":"","status":"success"}]}"#));
-    }
-    let says_success = |body: &str| body.contains("SUCCESS");
+    let success =
+        |details: &str, status: &str| format!(r#"{{"data":[{{"code":"SUCCESS","details":{details},"message":null,"status":"{status}"}}]}}"#);
+    let (no_id, another, fails) = (success("{}", "success"), success(r#"{"id":"77"}"#, "success"), success(r#"{"id":"77"}"#, "error"));
+    let (empty, fraction) = (success(r#"{"id":""}"#, "success"), success(r#"{"id":7.0}"#, "success"));
+    bodies.extend([("success and an empty id", empty.as_str()), ("success and a fraction for an id", &fraction), ("success that failed", &fails)]);
+    bodies.extend([("success without an id", no_id.as_str()), ("success of another id", &another)]);
     for (name, body) in bodies {
-        list.open(format!("200 with {name}"), Fault::body(200, b"").with_body(JSON, body)).lie = by_word && says_success(body);
+        // Of a photo the word of success is all that there is, and of an upload its id.
+        let lie = match list.operation {
+            Operation::PhotoUpload | Operation::PhotoDelete => body.contains(r#""status":"success""#),
+            _ => list.operation.makes_copies() && body == another,
+        };
+        list.open(format!("200 with {name}"), Fault::body(200, b"").with_body(JSON, body)).lie = lie;
+    }
+    for (status, kind, body) in
+        [(408, "text/plain", ""), (200, "text/html", "<html>done</html>"), (404, "text/html", "<html>where?</html>"), (201, JSON, "{}")]
+    {
+        let answer = Fault::body(status, b"").with_body(kind, body);
+        if list.operation.stores() {
+            list.open(format!("{status} {kind} {body:?} after storing"), answer.clone().after_store());
+        }
+        list.open(format!("{status} {kind} {body:?}"), answer);
     }
     list.open("200 with invalid UTF-8", Fault::body(200, b"{\"data\":[{\"id\":\"\xff\xfe\"}]}"));
     list.open("207 with a mixed answer", Fault::body(207, br#"{"data":[{"code":"INVALID_DATA","details":{},"status":"error"},{"id":7}]}"#));

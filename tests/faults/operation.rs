@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zcrm::attachment::{self, Downloaded, ListArgs, Uploaded};
-use zcrm::{Call, Cancel, Error, File, IfExists, Outcome, Result, Sent, Sink, Source, Status, Streamed, Written, photo};
+use zcrm::{Call, Cancel, Error, File, IfExists, Outcome, Result, Sink, Source, Status, Streamed, Written, photo};
 use zcrm_emulator::PNG;
 
 use crate::quick::sha256;
@@ -244,8 +244,8 @@ impl Operation {
                 let all_named = new.iter().all(|a| error.detail().candidates.contains(&a.id));
                 found.extend((new.len() > 1 && !all_named).then(|| format!("I1: {} copies, and the candidates don't name them", new.len())));
             }
-            // The caller is told that something had left.
-            (_, Some(error)) if error.status() == Status::Cancelled && error.detail().request_sent != Sent::No => {}
+            // The caller is told that it may be stored.
+            (_, Some(error)) if error.detail().outcome_open => {}
             (_, Some(error)) if !new.is_empty() && !lie => found.push(format!("I3: failure {}, and {} stored", error.reason(), new.len())),
             _ => {}
         }
@@ -340,8 +340,9 @@ fn deletions(w: &World, before: &Before, after: &After, lie: bool) -> Vec<String
 
 /// Whether the failure says that nothing has happened.
 pub fn is_definite(error: &Error) -> bool {
-    !matches!(
-        error.status(),
-        Status::Network | Status::Timeout | Status::Server | Status::Protocol | Status::TooLarge | Status::OutcomeUnknown | Status::Cancelled
-    )
+    !error.detail().outcome_open
+        && !matches!(
+            error.status(),
+            Status::Network | Status::Timeout | Status::Server | Status::Protocol | Status::TooLarge | Status::OutcomeUnknown | Status::Cancelled
+        )
 }

@@ -311,7 +311,7 @@ impl Batch<'_, '_> {
             Status::RateLimited if error.reason() == "credits_exhausted" => Some("credits_exhausted"),
             _ => None,
         };
-        let unknown = error.status() == Status::OutcomeUnknown;
+        let unknown = error.detail().outcome_open;
         // A step that was broken off may have had its effect, once anything of it was sent.
         let broken_off = matches!(error.status(), Status::Cancelled | Status::Timeout) && error.detail().request_sent != Sent::No;
         if let Some(journal) = self.journal.as_mut().filter(|_| !unknown && !broken_off) {

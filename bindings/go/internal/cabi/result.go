@@ -51,6 +51,7 @@ type Failure struct {
 	Details        json.RawMessage `json:"details"`
 	Retryable      bool            `json:"retryable"`
 	RetryAfterMS   int64           `json:"retry_after_ms"`
+	OutcomeOpen    bool            `json:"outcome_open"`
 	Candidates     []string        `json:"candidates"`
 	RequestSent    string          `json:"request_sent"`
 	Attempts       int             `json:"attempts"`
