@@ -53,10 +53,10 @@ HELD = ("upload-memory", "upload-reader", "upload-stream", "download-memory")
 class Workload:
     """One row: what to do, how often, and which clients besides zcrm and libcurl can do it."""
 
-    def __init__(self, name, work, calls, others=(), size=0, threads=1, entries=20, delay="", pairs=None, schemes=("https", "http"), cold=False, os_roots=False):
+    def __init__(self, name, work, calls, others=(), size=0, threads=1, entries=20, delay="", pairs=None, schemes=("https", "http"), cold=False, os_roots=False, places=0):
         self.name, self.work, self.calls, self.others, self.size, self.threads = name, work, calls, others, size, threads
         self.entries, self.delay, self.schemes, self.cold, self.os_roots = entries, delay, schemes, cold, os_roots
-        self.pairs = pairs or PAIRS
+        self.pairs, self.places = pairs or PAIRS, places
 
     def calls_of(self, client):
         """The SDK is so slow that it does a share of the calls; its figures are those of its loop alone, by the call."""
@@ -82,6 +82,12 @@ WORKLOADS = [
     Workload("cold start to the first list, the system's roots", "list", 1, ["Python SDK v8"], schemes=("https",), cold=True, os_roots=True),
 ]
 COLD_STARTS = 20
+# Far more callers than places: what the client holds then, of memory, connections and descriptors.
+CROWDS = {
+    "Go zcrm": Workload("10,000 goroutines, one client", "list", 10_000, threads=10_000, places=4, delay="+10"),
+    "zcrm": Workload("2,000 threads of C, one client", "list", 10_000, threads=2_000, places=4, delay="+10"),
+}
+CROWD_DESCRIPTORS = 256
 
 
 class Server:
@@ -127,7 +133,9 @@ def run(server, w, client, scheme, data, loop=False):
     command += ["--ca", ca] if scheme == "https" else []
     command += ["--os-roots", "1"] if w.os_roots and client == "zcrm" else []
     before = server.counts()
-    done = subprocess.run([OUT / "launch", str(starts), *map(str, command)], capture_output=True, text=True)
+    launch = ["prlimit", f"--nofile={CROWD_DESCRIPTORS}"] if w.places else []
+    command += ["--places", w.places] if w.places else []
+    done = subprocess.run([*launch, OUT / "launch", str(starts), *map(str, command)], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{client} failed at {w.name} ({scheme}):\n{done.stderr}{done.stdout}\n{' '.join(map(str, command))}")
     after = server.counts()
@@ -213,6 +221,17 @@ def read_callback():
     return statistics.median(float(ns) for ns in re.findall(r"([\d.]+) ns/op", done.stdout))
 
 
+def crowds(server, data):
+    """One run each: a failed call, or a descriptor too many, ends the bench. The look at the server's counts is a connection, too."""
+    rows = []
+    for client, w in CROWDS.items():
+        if wanted(w) and built(client):
+            figures = run(server, w, client, "http", data)
+            rows.append({"workload": w.name, "connections": figures["connections"] - 1, "peak_mib": figures["peak_kib"] / 1024,
+                         "ms": figures["wall"] * 1000})
+    return rows
+
+
 def memory(server, data):
     """Peak memory of one transfer of 1 KB and of one of 100 MB, and of 25 of 100 MB at once: median of three."""
     rows = []
@@ -283,6 +302,10 @@ def markdown(result):
         lines += [f"| {r['workload']} | {r['scheme']} | {cell(r)} |" for r in result["go"]]
     if result["read_callback_ns"]:
         lines += ["", f"64 KiB of an io.Reader cost {result['read_callback_ns'] / 1000:.2f} µs through Go beyond the copy."]
+    if result["crowds"]:
+        lines += ["", f"10,000 lists of 20 through 4 places (`max_in_flight`), from a server 10 ms away, with at most {CROWD_DESCRIPTORS} descriptors:", "",
+                  "| callers | failed | connections | peak MiB | ms a call |", "|---|---|---|---|---|"]
+        lines += [f"| {r['workload']} | 0 | {r['connections']:.0f} | {r['peak_mib']:.0f} | {r['ms']:.1f} |" for r in result["crowds"]]
     if result["memory"]:
         lines += ["", "Peak memory of the whole process in MiB, without the caller's own 100 MB where source or sink is memory:", "",
                   "| transfer | | zcrm: 1 KB | 100 MB | 25 × 100 MB at once | libcurl: 1 KB | 100 MB | 25 × 100 MB at once |", "|---|---|" + "---|" * 6]
@@ -305,7 +328,7 @@ def main():
     server = Server()
     try:
         result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through_go(server, data), "read_callback_ns": read_callback(),
-                  "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
+                  "crowds": crowds(server, data), "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
     finally:
         server.stop()
         for file in DATA.iterdir():

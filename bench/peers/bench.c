@@ -27,6 +27,7 @@ bench_job bench_job_of(int argc, char **argv) {
       .dir = option(argc, argv, "--dir", ""),
       .calls = atol(option(argc, argv, "--calls", "1")),
       .threads = atol(option(argc, argv, "--threads", "1")),
+      .places = atol(option(argc, argv, "--places", "0")),
       .size = atol(option(argc, argv, "--size", "0")),
       .entries = atol(option(argc, argv, "--entries", "20")),
       .os_roots = atoi(option(argc, argv, "--os-roots", "0")),

@@ -11,7 +11,7 @@ typedef struct bench_job {
   const char *ca;     /* PEM file, or "" */
   const char *file;   /* upload-file: what to send */
   const char *dir;    /* download-file: where to */
-  long calls, threads;
+  long calls, threads, places; /* calls at once; 0: as many as threads */
   long size;          /* bytes of an upload or a download */
   long entries;       /* of a list */
   int os_roots;       /* 1: load the system's roots too */

@@ -146,9 +146,9 @@ int main(int argc, char **argv) {
   check(CALL(zcrm_config_new)(&config));
   set(config, "access_token", "1000.bench.bench");
   set(config, "api_domain", job.base);
-  char threads[32];
-  snprintf(threads, sizeof threads, "%ld", job.threads); /* the default spares Zoho; here every thread is to be in flight, as the peers' are */
-  set(config, "max_in_flight", threads);
+  char places[32]; /* the default spares Zoho; here every thread is to be in flight, as the peers' are, unless the job says otherwise */
+  snprintf(places, sizeof places, "%ld", job.places ? job.places : job.threads);
+  set(config, "max_in_flight", places);
   if (!job.os_roots) set(config, "os_roots", "off");
   if (*job.ca) set(config, "ca_file", job.ca);
   check(CALL(zcrm_client_new)(config, &client, &failure));

@@ -27,6 +27,7 @@ var (
 	dir     = flag.String("dir", "", "")
 	calls   = flag.Int("calls", 1, "")
 	threads = flag.Int("threads", 1, "")
+	places  = flag.Int("places", 0, "calls at once; 0: as many as threads")
 	size    = flag.Int64("size", 0, "")
 	entries = flag.Int("entries", 20, "")
 	memory  []byte
@@ -43,6 +44,9 @@ type count struct {
 
 func main() {
 	flag.Parse()
+	if *places == 0 {
+		*places = *threads
+	}
 	if *work == "upload-reader" {
 		memory = make([]byte, *size)
 		for i := range memory {
@@ -51,7 +55,7 @@ func main() {
 	}
 	options := []zcrm.Option{
 		zcrm.WithAccessToken("1000.bench.bench"), zcrm.WithDomains(*base, *base), zcrm.WithOption("os_roots", "off"),
-		zcrm.WithOption("max_in_flight", strconv.Itoa(*threads)),
+		zcrm.WithOption("max_in_flight", strconv.Itoa(*places)),
 	}
 	if *ca != "" {
 		options = append(options, zcrm.WithOption("ca_file", *ca))

@@ -17,7 +17,7 @@ use std::thread;
 use api::Api;
 
 /// Added round trips that a delaying address is offered for, in milliseconds.
-const DELAYS: [u64; 2] = [50, 200];
+const DELAYS: [u64; 3] = [10, 50, 200];
 
 fn main() -> io::Result<()> {
     let ca_file = std::env::args().nth(1).ok_or_else(|| io::Error::other("usage: zcrm-bench-server CA_FILE"))?;
