@@ -875,7 +875,7 @@ ZCRM_API void zcrm_config_free(struct zcrm_config *config);
  */
 ZCRM_API zcrm_status zcrm_client_new(const struct zcrm_config *config, struct zcrm_client **out, struct zcrm_error **err);
 
-/** Frees a client. Calls that run in other threads go on to their end; a call must not begin afterwards. NULL is accepted. */
+/** Frees a client. Calls that run in other threads go on to their end; one that begins afterwards is `ZCRM_E_ARGUMENT`. NULL is accepted. */
 ZCRM_API void zcrm_client_free(struct zcrm_client *client);
 
 /**
@@ -1226,12 +1226,12 @@ ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
 /**
  * Adds a step.
  *
- * @param batch  the batch; not while it runs
+ * @param batch  the batch
  * @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
  * @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, and files are named below `allow_paths` alone
  * @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
  * @param err    NULL, or receives the error
- * @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+ * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs, also from its `ended`
  */
 ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, const char *json, size_t len, struct zcrm_error **err);
 
@@ -1269,7 +1269,7 @@ zcrm_status zcrm_batch_run(const struct zcrm_client *client,
                            struct zcrm_result **result,
                            struct zcrm_error **err);
 
-/** Frees a batch. NULL is accepted. */
+/** Frees a batch. One that runs, even when it is freed from its `ended`, goes on to its end. NULL is accepted. */
 ZCRM_API void zcrm_batch_free(struct zcrm_batch *batch);
 
 /**

@@ -157,9 +157,9 @@ pub struct Detail {
     pub field: Option<&'static str>,
     /// HTTP status of the reply; 0 = no reply.
     pub http_status: u16,
-    /// Zoho's `code`, untouched; empty = none.
+    /// Zoho's `code`, as one line; empty = none.
     pub api_code: String,
-    /// Zoho's `message`, untouched; empty = none.
+    /// Zoho's `message`, as one line; empty = none.
     pub api_message: String,
     /// Zoho's `details`, untouched. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,10 +284,11 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// At most 512 characters of foreign text, without line breaks and control characters: fit for a log line.
+/// At most 512 characters of foreign text, without line breaks, control characters and what turns the direction of text: fit for a log line.
 pub fn one_line(text: &str) -> String {
     const MAX: usize = 512;
-    let mut line: String = text.chars().take(MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut line: String = text.chars().take(MAX).map(|c| if breaks(c) { ' ' } else { c }).collect();
     if text.chars().nth(MAX).is_some() {
         line.push('…');
     }
@@ -307,6 +308,7 @@ mod tests {
 
     #[test]
     fn foreign_text_becomes_one_short_line() {
+        assert_eq!(one_line("a\u{2028}b\u{202e}c\u{1b}[2J"), "a b c [2J");
         let line = one_line(&format!("a\r\nb\0{}", "x".repeat(600)));
         assert!(line.starts_with("a  b x"));
         assert_eq!(line.chars().count(), 513);

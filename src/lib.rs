@@ -27,6 +27,7 @@ pub mod photo;
 mod process;
 mod record;
 pub mod step;
+mod threads;
 mod transfer;
 
 pub use call::{Call, Claimed, IfExists, Outcome, ProgressFn};

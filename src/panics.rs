@@ -22,13 +22,13 @@ pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Caught> {
     CATCHERS.set(CATCHERS.get() + 1);
     let outcome = catch_unwind(AssertUnwindSafe(body));
     CATCHERS.set(CATCHERS.get() - 1);
-    outcome.map_err(|payload| Caught { payload, place: PLACE.take() })
+    outcome.map_err(|payload| Caught { payload, place: PLACE.try_with(RefCell::take).unwrap_or_default() })
 }
 
 impl Caught {
     /// Lets the panic go on, perhaps on another thread than that on which it began.
     pub(crate) fn go_on(self) -> ! {
-        PLACE.set(self.place);
+        let _ = PLACE.try_with(|at| at.replace(self.place));
         resume_unwind(self.payload)
     }
 
@@ -44,6 +44,7 @@ pub(crate) fn note(info: &PanicHookInfo<'_>) -> bool {
     if CATCHERS.get() == 0 {
         return false;
     }
-    PLACE.set(info.location().map(ToString::to_string).unwrap_or_default());
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let _ = PLACE.try_with(|at| at.replace(place)); // a thread that ends has none any more
     true
 }

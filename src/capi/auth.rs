@@ -29,10 +29,11 @@ pub unsafe extern "C" fn zcrm_auth_exchange(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let config = handle::borrow(config, "config")?;
+            let config = handle::lend(config, "config")?.clone_config()?;
+            let result = handle::out_if_given(result, "result")?;
             let _inside = guard::Inside::enter()?;
-            let outcome = auth::exchange(&config.config, call::Given::read(call)?.call()?)?;
-            if !result.is_null() {
+            let outcome = auth::exchange(&config, call::Given::read(call)?.call()?)?;
+            if let Some(result) = result {
                 result.write(handle::give(zcrm_result::new(outcome)));
             }
             Ok(())

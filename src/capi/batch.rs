@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, TryLockError};
 
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
@@ -12,13 +13,14 @@ use super::status::{OK, zcrm_status};
 use super::text::{self, zcrm_str};
 use super::{guard, sized};
 use crate::batch::{self, Ended, Item, Options, Pause, Summary};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::fallible;
 
 /// Steps to be run together. Filled by one thread; zcrm_batch_pause() may be called from any. Free it with zcrm_batch_free().
 #[derive(Default)]
 pub struct zcrm_batch {
-    items: Vec<Item>,
+    /// Read as long as the batch runs.
+    items: RwLock<Vec<Item>>,
     pause: Pause,
 }
 
@@ -80,12 +82,12 @@ pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_statu
 
 /// Adds a step.
 ///
-/// @param batch  the batch; not while it runs
+/// @param batch  the batch
 /// @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
 /// @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, and files are named below `allow_paths` alone
 /// @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
 /// @param err    NULL, or receives the error
-/// @return `ZCRM_OK` or `ZCRM_E_ARGUMENT`
+/// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs, also from its `ended`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_add(
     batch: *mut zcrm_batch,
@@ -97,13 +99,18 @@ pub unsafe extern "C" fn zcrm_batch_add(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let batch = handle::borrow_mut(batch, "batch")?;
+            let batch = handle::lend(batch, "batch")?;
             if key.is_null() {
                 return Err(Error::argument("key", "is NULL"));
             }
             let (key, step) = (fallible::copy(text::read(key, usize::MAX, "key")?)?, fallible::copy(text::read(json, len, "json")?)?);
-            fallible::reserve(&mut batch.items, 1)?;
-            batch.items.push(Item { key, step });
+            let mut items = match batch.items.try_write() {
+                Ok(items) => items,
+                Err(TryLockError::Poisoned(items)) => items.into_inner(),
+                Err(TryLockError::WouldBlock) => return Err(Error::new(Status::State, "batch_runs", "batch: it runs; add steps before or after")),
+            };
+            fallible::reserve(&mut items, 1)?;
+            items.push(Item { key, step });
             Ok(())
         })
     }
@@ -115,9 +122,9 @@ pub unsafe extern "C" fn zcrm_batch_add(
 /// @param on     anything but 0 to hold it, 0 to let it go on
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
-    // SAFETY: the header's contract: NULL or a batch that isn't freed yet.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe {
-        if let Ok(batch) = handle::borrow(batch, "batch") {
+        if let Ok(batch) = handle::lend(batch, "batch") {
             batch.pause.set(on != 0);
         }
     });
@@ -151,12 +158,13 @@ pub unsafe extern "C" fn zcrm_batch_run(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         operate(client, call, result, err, |client, call| {
-            let batch = handle::borrow(batch, "batch")?;
+            let batch = handle::lend(batch, "batch")?;
+            let items = batch.items.read().unwrap_or_else(PoisonError::into_inner);
             let args = sized::read_if_given(args, "args")?;
             let options = args.map_or_else(|| Ok(Options::default()), |args| args.options())?;
             let options = Options { pause: batch.pause.clone(), ..options };
             let tell = args.and_then(|args| args.ended.map(|ended| (ended, args.user)));
-            batch::run(client, batch.items.iter().cloned(), &options, call.call()?, &mut |end| told(tell, &end))
+            batch::run(client, items.iter().cloned(), &options, call.call()?, &mut |end| told(tell, &end))
         })
     }
 }
@@ -188,10 +196,10 @@ impl zcrm_batch_args {
     }
 }
 
-/// Frees a batch. NULL is accepted.
+/// Frees a batch. One that runs, even when it is freed from its `ended`, goes on to its end. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_free(batch: *mut zcrm_batch) {
-    // SAFETY: the header's contract: NULL, or a batch that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(batch) });
 }
 

@@ -116,7 +116,7 @@ impl zcrm_call {
         unsafe {
             let text = |text: zcrm_str, field| text.read(field).map(|t| (!t.is_empty()).then(|| t.to_owned()));
             Ok(Call {
-                cancel: if self.cancel.is_null() { None } else { Some(handle::borrow(self.cancel, "call.cancel")?.0.clone()) },
+                cancel: if self.cancel.is_null() { None } else { Some(handle::lend(self.cancel, "call.cancel")?.0.clone()) },
                 timeout: not_negative(self.timeout_ms, "call.timeout_ms")?.map(Duration::from_millis),
                 sha256: self.flags & ZCRM_CALL_SHA256 != 0,
                 expected_sha256: self.expected_sha256.read("call.expected_sha256").and_then(sha256)?,

@@ -37,8 +37,8 @@ pub unsafe extern "C" fn zcrm_cancel_new(out: *mut *mut zcrm_cancel) -> zcrm_sta
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_cancel_fire(cancel: *const zcrm_cancel) {
     guard::value((), || {
-        // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
-        if let Ok(cancel) = unsafe { handle::borrow(cancel, "cancel") } {
+        // SAFETY: the header's contract: NULL or a handle.
+        if let Ok(cancel) = unsafe { handle::lend(cancel, "cancel") } {
             cancel.0.fire();
         }
     });
@@ -47,6 +47,6 @@ pub unsafe extern "C" fn zcrm_cancel_fire(cancel: *const zcrm_cancel) {
 /// Frees a token. A call that holds it goes on, and can't be cancelled any more. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_cancel_free(cancel: *mut zcrm_cancel) {
-    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(cancel) });
 }

@@ -1,6 +1,5 @@
 //! The client: shared, freeable while calls run, poisoned by a panic.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::call::{self, zcrm_call};
@@ -15,10 +14,8 @@ use crate::client::Client;
 use crate::error::{Error, Result, Status};
 
 /// A configured connection to one CRM organisation. Any number of threads may use it at once.
-pub struct zcrm_client(pub(super) Arc<Shared>);
-
-pub(super) struct Shared {
-    pub(super) client: Client,
+pub struct zcrm_client {
+    client: Client,
     poisoned: AtomicBool,
 }
 
@@ -38,19 +35,18 @@ pub unsafe extern "C" fn zcrm_client_new(config: *const zcrm_config, out: *mut *
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let config = handle::borrow(config, "config")?;
+            let config = handle::lend(config, "config")?.clone_config()?;
             let out = handle::out(out, "out")?;
-            let shared = Shared { client: Client::new(config.config.clone())?, poisoned: AtomicBool::new(false) };
-            out.write(handle::give(zcrm_client(Arc::new(shared))));
+            out.write(handle::give(zcrm_client { client: Client::new(config)?, poisoned: AtomicBool::new(false) }));
             Ok(())
         })
     }
 }
 
-/// Frees a client. Calls that run in other threads go on to their end; a call must not begin afterwards. NULL is accepted.
+/// Frees a client. Calls that run in other threads go on to their end; one that begins afterwards is `ZCRM_E_ARGUMENT`. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_client_free(client: *mut zcrm_client) {
-    // SAFETY: the header's contract: NULL, or a handle with which no call begins any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(client) });
 }
 
@@ -68,11 +64,11 @@ pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
     // SAFETY: the same contract.
     unsafe {
         guard::status(err, || {
-            // The clone lets the handle be freed while this call runs.
-            let shared = Arc::clone(&handle::borrow(client, "client")?.0);
+            let client = handle::lend(client, "client")?;
+            let result = handle::out_if_given(result, "result")?;
             let _inside = guard::Inside::enter()?;
-            let outcome = shared.guarded(|client| operation(client, &mut call::Given::read(call)?))?;
-            if !result.is_null() {
+            let outcome = client.guarded(|client| operation(client, &mut call::Given::read(call)?))?;
+            if let Some(result) = result {
                 result.write(handle::give(zcrm_result::new(outcome)));
             }
             Ok(())
@@ -80,7 +76,7 @@ pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
     }
 }
 
-impl Shared {
+impl zcrm_client {
     /// A panic poisons this client, and this one only.
     pub(super) fn guarded<T>(&self, body: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
         if self.poisoned.load(Ordering::Acquire) {

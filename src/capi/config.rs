@@ -1,6 +1,7 @@
 //! Settings: string keys, and typed setters for the callbacks.
 
 use std::ffi::{c_char, c_void};
+use std::sync::{RwLock, TryLockError};
 
 use zeroize::Zeroizing;
 
@@ -13,11 +14,36 @@ use crate::error::{Error, Result, Status};
 
 /// Settings from which clients are made. Belongs to the caller; one thread at a time may change it.
 pub struct zcrm_config {
-    pub(super) config: Config,
+    config: RwLock<Config>,
 }
 
 impl Noun for zcrm_config {
     const MAGIC: u32 = 0x7a63_6502;
+}
+
+impl zcrm_config {
+    /// The settings as they are now.
+    pub(super) fn clone_config(&self) -> Result<Config> {
+        match self.config.try_read() {
+            Ok(config) => Ok(config.clone()),
+            Err(TryLockError::Poisoned(config)) => Ok(config.into_inner().clone()),
+            Err(TryLockError::WouldBlock) => Err(in_use()),
+        }
+    }
+
+    /// Changes the settings. What the change takes out of them has to be dropped by the caller: it may be the host's, whose `drop` may use
+    /// this very config.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Config) -> T) -> Result<T> {
+        match self.config.try_write() {
+            Ok(mut config) => Ok(change(&mut config)),
+            Err(TryLockError::Poisoned(config)) => Ok(change(&mut config.into_inner())),
+            Err(TryLockError::WouldBlock) => Err(in_use()),
+        }
+    }
+}
+
+fn in_use() -> Error {
+    Error::new(Status::State, "in_use", "config: another thread uses it at this moment; one at a time may change it")
 }
 
 /// Gives an access token. Called for each operation, on any thread, perhaps on several at once: answer from a cache of your own.
@@ -63,7 +89,7 @@ pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_status {
     let body = || {
         let out = handle::out(out, "out")?;
-        let config = zcrm_config { config: Config::new() };
+        let config = zcrm_config { config: RwLock::new(Config::new()) };
         // SAFETY: not NULL, and writable by the header's contract.
         unsafe { out.write(handle::give(config)) };
         Ok(())
@@ -95,23 +121,24 @@ pub unsafe extern "C" fn zcrm_config_set(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let config = handle::borrow_mut(config, "config")?;
+            let config = handle::lend(config, "config")?;
             if key.is_null() {
                 return Err(Error::argument("key", "is NULL"));
             }
             let key = text::read(key, usize::MAX, "key")?;
-            set(config, key, text::read(value, len, "value")?)
+            let value = text::read(value, len, "value")?;
+            config.change(|config| set(config, key, value))?
         })
     }
 }
 
-fn set(config: &mut zcrm_config, key: &str, value: &str) -> Result<()> {
+fn set(config: &mut Config, key: &str, value: &str) -> Result<()> {
     #[cfg(feature = "panic-probe")]
     if key == "panic_probe" {
-        config.config.panic_probe = value == "on";
+        config.panic_probe = value == "on";
         return Ok(());
     }
-    config.config.set(key, value)
+    config.set(key, value)
 }
 
 /// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
@@ -131,10 +158,13 @@ pub unsafe extern "C" fn zcrm_config_set_token_fn(
 ) -> zcrm_status {
     let body = || {
         // SAFETY: the header's contract.
-        let config = unsafe { handle::borrow_mut(config, "config")? };
+        let config = unsafe { handle::lend(config, "config")? };
         let ask = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
-        let user = User::new(user, drop);
-        config.config.set_token_fn(move |force| ask_token(ask, user.get(), force));
+        let replaced = config.change(|config| {
+            let user = User::new(user, drop);
+            config.set_token_fn(move |force| ask_token(ask, user.get(), force))
+        })?;
+        std::mem::drop(replaced);
         Ok(())
     };
     // SAFETY: NULL is allowed.
@@ -174,15 +204,18 @@ pub unsafe extern "C" fn zcrm_config_set_log_fn(
 ) -> zcrm_status {
     let body = || {
         // SAFETY: the header's contract.
-        let config = unsafe { handle::borrow_mut(config, "config")? };
+        let config = unsafe { handle::lend(config, "config")? };
         let level = level(max_level)?;
         let log = r#fn.ok_or_else(|| Error::argument("fn", "is NULL"))?;
-        let user = User::new(user, drop);
-        config.config.set_log_fn(level, move |level, line| {
-            let line = text::to_c(line);
-            // SAFETY: the line lives during the callback; the header binds the host to let this be called on any thread.
-            unsafe { log(user.get(), number(level), line.as_ptr(), line.count_bytes()) };
-        });
+        let replaced = config.change(|config| {
+            let user = User::new(user, drop);
+            config.set_log_fn(level, move |level, line| {
+                let line = text::to_c(line);
+                // SAFETY: the line lives during the callback; the header binds the host to let this be called on any thread.
+                unsafe { log(user.get(), number(level), line.as_ptr(), line.count_bytes()) };
+            })
+        })?;
+        std::mem::drop(replaced);
         Ok(())
     };
     // SAFETY: NULL is allowed.
@@ -213,7 +246,7 @@ fn number(level: LogLevel) -> i32 {
 /// Frees a config. Clients made from it go on. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_config_free(config: *mut zcrm_config) {
-    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(config) });
 }
 

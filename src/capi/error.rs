@@ -53,7 +53,7 @@ impl zcrm_error {
 unsafe fn get<T: Copy>(error: *const zcrm_error, absent: T, field: impl FnOnce(&zcrm_error) -> T) -> T {
     guard::value(absent, || {
         // SAFETY: the caller's contract.
-        unsafe { handle::borrow(error, "error") }.map_or(absent, field)
+        unsafe { handle::lend(error, "error") }.map_or(absent, |error| field(&error))
     })
 }
 
@@ -64,7 +64,7 @@ const EMPTY: *const c_char = c"".as_ptr();
 /// @return `ZCRM_OK` when `error` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_code(error: *const zcrm_error) -> zcrm_status {
-    // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile. The same holds for every function below.
+    // SAFETY: the header's contract: NULL or a handle. The same holds for every function below.
     unsafe { get(error, status::OK, |e| e.error.status() as zcrm_status) }
 }
 
@@ -173,6 +173,6 @@ pub unsafe extern "C" fn zcrm_error_json(error: *const zcrm_error) -> *const c_c
 /// Frees an error object and the texts borrowed from it. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_free(error: *mut zcrm_error) {
-    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(error) });
 }

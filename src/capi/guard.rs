@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::sync::Once;
 
+use tokio::runtime::Handle;
+
 use super::error::zcrm_error;
 use super::handle;
 use super::status::{OK, zcrm_status};
@@ -19,11 +21,17 @@ thread_local! {
 /// # Safety
 /// `err` is NULL or may be written.
 pub(super) unsafe fn status(err: *mut *mut zcrm_error, body: impl FnOnce() -> Result<()>) -> zcrm_status {
+    #[cfg(unix)]
+    let _uncancelled = super::thread::Uncancelled::new();
+    let err = match handle::out_if_given(err, "err") {
+        Ok(err) => err,
+        Err(error) => return error.status() as zcrm_status,
+    };
     let Err(error) = catch(body) else { return OK };
     let status = error.status() as zcrm_status;
-    if !err.is_null() {
+    if let Some(err) = err {
         let given = value(std::ptr::null_mut(), || handle::give(zcrm_error::new(error)));
-        // SAFETY: not NULL, and the caller's contract.
+        // SAFETY: not NULL, aligned, and the caller's contract.
         unsafe { err.write(given) };
     }
     status
@@ -31,12 +39,14 @@ pub(super) unsafe fn status(err: *mut *mut zcrm_error, body: impl FnOnce() -> Re
 
 /// Runs an entry point that can't fail; a panic gives `fallback`.
 pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    #[cfg(unix)]
+    let _uncancelled = super::thread::Uncancelled::new();
     catch(|| Ok(body())).unwrap_or(fallback)
 }
 
 /// A panic inside of `body` becomes an error of the class `Panic`.
 pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    silence_panics();
+    prepare();
     // What a panic leaves behind half done is the client's, which is poisoned, or the entry point's own, which is gone.
     panics::catch(body).unwrap_or_else(|panic| Err(panicked(&panic)))
 }
@@ -44,18 +54,23 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 /// Marks the thread as inside of an operation as long as the value lives.
 pub(super) struct Inside {
     #[cfg(unix)]
-    _sigpipe: super::sigpipe::Blocked,
+    _sigpipe: super::thread::Blocked,
 }
 
 impl Inside {
     /// Refused inside of an operation's callback: the thread is driving that operation.
     pub(super) fn enter() -> Result<Inside> {
+        if Handle::try_current().is_err_and(|e| e.is_thread_local_destroyed()) {
+            let message =
+                "the thread is ending: in a destructor of its thread-local variables, or of static objects, no operation can be run any more";
+            return Err(Error::new(Status::State, "thread_ends", message));
+        }
         if IN_OPERATION.replace(true) {
             return Err(Error::new(Status::State, "reentrant", "an operation can't be started from inside a callback of another one"));
         }
         Ok(Inside {
             #[cfg(unix)]
-            _sigpipe: super::sigpipe::Blocked::new(),
+            _sigpipe: super::thread::Blocked::new(),
         })
     }
 }
@@ -70,17 +85,21 @@ fn panicked(panic: &Caught) -> Error {
     Error::new(Status::Panic, "panic", format!("this is a bug in zcrm: {}", panic.text()))
 }
 
-/// Keeps the standard library's panic hook from printing to the host's stderr for panics that are caught: by a guard, or on a thread of a batch.
+/// What is the same for the whole process, done once, before the first entry point does anything.
+///
+/// Threads of this library take no signals of the host. And: keeps the standard library's panic hook from printing to the host's stderr for panics that are caught: by a guard, or on a thread of a batch.
 ///
 /// The hook belongs to the copy of the standard library that is linked into this library: a shared library has its own, so no host, not
 /// even one written in Rust, shares it. Panics that nobody here catches, which only a Rust program that links this crate can have, go to
 /// the hook that was there before.
-fn silence_panics() {
+fn prepare() {
     static ONCE: Once = Once::new();
     if std::thread::panicking() {
         return; // a hook can't be changed then; the next entry does it
     }
     ONCE.call_once(|| {
+        #[cfg(unix)]
+        crate::threads::start_by(super::thread::without_signals);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if !panics::note(info) {

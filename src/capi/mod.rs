@@ -36,8 +36,6 @@ mod pages;
 mod photo;
 mod plugin;
 mod result;
-#[cfg(unix)]
-mod sigpipe;
 mod sink;
 mod sized;
 mod source;
@@ -46,4 +44,6 @@ mod step;
 mod store;
 mod target;
 mod text;
+#[cfg(unix)]
+mod thread;
 mod version;

@@ -1,14 +1,14 @@
 //! The pages of a list, one at a time.
 
 use std::ptr::null_mut;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, TryLockError};
 
 use super::attachment::{list_args, zcrm_list_args};
 use super::call::{self, zcrm_call};
-use super::client::{Shared, zcrm_client};
+use super::client::zcrm_client;
 use super::error::zcrm_error;
 use super::guard;
-use super::handle::{self, Noun};
+use super::handle::{self, Lent, Noun};
 use super::result::zcrm_result;
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
@@ -18,7 +18,7 @@ use crate::error::{Error, Status};
 /// A walk over the pages of a list. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no other handle; one thread at a time
 /// may use it.
 pub struct zcrm_pages {
-    client: Arc<Shared>,
+    client: Lent<zcrm_client>,
     pages: Mutex<Pages>,
 }
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn zcrm_pages_new(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let client = Arc::clone(&handle::borrow(client, "client")?.0);
+            let client = handle::lend(client, "client")?;
             let out = handle::out(out, "out")?;
             let (record, args) = (target::record(target)?, list_args(args)?);
             let pages = client.guarded(|client| attachment::pages(client, &record, &args))?;
@@ -79,12 +79,12 @@ pub unsafe extern "C" fn zcrm_pages_next(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let walk = handle::borrow(pages, "pages")?;
+            let walk = handle::lend(pages, "pages")?;
             let result = handle::out(result, "result")?;
             let _inside = guard::Inside::enter()?;
             let mut pages = match walk.pages.try_lock() {
                 Ok(pages) => pages,
-                Err(TryLockError::Poisoned(pages)) => PoisonError::into_inner(pages),
+                Err(TryLockError::Poisoned(pages)) => pages.into_inner(),
                 Err(TryLockError::WouldBlock) => return Err(in_use()),
             };
             let next = walk.client.guarded(|_| pages.next(&call::Given::read(call)?.call()?))?;
@@ -101,6 +101,6 @@ fn in_use() -> Error {
 /// Frees a walk, wherever it stands. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_pages_free(pages: *mut zcrm_pages) {
-    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(pages) });
 }

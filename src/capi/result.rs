@@ -267,8 +267,8 @@ unsafe impl sized::Struct for zcrm_batch_summary {}
 /// Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize {
-    // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
-    guard::value(0, || unsafe { handle::borrow(result, "result") }.map_or(0, |r| r.outcome.readable().attachments().len()))
+    // SAFETY: the header's contract: NULL or a handle.
+    guard::value(0, || unsafe { handle::lend(result, "result") }.map_or(0, |r| r.outcome.readable().attachments().len()))
 }
 
 /// Fills `out` with the attachment number `index`, from 0.
@@ -288,8 +288,8 @@ pub unsafe extern "C" fn zcrm_result_attachment(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let result = handle::borrow(result, "result")?;
-            sized::write(out, &attachment(result, index)?, "out")
+            let result = handle::lend(result, "result")?;
+            sized::write(out, &attachment(&result, index)?, "out")
         })
     }
 }
@@ -315,7 +315,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     // SAFETY: as in `zcrm_result_attachment`.
     unsafe {
         guard::status(err, || {
-            let result = handle::borrow(result, "result")?;
+            let result = handle::lend(result, "result")?;
             let moved = result.outcome.readable().transfer().ok_or_else(|| absent("transfer"))?;
             let texts = result.transfer.get_or_try_init(|| Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]))?;
             let filled = zcrm_transfer {
@@ -344,7 +344,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
     // SAFETY: as in `zcrm_result_attachment`.
     unsafe {
         guard::status(err, || {
-            let result = handle::borrow(result, "result")?;
+            let result = handle::lend(result, "result")?;
             let (more, token) = result.outcome.readable().page().ok_or_else(|| absent("page"))?;
             let texts = result.page_token.get_or_try_init(|| Texts::new([token]))?;
             let next_page_token = texts.get(0);
@@ -365,7 +365,7 @@ pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut
     // SAFETY: as in `zcrm_result_attachment`.
     unsafe {
         guard::status(err, || {
-            let result = handle::borrow(result, "result")?;
+            let result = handle::lend(result, "result")?;
             let summary = result.outcome.readable().summary().ok_or_else(|| absent("batch"))?;
             let texts = result.stopped.get_or_try_init(|| Texts::new([summary.stopped.unwrap_or_default()]))?;
             let filled = zcrm_batch_summary {
@@ -395,7 +395,7 @@ pub unsafe extern "C" fn zcrm_result_data(result: *const zcrm_result, data: *mut
     // SAFETY: as in `zcrm_result_attachment`.
     unsafe {
         guard::status(err, || {
-            let result = handle::borrow(result, "result")?;
+            let result = handle::lend(result, "result")?;
             let (data, n) = (handle::out(data, "data")?, handle::out(n, "n")?);
             let bytes = result.outcome.readable().data().ok_or_else(|| absent("data"))?;
             // An empty slice has a pointer to nowhere, which Go's pointer checks stumble over.
@@ -417,24 +417,24 @@ fn absent(what: &'static str) -> Error {
 /// @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_json(result: *const zcrm_result, n: *mut usize) -> *const c_char {
-    let json = guard::value(EMPTY, || {
-        // SAFETY: the header's contract: NULL, or a handle that isn't freed meanwhile.
-        let result = unsafe { handle::borrow(result, "result") };
-        result.and_then(zcrm_result::json).unwrap_or(EMPTY)
+    let (text, len) = guard::value(EMPTY, || {
+        // SAFETY: the header's contract: NULL or a handle.
+        let result = unsafe { handle::lend(result, "result") };
+        result.and_then(|result| result.json().map(|json| (json.as_ptr().cast(), json.len() - 1))).unwrap_or(EMPTY)
     });
-    if !n.is_null() {
-        // SAFETY: not NULL, and writable by the header's contract.
-        unsafe { n.write(json.len() - 1) };
+    if let Ok(Some(n)) = handle::out_if_given(n, "n") {
+        // SAFETY: not NULL, aligned, and writable by the header's contract.
+        unsafe { n.write(len) };
     }
-    json.as_ptr().cast()
+    text
 }
 
-/// An empty text with its NUL.
-const EMPTY: &[u8] = b"\0";
+/// An empty text and its length.
+const EMPTY: (*const c_char, usize) = (c"".as_ptr(), 0);
 
 /// Frees a result and what was borrowed from it. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_free(result: *mut zcrm_result) {
-    // SAFETY: the header's contract: NULL, or a handle that nobody uses any more.
+    // SAFETY: the header's contract: NULL or a handle.
     guard::value((), || unsafe { handle::free(result) });
 }

@@ -83,9 +83,10 @@ pub unsafe extern "C" fn zcrm_config_set_token_store(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let config = handle::borrow_mut(config, "config")?;
+            let config = handle::lend(config, "config")?;
             let given = sized::read_if_given(store, "store")?.ok_or_else(|| Error::argument("store", "is NULL"))?;
-            config.config.set_token_store(given.checked()?);
+            let replaced = config.change(|config| given.checked().map(|store| config.set_token_store(store)))??;
+            drop(replaced);
             Ok(())
         })
     }

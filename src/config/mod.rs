@@ -57,18 +57,21 @@ impl Config {
     }
 
     /// The host gives the tokens: called when one is needed, with `true` when the last one was refused. May be called on any thread.
-    pub fn set_token_fn(&mut self, f: impl Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync + 'static) {
-        self.token_fn = Some(Arc::new(f));
+    /// Gives back the one that it replaces.
+    pub fn set_token_fn(&mut self, f: impl Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync + 'static) -> Option<Arc<TokenFn>> {
+        self.token_fn.replace(Arc::new(f))
     }
 
     /// Processes and machines share one access token through this store, in place of the setting `token_file`.
-    pub fn set_token_store(&mut self, store: impl TokenStore + 'static) {
-        self.token_store = Some(Arc::new(store));
+    /// Gives back the one that it replaces.
+    pub fn set_token_store(&mut self, store: impl TokenStore + 'static) -> Option<Arc<dyn TokenStore>> {
+        self.token_store.replace(Arc::new(store))
     }
 
     /// Log lines up to `level` go to `f`. May be called on any thread.
-    pub fn set_log_fn(&mut self, level: LogLevel, f: impl Fn(LogLevel, &str) + Send + Sync + 'static) {
-        self.log_fn = Some((level, Arc::new(f)));
+    /// Gives back the one that it replaces.
+    pub fn set_log_fn(&mut self, level: LogLevel, f: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Option<Arc<LogFn>> {
+        self.log_fn.replace((level, Arc::new(f))).map(|(_, f)| f)
     }
 
     /// Whether a local check is wanted.

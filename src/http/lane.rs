@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
+use super::lookup::Lookup;
 use super::tls;
 use crate::config::Config;
 use crate::error::{Error, Result, Status};
@@ -157,6 +158,7 @@ impl Lanes {
             .redirect(reqwest::redirect::Policy::none()) // a redirect could carry the token to another host
             .retry(reqwest::retry::never()) // what may be sent twice is decided in `retry`
             .referer(false)
+            .dns_resolver(Lookup)
             .user_agent(&config.user_agent)
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(IDLE)

@@ -6,6 +6,7 @@ mod exchange;
 mod failure;
 pub(crate) mod framing;
 mod lane;
+mod lookup;
 mod meter;
 pub(crate) mod reply;
 pub(crate) mod retry;

@@ -161,8 +161,7 @@ pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
     Error::new(status, reason, message).with(|d| {
         d.http_status = http.as_u16();
         d.retryable = retryable(status);
-        d.api_code = object.code;
-        d.api_message = object.message;
+        (d.api_code, d.api_message) = (one_line(&object.code), one_line(&object.message));
         d.details = object.details;
     })
 }

@@ -49,8 +49,8 @@ impl Run<'_> {
         if way != Way::Plain {
             command.env("ZCRM_TEST_SLOW", "1");
         }
-        if cfg!(debug_assertions) && matches!(way, Way::Plain | Way::Valgrind) {
-            command.env("ZCRM_TEST_DEBUG_BUILD", "1");
+        if matches!(way, Way::Asan | Way::Tsan) {
+            command.env("ZCRM_TEST_SANITIZED", "1");
         }
         let output = command.output().unwrap();
         let printed = text(&output.stdout) + &text(&output.stderr);
@@ -113,6 +113,7 @@ programs! {
     rule4_settings: super::nothing;
     rule5_text: super::nothing;
     rule6_callbacks: super::nothing;
+    rule6_thread: super::nothing;
     rule6_rewind: super::every_other_upload_is_refused;
     rule7_arguments: super::nothing;
     rule8_cancel: super::nothing;
@@ -170,12 +171,12 @@ fn any_number_of_calls(emulator: &Emulator) -> Told {
 
 fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Told {
     emulator.script("attachment.upload", [Fault::reset_after_store(), Fault::reset_after_store(), Fault::reset_after_store()]);
-    let record_with = |name| {
-        let record = emulator.add_record("Contacts");
-        emulator.attach("Contacts", &record, name, b"hello\n");
-        record
-    };
-    vec![("ZCRM_TEST_TWIN_RECORD", record_with("twin.txt")), ("ZCRM_TEST_PATH_RECORD", record_with("../../etc/cron.d/x\n"))]
+    let twin = |id| format!(r#"{{"id":"{id}","File_Name":"twin.txt","Size":"6","Created_Time":"2099-01-01T00:00:00+00:00"}}"#);
+    let twins = format!(r#"{{"data":[{},{}],"info":{{"more_records":false}}}}"#, twin("71"), twin("72"));
+    emulator.script("attachment.list", [Fault::body(200, twins.as_bytes()).with_header("Content-Type", "application/json")]);
+    let record = emulator.add_record("Contacts");
+    emulator.attach("Contacts", &record, "../../etc/cron.d/x\n", b"hello\n");
+    vec![("ZCRM_TEST_PATH_RECORD", record)]
 }
 
 /// The library with the feature `panic-probe`, in a target directory of its own: the ordinary one must not have it.

@@ -38,6 +38,45 @@ static zcrm_batch *uploads(const char *dir) {
 
 static int has(const zcrm_result *result, const char *text) { return strstr(zcrm_result_json(result, NULL), text) != NULL; }
 
+/* What is told of an end may do to the batch and its client what it likes. */
+struct meddler {
+    zcrm_batch *batch;
+    zcrm_client *client;
+    int ends, refused, free_them;
+};
+
+static int32_t meddle(void *user, const char *key, zcrm_status status, const char *json, int32_t from_journal) {
+    struct meddler *m = user;
+    (void)status, (void)json, (void)from_journal;
+    m->ends += key[0] == 'm';
+    for (int i = 0; i < 200; i++) m->refused += zcrm_batch_add(m->batch, "new", "{}", ZCRM_NUL, NULL) == ZCRM_E_STATE;
+    if (m->free_them && m->ends == 1) {
+        zcrm_batch_free(m->batch);
+        zcrm_client_free(m->client);
+    }
+    return 0;
+}
+
+static void a_batch_is_safe_from_its_own_callback(const char *url, int free_them) {
+    enum { STEPS = 30 };
+    zcrm_error *err = NULL;
+    struct meddler m = {.client = client_for(url), .free_them = free_them};
+    zcrm_batch_new(&m.batch);
+    char key[16];
+    for (int i = 0; i < STEPS; i++) {
+        snprintf(key, sizeof key, "m%d", i);
+        EXPECT(zcrm_batch_add(m.batch, key, "{\"operation\":\"nonsense\"}", ZCRM_NUL, &err), ZCRM_OK, &err, "a step is added");
+    }
+    zcrm_batch_args args = {.struct_size = sizeof args, .ended = meddle, .user = &m};
+    EXPECT(zcrm_batch_run(m.client, m.batch, &args, NULL, NULL, &err), ZCRM_OK, &err, "a batch runs to its end");
+    CHECK(m.ends == STEPS, "and tells each end");
+    if (free_them) return;
+    CHECK(m.refused == 200 * STEPS, "while it runs nothing is added");
+    EXPECT(zcrm_batch_add(m.batch, "after", "{}", ZCRM_NUL, &err), ZCRM_OK, &err, "but afterwards");
+    zcrm_batch_free(m.batch);
+    zcrm_client_free(m.client);
+}
+
 static void *go_on(void *batch) {
     usleep(100000);
     zcrm_batch_pause(batch, 0);
@@ -104,6 +143,8 @@ int main(void) {
     CHECK(has(result, "\"skipped\":false"), "is not, when the bytes are to be compared");
     zcrm_result_free(result);
 
+    a_batch_is_safe_from_its_own_callback(env("ZCRM_TEST_URL"), 0);
+    a_batch_is_safe_from_its_own_callback(env("ZCRM_TEST_URL"), 1);
     zcrm_batch_pause(NULL, 1);
     zcrm_batch_free(NULL);
     zcrm_batch_free(batch);

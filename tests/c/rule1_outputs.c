@@ -3,6 +3,31 @@
 
 static void *const MARK = (void *)0x5a5a;
 
+/* An address that no pointer can be at is refused before anything is done. */
+static void outputs_at_odd_addresses(void) {
+    zcrm_error *err = NULL;
+    char space[64] = {0};
+    void *odd = space + 1;
+    zcrm_client *client = emulator();
+    zcrm_config *config = config_for(env("ZCRM_TEST_URL"));
+    zcrm_target target = contact();
+    zcrm_result *result = NULL;
+    CHECK(zcrm_config_new(odd) == ZCRM_E_ARGUMENT && zcrm_cancel_new(odd) == ZCRM_E_ARGUMENT && zcrm_batch_new(odd) == ZCRM_E_ARGUMENT, "an odd handle");
+    EXPECT(zcrm_client_new(config, odd, &err), ZCRM_E_ARGUMENT, &err, "an odd client");
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, odd, &err), ZCRM_E_ARGUMENT, &err, "an odd result");
+    CHECK(zcrm_attachment_list(client, &target, NULL, NULL, NULL, odd) == ZCRM_E_ARGUMENT, "an odd error");
+    EXPECT(zcrm_pages_new(client, &target, NULL, odd, &err), ZCRM_E_ARGUMENT, &err, "an odd walk");
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, &result, &err), ZCRM_OK, &err, "a list");
+    EXPECT(zcrm_result_data(result, odd, (size_t *)space, &err), ZCRM_E_ARGUMENT, &err, "an odd pointer to bytes");
+    EXPECT(zcrm_result_data(result, (const uint8_t **)space, odd, &err), ZCRM_E_ARGUMENT, &err, "an odd length");
+    CHECK(zcrm_result_json(result, odd)[0] == '{', "an odd length of a text is left out");
+    for (size_t i = 0; i < sizeof space; i++) failures += space[i] != 0;
+    CHECK(zcrm_plugin_init(ZCRM_ABI_VERSION, odd, sizeof(zcrm_plugin_v1)) == ZCRM_E_ARGUMENT, "an odd table");
+    zcrm_result_free(result);
+    zcrm_config_free(config);
+    zcrm_client_free(client);
+}
+
 int main(void) {
     zcrm_client *client = emulator();
     zcrm_target target = contact(), bad = target_of("Contacts", "not digits", NULL);
@@ -56,5 +81,7 @@ int main(void) {
     CHECK(zcrm_error_retryable(err) == 0 && zcrm_error_retry_after_ms(err) == -1, "that trying again is no use");
     CHECK(zcrm_error_json(err)[0] == '{' && zcrm_error_json(err) == zcrm_error_json(err), "all of it as JSON, made once");
     zcrm_error_free(err);
+    err = NULL;
+    outputs_at_odd_addresses();
     return finish();
 }

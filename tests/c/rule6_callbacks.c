@@ -221,12 +221,61 @@ static void host_callbacks(void) {
     zcrm_client_free(hosted);
 }
 
+/* What a setter replaces is let go of when the setter has done: its drop may use the config, and even free it. */
+struct dropped {
+    zcrm_config *config;
+    zcrm_client *made;
+    zcrm_status set, client;
+    int again, free_it;
+    struct host *next;
+};
+
+static zcrm_status no_token(void *user, int32_t force, char *buf, size_t cap, size_t *n) {
+    (void)user, (void)force, (void)buf, (void)cap, (void)n;
+    return 1;
+}
+
+static void use_the_config(void *user) {
+    struct dropped *d = user;
+    d->set = zcrm_config_set(d->config, "data_center", "eu", ZCRM_NUL, NULL);
+    d->client = zcrm_client_new(d->config, &d->made, NULL);
+    if (d->again) zcrm_config_set_log_fn(d->config, 5, line, d->next, drop);
+    if (d->free_it) zcrm_config_free(d->config);
+}
+
+static void a_drop_function_may_use_the_config(void) {
+    zcrm_error *err = NULL;
+    zcrm_target target = contact();
+    struct host second = {0}, third = {0};
+    zcrm_config *config = config_for(env("ZCRM_TEST_URL"));
+    struct dropped first = {.config = config, .again = 1, .next = &third};
+    zcrm_config_set_log_fn(config, 5, line, &first, use_the_config);
+    CHECK(zcrm_config_set_log_fn(config, 5, line, &second, drop) == ZCRM_OK, "a log callback is replaced");
+    CHECK(first.set == ZCRM_OK && first.client == ZCRM_OK, "while it is let go of, settings can be set and clients be made");
+    CHECK(second.dropped == 0, "the client holds what the config had then");
+    EXPECT(zcrm_attachment_list(first.made, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "which works");
+    CHECK(second.lines > 0 && third.lines == 0, "with the callback that came next");
+    zcrm_client_free(first.made);
+    CHECK(second.dropped == 1, "that one is let go of with the client");
+    zcrm_config_free(config);
+    CHECK(third.dropped == 1, "and the last one with the config");
+
+    config = config_for(env("ZCRM_TEST_URL"));
+    struct dropped tokens = {.config = config, .free_it = 1};
+    zcrm_config_set_token_fn(config, no_token, &tokens, use_the_config);
+    CHECK(zcrm_config_set_token_fn(config, no_token, &second, drop) == ZCRM_OK, "one that frees the config, too");
+    CHECK(tokens.client == ZCRM_OK && second.dropped == 1, "its client holds what came next");
+    zcrm_client_free(tokens.made);
+    CHECK(second.dropped == 2, "and lets go of it at its own end");
+}
+
 int main(void) {
     char id[32] = "";
     client = emulator();
     readers(id);
     failures_come_back(id);
     host_callbacks();
+    a_drop_function_may_use_the_config();
     zcrm_client_free(client);
     return finish();
 }

@@ -16,6 +16,7 @@ use crate::cancel::Cancel;
 use crate::client::Client;
 use crate::error::{Error, Result, Sent, Status};
 use crate::panics::{self, Caught};
+use crate::threads;
 use journal::{Before, Journal};
 
 /// One step of a batch.
@@ -191,7 +192,7 @@ impl Workers {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (own, reports) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
-        let mut threads = 0;
+        let mut count = 0;
         for _ in 0..parallel {
             let (queue, to) = (queue.clone(), own.clone());
             let work = move || {
@@ -203,9 +204,10 @@ impl Workers {
                     }
                 }
             };
-            threads += u32::from(std::thread::Builder::new().name("zcrm-batch".into()).spawn_scoped(scope, work).is_ok());
+            let started = threads::start(|| std::thread::Builder::new().name("zcrm-batch".into()).spawn_scoped(scope, work));
+            count += u32::from(started.is_ok());
         }
-        Workers { jobs: (threads > 0).then_some(jobs), reports, own }
+        Workers { jobs: (count > 0).then_some(jobs), reports, own }
     }
 
     fn give(&self, job: Job, shared: &Shared<'_>) {
