@@ -162,7 +162,7 @@ faults! {
     endless: Endless { what: Endless, ms: u64 } or { times: Option<u64> };
     /// Normal reply with other values in its JSON: JSON pointers (RFC 6901) to values. In a pointer `*` is every row of a list, and `-` at
     /// its end one more row. `without` are pointers to keys that are left out.
-    edit: Edit { set: BTreeMap<String, Value> } or { without: Vec<String> };
+    edit: Edit { #[serde(default)] set: BTreeMap<String, Value> } or { without: Vec<String> };
     /// Normal reply with `from` replaced by `to` wherever it stands in the body. For what JSON values can't say: half of a surrogate pair.
     replace: Replace { from: String as &str, to: String as &str };
     /// Normal reply with another head: its status, its headers `without` some, and `lines` as they are. Where a line has Content-Length or

@@ -45,6 +45,9 @@ fn values_of_a_reply_can_be_anything() {
     );
     assert!(upload(&e, &path(&e), "b.txt", b"x").json()["data"][0].get("details").is_none());
     assert_eq!(names(&e), ["a.txt", "b.txt"]);
+    let script = json!({"operation": "attachment.upload", "faults": [{"kind": "edit", "without": ["/data/0/message"]}]});
+    assert_eq!(control(&e, "POST", "faults", &script.to_string()).status, 200);
+    assert!(upload(&e, &path(&e), "c.txt", b"x").json()["data"][0].get("message").is_none());
 }
 
 #[test]
