@@ -79,7 +79,7 @@ impl Given {
             ZCRM_TO_FILE => {
                 // SAFETY: the caller's contract.
                 let path = unsafe { given.path.read("sink.path")? };
-                To::File { path: path.into(), overwrite: given.flags & ZCRM_OVERWRITE != 0 }
+                To::File { path: path.into(), directory: None, overwrite: given.flags & ZCRM_OVERWRITE != 0 }
             }
             ZCRM_TO_MEMORY => To::Memory,
             ZCRM_TO_WRITER => To::Writer(self.writer.as_mut().ok_or_else(|| Error::argument("sink.write", "is NULL"))?),

@@ -152,7 +152,7 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
         Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes)),
         Sink::File { path, overwrite, max_bytes } => {
             let path = paths::target(client.config(), &path).map_err(|e| parse::placed(e, SINK))?;
-            Ok(transfer::Sink { to: To::File { path, overwrite }, max_bytes })
+            Ok(transfer::Sink { to: To::File { path, directory: None, overwrite }, max_bytes })
         }
     }
 }

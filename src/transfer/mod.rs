@@ -6,6 +6,7 @@ mod incoming;
 mod multipart;
 mod name;
 mod outgoing;
+mod partial;
 mod progress;
 mod sink;
 mod sniff;

@@ -1,11 +1,13 @@
 //! Where the bytes of a download go.
 
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use rustix::fs::{Mode, OFlags};
 
+use super::partial::{self, Partial, There};
 use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
 
@@ -38,6 +40,8 @@ pub enum To<'a> {
     File {
         /// The path; its directory must exist.
         path: PathBuf,
+        /// The path's directory, where it is opened already; `None` = it is opened by its name.
+        directory: Option<OwnedFd>,
         /// Whether a file of that name is replaced.
         overwrite: bool,
     },
@@ -50,7 +54,7 @@ pub enum To<'a> {
 impl<'a> Sink<'a> {
     /// A file. An existing one is replaced only with `overwrite`.
     pub fn file(path: impl Into<PathBuf>, overwrite: bool) -> Sink<'a> {
-        To::File { path: path.into(), overwrite }.into()
+        To::File { path: path.into(), directory: None, overwrite }.into()
     }
 
     /// Memory, returned with the result.
@@ -79,7 +83,7 @@ impl<'a> From<To<'a>> for Sink<'a> {
 /// A sink being written.
 pub(crate) enum Output<'a> {
     File {
-        temp: NamedTempFile,
+        partial: Partial,
         path: PathBuf,
         overwrite: bool,
         written: u64,
@@ -103,20 +107,23 @@ pub(crate) struct Finished {
 }
 
 impl<'a> Output<'a> {
-    /// Makes the temporary file, in the target's own directory so that the rename can't cross file systems.
+    /// Opens it. What is wrong with a file shows here, before anything is asked of the server.
     pub(crate) fn open(to: To<'a>) -> Result<Output<'a>> {
         match to {
             To::Memory => Ok(Output::Memory(Vec::new())),
             To::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
-            To::File { path, overwrite } => {
-                check_target(&path, overwrite)?;
-                // Opened here, as a download is an ordinary file, with the mode that the umask gives new ones, and not 0600.
-                let temp = tempfile::Builder::new()
-                    .prefix(".zcrm-")
-                    .suffix(".partial")
-                    .make_in(directory(&path), |temp| File::options().write(true).create_new(true).open(temp))
-                    .map_err(|e| Error::io("sink_create", format_args!("a temporary file beside {}", shown(&path)), &e))?;
-                Ok(Output::File { temp, path, overwrite, written: 0 })
+            To::File { path, directory, overwrite } => {
+                let name = file_name(&path)?;
+                let broken = |e: io::Error| Error::io("sink_create", format_args!("a file in the directory of {}", shown(&path)), &e);
+                let directory = directory.map_or_else(|| open_directory(&path), Ok).map_err(broken)?;
+                let replaces = match partial::there(&directory, name).map_err(broken)? {
+                    There::Nothing => false,
+                    _ if !overwrite => return Err(exists(&path)),
+                    There::File(_) => true,
+                    There::Other => return Err(no_file(&path)),
+                };
+                let partial = Partial::create(directory, replaces).map_err(broken)?;
+                Ok(Output::File { partial, path, overwrite, written: 0 })
             }
         }
     }
@@ -140,8 +147,8 @@ impl<'a> Output<'a> {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
-            Output::File { temp, path, written, .. } => {
-                temp.as_file_mut().write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
+            Output::File { partial, path, written, .. } => {
+                partial.file.write_all(bytes).map_err(|e| Error::io("sink_write", format_args!("writing {}", shown(path)), &e))?;
                 *written += bytes.len() as u64;
             }
             Output::Memory(data) => {
@@ -160,8 +167,8 @@ impl<'a> Output<'a> {
     pub(crate) fn restart(&mut self) -> Result<()> {
         match self {
             Output::File { written: 0, .. } => {}
-            Output::File { temp, written, .. } => {
-                let file = temp.as_file_mut();
+            Output::File { partial, written, .. } => {
+                let file = &mut partial.file;
                 file.set_len(0).and_then(|()| file.rewind()).map_err(|e| Error::io("sink_write", "the temporary file can't be emptied", &e))?;
                 *written = 0;
             }
@@ -177,48 +184,41 @@ impl<'a> Output<'a> {
         match self {
             Output::Writer { .. } | Output::Nowhere { .. } => Ok(Finished::default()),
             Output::Memory(data) => Ok(Finished { data: Some(data), ..Finished::default() }),
-            Output::File { temp, path, overwrite, .. } => {
-                temp.as_file().sync_all().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;
-                name_file(temp, &path, overwrite)?;
-                // The name itself is durable only once the directory is; file systems that can't do this say so harmlessly.
-                let _ = File::open(directory(&path)).and_then(|dir| dir.sync_all());
+            Output::File { partial, path, overwrite, .. } => {
+                partial.flush().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;
+                partial.publish(file_name(&path)?, overwrite).map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => exists(&path),
+                    io::ErrorKind::IsADirectory => no_file(&path),
+                    _ => Error::io("sink_rename", format_args!("naming {}", shown(&path)), &e),
+                })?;
                 Ok(Finished { path: Some(path), ..Finished::default() })
             }
         }
     }
 }
 
-fn name_file(temp: NamedTempFile, path: &Path, overwrite: bool) -> Result<()> {
-    let named = if overwrite { temp.persist(path) } else { temp.persist_noclobber(path) };
-    named.map(|_| ()).map_err(|e| match e.error.kind() {
-        io::ErrorKind::AlreadyExists => exists(path),
-        _ => Error::io("sink_rename", format_args!("naming {}", shown(path)), &e.error),
-    })
+/// The file's name in its directory. (`Path::file_name` of `a/.` and `a/` is `a`, which may be a directory or a link to one.)
+fn file_name(path: &Path) -> Result<&OsStr> {
+    let name = path.file_name().filter(|name| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()));
+    name.ok_or_else(|| Error::argument("path", format_args!("{} names no file to write", shown(path))))
 }
 
-/// Refuses before any request what could only fail after it.
-fn check_target(path: &Path, overwrite: bool) -> Result<()> {
-    if path.as_os_str().is_empty() || path.file_name().is_none() {
-        return Err(Error::argument("path", format_args!("{} names no file to write", shown(path))));
-    }
-    match path.symlink_metadata() {
-        Ok(_) if !overwrite => Err(exists(path)),
-        Ok(meta) if !meta.is_file() && !meta.is_symlink() => {
-            Err(Error::new(Status::Io, "target_not_a_file", format!("{} is not a regular file, so it is not replaced", shown(path))))
-        }
-        _ => Ok(()),
-    }
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Only to name things in it: whoever may write there may not be allowed to read.
+    #[cfg(target_os = "linux")]
+    let read = OFlags::PATH;
+    #[cfg(not(target_os = "linux"))]
+    let read = OFlags::RDONLY;
+    Ok(rustix::fs::open(directory, read | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn exists(path: &Path) -> Error {
     Error::new(Status::Io, "target_exists", format!("{} exists; remove it or ask to overwrite", shown(path))).with(|d| d.os_error = libc::EEXIST)
 }
 
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
+fn no_file(path: &Path) -> Error {
+    Error::new(Status::Io, "target_not_a_file", format!("{} is not a regular file, so it is not replaced", shown(path)))
 }
 
 fn shown(path: &Path) -> String {
@@ -233,7 +233,7 @@ mod tests {
     fn a_file_appears_only_when_finished_and_nothing_else_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
-        let mut output = Output::open(To::File { path: path.clone(), overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }).unwrap();
         output.write(b"abc").unwrap();
         assert!(!path.exists());
         output.finish().unwrap();
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_dropped_sink_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut output = Output::open(To::File { path: dir.path().join("a"), overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: dir.path().join("a"), directory: None, overwrite: false }).unwrap();
         output.write(b"abc").unwrap();
         drop(output);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -254,11 +254,11 @@ mod tests {
     fn an_existing_file_is_replaced_only_on_request_even_when_it_appears_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let output = Output::open(To::File { path: path.clone(), overwrite: false }).unwrap();
+        let output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }).unwrap();
         std::fs::write(&path, b"old").unwrap();
         assert_eq!(output.finish().err().unwrap().reason(), "target_exists");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        let mut output = Output::open(To::File { path: path.clone(), overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: true }).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_directory_is_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Output::open(To::File { path: dir.path().to_owned(), overwrite: true }).err().unwrap();
+        let error = Output::open(To::File { path: dir.path().to_owned(), directory: None, overwrite: true }).err().unwrap();
         assert_eq!(error.reason(), "target_not_a_file");
     }
 
@@ -277,7 +277,7 @@ mod tests {
         let (target, link) = (dir.path().join("target"), dir.path().join("link"));
         std::fs::write(&target, b"precious").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut output = Output::open(To::File { path: link.clone(), overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: link.clone(), directory: None, overwrite: true }).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!((std::fs::read(&target).unwrap(), std::fs::read(&link).unwrap()), (b"precious".to_vec(), b"new".to_vec()));

@@ -1,4 +1,4 @@
-/* Fails the k-th step that a process takes at files below one directory: an open that creates, a write, a flush, a change of size.
+/* Fails the k-th step that a process takes at files below one directory: an open that creates, a write, a flush, a change of size or of a name.
  * And refuses threads. Loaded before the C library, so that the program under test is the one that ships.
  *
  * ZCRM_SHIM_DIR   the directory
@@ -96,6 +96,42 @@ SIZE(ftruncate64)
     }
 OPEN(open)
 OPEN(open64)
+
+static int is_inside_dir(int dirfd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", dirfd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n <= 0) return 0;
+    path[n] = 0;
+    return is_inside(path);
+}
+
+#define OPENAT(name)                                                            \
+    int name(int dirfd, const char *path, int flags, ...) {                     \
+        va_list rest;                                                           \
+        va_start(rest, flags);                                                  \
+        mode_t mode = va_arg(rest, mode_t);                                     \
+        va_end(rest);                                                           \
+        if ((flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) && is_inside_dir(dirfd) && fails(0)) return -1; \
+        return (int)syscall(SYS_openat, dirfd, path, flags, mode);              \
+    }
+OPENAT(openat)
+OPENAT(openat64)
+
+int linkat(int from, const char *old, int to, const char *new, int flags) {
+    if (is_inside_dir(to) && fails(0)) return -1;
+    return (int)syscall(SYS_linkat, from, old, to, new, flags);
+}
+
+int renameat(int from, const char *old, int to, const char *new) {
+    if (is_inside_dir(to) && fails(0)) return -1;
+    return (int)syscall(SYS_renameat2, from, old, to, new, 0);
+}
+
+int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+    if (is_inside_dir(to) && fails(0)) return -1;
+    return (int)syscall(SYS_renameat2, from, old, to, new, flags);
+}
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
