@@ -228,7 +228,9 @@ impl Error {
 
     /// A local file failed: names what was done and the path.
     pub fn io(reason: &'static str, what: impl fmt::Display, cause: &std::io::Error) -> Error {
-        Error::new(Status::Io, reason, format!("{what}: {cause}")).with(|d| d.os_error = cause.raw_os_error().unwrap_or(0))
+        let said = cause.to_string();
+        let said = said.split(" (os error").next().unwrap_or_default(); // its number is in `os_error`
+        Error::new(Status::Io, reason, format!("{what}: {said}")).with(|d| d.os_error = cause.raw_os_error().unwrap_or(0))
     }
 
     /// A callback of the caller failed: keeps what it returned.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::hosts::Hosts;
+use super::tokens::{SHARE, sendable};
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Request, Response, Secrets, Session, reply};
@@ -151,7 +152,7 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
     };
     match &reply.access_token {
         Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Granted {
-            access_token: access_token.clone(),
+            access_token: sendable(access_token).map(|_| access_token.clone())?,
             refresh_token: reply.refresh_token,
             lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),
             api_domain: reply.api_domain,
@@ -179,11 +180,10 @@ fn lives(expires_in: Option<&serde_json::Value>, expires_in_sec: Option<&serde_j
 fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
     let word = reply.error.as_deref().unwrap_or("no access_token");
     let throttled = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
+    let too_many = format!("more than ten token requests in ten minutes: {SHARE}");
     let (status, reason, advice) = match word {
         _ if http.is_server_error() => (Status::Server, "token_server_error", "try again later"),
-        _ if throttled => {
-            (Status::RateLimited, "token_throttled", "more than ten token requests in ten minutes: share one client, or one token, between workers")
-        }
+        _ if throttled => (Status::RateLimited, "token_throttled", too_many.as_str()),
         // Not how Zoho's own throttle answers, but perhaps a gateway's before it.
         _ if http == StatusCode::TOO_MANY_REQUESTS => (Status::RateLimited, "token_rate_limited", "try again later"),
         "invalid_code" => (

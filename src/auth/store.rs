@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,63 +20,92 @@ pub struct FileStore {
     locked: PerProcess<Mutex<Option<File>>>,
 }
 
+/// Far above what the tokens of some hundred credentials need.
+const LONGEST: u64 = 1 << 20;
+/// How each of our documents begins, so that another file is known.
+const BEGINS: &[u8] = b"{\"version\":";
+
 impl FileStore {
     /// The store in this file, which need not exist; its directory must.
     pub fn new(path: impl Into<PathBuf>) -> FileStore {
         FileStore { path: path.into(), locked: PerProcess::new() }
     }
 
-    fn broken(&self, what: &str, cause: &io::Error) -> Error {
-        Error::io("token_store", format_args!("token_file {}: {what}", one_line(&self.path.display().to_string())), cause)
+    /// A file beside the document, whose name has this behind the document's.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(ending);
+        path.into()
+    }
+
+    fn failed(&self, what: &str, cause: &io::Error) -> Error {
+        Error::io("token_store", format_args!("token_file {}: {what}", self.shown()), cause).with(|d| d.field = Some("token_file"))
+    }
+
+    fn refused(&self, why: &str) -> Error {
+        Error::new(Status::Config, "token_store", format!("token_file {}: {why}", self.shown())).with(|d| d.field = Some("token_file"))
+    }
+
+    fn shown(&self) -> String {
+        one_line(&self.path.display().to_string())
     }
 
     fn locked(&self) -> MutexGuard<'_, Option<File>> {
         self.locked.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn directory(&self) -> &Path {
-        self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-    }
 }
 
 impl TokenStore for FileStore {
     fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        match std::fs::read(&self.path) {
-            Ok(document) => Ok(Some(Zeroizing::new(document))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(self.broken("reading", &e)),
+        let file = match regular(OpenOptions::new().read(true), &self.path, Link::Followed) {
+            Ok(file) => file.ok_or_else(|| self.refused("is not a regular file"))?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(self.failed("reading", &e)),
+        };
+        let mut document = Zeroizing::new(Vec::with_capacity(4096)); // so that it rarely moves, and leaves no copy that isn't wiped
+        file.take(LONGEST + 1).read_to_end(&mut document).map_err(|e| self.failed("reading", &e))?;
+        if document.len() as u64 > LONGEST || !document.iter().zip(BEGINS).all(|(a, b)| a == b) {
+            return Err(self.refused("holds something else than tokens, and is left as it is; name another file"));
         }
+        Ok(Some(document))
     }
 
+    /// The name of the new document is always the same: what a killed process left is taken away by the next one that has the lock.
+    /// Without the lock, as in a directory that takes none, the document is written only where nothing stands in its way.
     fn put(&self, document: &[u8]) -> Result<()> {
-        let write = || -> io::Result<()> {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            private(&mut options);
-            let mut temp = tempfile::Builder::new().prefix(".zcrm-token-").make_in(self.directory(), |temp| options.open(temp))?;
-            temp.as_file_mut().write_all(document)?;
-            temp.as_file().sync_all()?;
-            temp.persist(&self.path)?;
-            Ok(())
+        let new = self.beside(".new");
+        if self.locked().is_some() {
+            let _ = std::fs::remove_file(&new); // if it stays, the next line says why
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        private(&mut options);
+        let mut file = options.open(&new).map_err(|e| self.failed("writing", &e))?;
+        let mut write = || -> io::Result<()> {
+            file.write_all(document)?;
+            file.sync_all()?;
+            std::fs::rename(&new, &self.path)
         };
-        write().map_err(|e| self.broken("writing", &e))
+        write().map_err(|e| {
+            let _ = std::fs::remove_file(&new); // if it stays, the next one takes it away
+            self.failed("writing", &e)
+        })
     }
 
     fn try_lock(&self) -> Result<bool> {
         // A file beside it: the document itself is replaced, and a lock would stay with the old one.
-        let mut path = self.path.clone().into_os_string();
-        path.push(".lock");
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
         private(&mut options);
-        let file = options.open(path).map_err(|e| self.broken("opening its lock", &e))?;
+        let file = regular(&mut options, &self.beside(".lock"), Link::Refused).map_err(|e| self.failed("opening its lock", &e))?;
+        let file = file.ok_or_else(|| self.refused("its lock is not a regular file"))?;
         match file.try_lock() {
             Ok(()) => {
                 *self.locked() = Some(file);
                 Ok(true)
             }
             Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(e)) => Err(self.broken("locking", &e)),
+            Err(TryLockError::Error(e)) => Err(self.failed("locking", &e)),
         }
     }
 
@@ -85,6 +114,26 @@ impl TokenStore for FileStore {
             let _ = file.unlock(); // a forked child may have the file open, too: closing it would not be enough
         }
     }
+}
+
+/// What is done about a symbolic link in the place of a file.
+#[derive(PartialEq, Eq)]
+enum Link {
+    Followed,
+    Refused,
+}
+
+/// Opens a file without waiting for the other end of a FIFO or a device; `None` when it is anything but a regular file.
+fn regular(options: &mut OpenOptions, path: &Path, link: Link) -> io::Result<Option<File>> {
+    #[cfg(unix)]
+    {
+        let nofollow = if link == Link::Refused { libc::O_NOFOLLOW } else { 0 };
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NONBLOCK | libc::O_NOCTTY | nofollow);
+    }
+    #[cfg(not(unix))]
+    let _ = link;
+    let file = options.open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// For the owner's eyes alone.
@@ -157,7 +206,7 @@ impl Document {
 
     pub(super) fn write(mut self, store: &dyn TokenStore, key: &str, entry: Entry) -> Result<()> {
         // Tokens of credentials that are no longer used would stay for ever.
-        self.tokens.retain(|_, entry| entry.expires_at + 3600 > now());
+        self.tokens.retain(|_, entry| entry.expires_at.saturating_add(3600) > now());
         self.tokens.insert(key.to_owned(), entry);
         store.put(&Zeroizing::new(serde_json::to_vec(&self).expect("a document is JSON")))
     }
@@ -180,18 +229,42 @@ pub(super) fn now() -> u64 {
 mod tests {
     use super::*;
 
+    fn locked(path: impl Into<PathBuf>) -> FileStore {
+        let store = FileStore::new(path);
+        assert!(store.try_lock().unwrap());
+        store
+    }
+
     #[test]
     fn a_file_store_keeps_its_document_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::new(dir.path().join("token.json"));
+        let store = locked(dir.path().join("token.json"));
         assert!(store.get().unwrap().is_none());
-        store.put(b"one").unwrap();
-        store.put(b"two").unwrap();
-        assert_eq!(store.get().unwrap().unwrap().as_slice(), b"two");
+        store.put(br#"{"version":1"#).unwrap();
+        store.put(br#"{"version":2"#).unwrap();
+        assert_eq!(store.get().unwrap().unwrap().as_slice(), br#"{"version":2"#);
         let mode = std::fs::metadata(dir.path().join("token.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 2, "the document and its lock: {names:?}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_replaced_by_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = locked(dir.path().join("t"));
+        std::fs::write(dir.path().join("t.new"), "half a docum").unwrap();
+        store.put(br#"{"version":1,"tokens":{}}"#).unwrap();
+        assert!(!dir.path().join("t.new").exists() && Document::read(&store).unwrap().tokens.is_empty());
+    }
+
+    #[test]
+    fn without_the_lock_another_writers_document_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("t.new"), "half a docum").unwrap();
+        assert_eq!(FileStore::new(dir.path().join("t")).put(b"{").unwrap_err().status(), Status::Io);
+        assert_eq!(std::fs::read(dir.path().join("t.new")).unwrap(), b"half a docum");
     }
 
     #[test]
@@ -204,10 +277,38 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("victim"), dir.path().join("t.lock")).unwrap();
+        assert_eq!(FileStore::new(dir.path().join("t")).try_lock().unwrap_err().reason(), "token_store");
+        assert!(!dir.path().join("victim").exists());
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        for device in ["/dev/zero", "/dev/null", "/"] {
+            assert_eq!(FileStore::new(device).get().unwrap_err().reason(), "token_store", "{device}");
+        }
+    }
+
+    #[test]
+    fn somebodys_other_file_is_refused_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("my.ini");
+        let large = "x".repeat(2 << 20);
+        for other in ["[section]\nkey = 1\n", "null", "{\"a\":1}", "1", large.as_str()] {
+            std::fs::write(&path, other).unwrap();
+            let error = Document::read(&FileStore::new(&path)).err().unwrap();
+            assert_eq!((error.reason(), error.detail().field), ("token_store", Some("token_file")));
+            assert!(std::fs::read_to_string(&path).unwrap() == other);
+        }
+    }
+
+    #[test]
     fn a_broken_document_is_none_and_a_newer_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::new(dir.path().join("t"));
-        for broken in ["", "{", r#"{"version":1,"tok"#, "null"] {
+        let store = locked(dir.path().join("t"));
+        for broken in ["", "{", r#"{"version":1,"tok"#] {
             store.put(broken.as_bytes()).unwrap();
             assert!(Document::read(&store).unwrap().tokens.is_empty(), "{broken}");
         }
@@ -216,9 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_claims_to_live_for_days_is_believed_for_an_hour() {
-        let entry = Entry { access_token: Secret::new("x"), expires_at: now() + 1_000_000, ..Entry::default() };
-        assert_eq!(entry.lives(), Some(Duration::from_secs(3600)));
+    fn a_token_that_claims_to_live_for_ever_is_believed_for_an_hour_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = locked(dir.path().join("t"));
+        let entry = Entry { access_token: Secret::new("x"), expires_at: u64::MAX, ..Entry::default() };
+        assert!(entry.lives().is_some_and(|lives| lives <= Duration::from_secs(3600)));
+        Document::read(&store).unwrap().write(&store, "a", entry.clone()).unwrap();
+        Document::read(&store).unwrap().write(&store, "b", Entry::default()).unwrap();
+        assert_eq!(Document::read(&store).unwrap().entry("a").expires_at, u64::MAX);
         assert_eq!(Entry { expires_at: now(), ..entry }.lives(), None);
     }
 }

@@ -19,6 +19,8 @@ use crate::process::PerProcess;
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
 const MOST_IN_WINDOW: usize = 8;
+/// The way out of too many token requests.
+pub(super) const SHARE: &str = "share one client between threads, and one token between processes (setting token_file)";
 
 /// An access token and where to use it.
 pub(crate) struct Access {
@@ -28,7 +30,6 @@ pub(crate) struct Access {
     pub(crate) api: String,
     /// The token, as a reply may repeat it.
     pub(crate) secrets: Arc<Secrets>,
-    serial: u64,
 }
 
 /// Where the tokens of a client come from.
@@ -60,7 +61,6 @@ struct Shared {
 
 #[derive(Default, Clone)]
 struct State {
-    serial: u64,
     failed: Option<(u64, Error)>,
     asked_at: VecDeque<Instant>,
     /// Those that the store couldn't take.
@@ -92,7 +92,7 @@ impl Tokens {
         };
         let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
         let store = config.token_store.clone().or_else(file);
-        let first = config.access_token.as_ref().map(|token| Held::new(token, hosts.api.clone(), Duration::from_secs(3600), 0)).transpose()?;
+        let first = config.access_token.as_ref().map(|token| Held::new(token, hosts.api.clone(), Duration::from_secs(3600))).transpose()?;
         Ok(Tokens { origin, store, first, shared: PerProcess::new() })
     }
 
@@ -108,8 +108,12 @@ impl Tokens {
         matches!(self.origin, Origin::Oauth(_))
     }
 
-    /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait.
+    /// A token that is good as far as is known; asks for one when there is none. The lock makes it one request for all who wait. The host's
+    /// callback is asked outside of it, by as many threads as there are calls: it may wait for one of them.
     pub(crate) async fn get(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Arc<Access>> {
+        if let Origin::Host(ask) = &self.origin {
+            return self.ask_host(ask.as_ref(), hosts);
+        }
         let shared = self.shared();
         let before = shared.tries.load(Ordering::Acquire);
         if let Some(access) = self.good(shared) {
@@ -136,7 +140,7 @@ impl Tokens {
 
     /// Zoho refused this token (401). `false` when there is no way to another one.
     pub(crate) fn refuse(&self, access: &Access) -> bool {
-        if let Some(held) = self.held().as_mut().filter(|held| held.access.serial == access.serial) {
+        if let Some(held) = self.held().as_mut().filter(|held| held.access.header == access.header) {
             held.refused = true;
         }
         !matches!(self.origin, Origin::Fixed)
@@ -151,17 +155,30 @@ impl Tokens {
         held.as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
     }
 
-    fn hold(&self, state: &mut State, token: &Secret, api: String, lives: Duration) -> Result<Arc<Access>> {
-        state.serial += 1;
-        let held = Held::new(token, api, lives, state.serial)?;
+    fn hold(&self, token: &Secret, api: String, lives: Duration) -> Result<Arc<Access>> {
+        let held = Held::new(token, api, lives)?;
         Ok(self.held().insert(held).access.clone())
     }
 
-    /// A token from the store, if it has life left and isn't the one that was just refused.
-    fn adopt(&self, state: &mut State, entry: &Entry, hosts: &Hosts) -> Result<Option<Arc<Access>>> {
+    fn ask_host(&self, ask: &TokenFn, hosts: &Hosts) -> Result<Arc<Access>> {
+        let refused = self.held().as_ref().is_some_and(|held| held.refused);
+        let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
+        if token.expose().is_empty() {
+            return Err(Error::new(Status::Callback, "token_callback", "the token callback succeeded, but gave an empty token"));
+        }
+        self.hold(&token, hosts.api.clone(), Duration::ZERO)
+    }
+
+    /// A token from the store, if it can be sent, has life left and isn't the one that was just refused.
+    fn adopt(&self, session: &Session<'_>, entry: &Entry, hosts: &Hosts) -> Result<Option<Arc<Access>>> {
         let Some(lives) = entry.lives() else { return Ok(None) };
-        state.serial += 1;
-        let mut new = Held::new(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives, state.serial)?;
+        let mut new = match Held::new(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives) {
+            Ok(new) => new,
+            Err(error) => {
+                session.config.log(LogLevel::Warn, || format!("the token store's token is asked for again: {error}"));
+                return Ok(None);
+            }
+        };
         let mut held = self.held();
         let refused = held.as_ref().is_some_and(|held| held.refused && held.access.header == new.access.header);
         new.refused = refused || new.good_until <= Instant::now();
@@ -174,16 +191,12 @@ impl Tokens {
             Origin::Fixed => {
                 Err(Error::new(Status::Auth, "token_refused", "Zoho refused the access token, and there are no credentials for another one"))
             }
-            Origin::Host(ask) => {
-                let refused = self.held().as_ref().is_some_and(|held| held.refused);
-                let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
-                self.hold(state, &token, hosts.api.clone(), Duration::ZERO)
-            }
+            Origin::Host(ask) => self.ask_host(ask.as_ref(), hosts),
             Origin::Oauth(grant) => match &self.store {
                 Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
                 None => {
                     let granted = self.ask(state, session, hosts, grant).await?;
-                    self.hold(state, &granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+                    self.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
                 }
             },
         }
@@ -192,13 +205,13 @@ impl Tokens {
     /// The token that another process has put into the store, or one of our own, which is put there. One process asks at a time.
     async fn share(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant, store: &dyn TokenStore) -> Result<Arc<Access>> {
         let key = grant.store_key(hosts);
-        if let Some(access) = self.adopt(state, &Document::read(store)?.entry(&key), hosts)? {
+        if let Some(access) = self.adopt(session, &Document::read(store)?.entry(&key), hosts)? {
             return Ok(access);
         }
         let _locked = unless_unwritable(session, store::lock(store, session.config.token_timeout).await)?;
         let document = Document::read(store)?;
         let mut entry = document.entry(&key);
-        if let Some(access) = self.adopt(state, &entry, hosts)? {
+        if let Some(access) = self.adopt(session, &entry, hosts)? {
             return Ok(access);
         }
         state.remember_requests(&entry.asked_at);
@@ -219,7 +232,7 @@ impl Tokens {
             }
         }
         let granted = asked?;
-        self.hold(state, &granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+        self.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
 
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
@@ -254,15 +267,24 @@ impl Shared {
     }
 }
 
+/// The `Authorization` header of a token, which may come out of a callback, a file or a reply.
+pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
+    let malformed = |what| Error::new(Status::Auth, "token_malformed", format!("the access token {what}"));
+    if token.expose().is_empty() {
+        return Err(malformed("is empty"));
+    }
+    let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
+    let mut header = HeaderValue::from_str(&text).map_err(|_| malformed("holds a line end or another character that a header can't"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 impl Held {
-    fn new(token: &Secret, api: String, lives: Duration, serial: u64) -> Result<Held> {
-        let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
-        let header = HeaderValue::from_str(&text);
-        let mut header = header.map_err(|_| Error::new(Status::Auth, "token_malformed", "the access token holds characters that a header can't"))?;
-        header.set_sensitive(true);
+    fn new(token: &Secret, api: String, lives: Duration) -> Result<Held> {
+        let header = sendable(token)?;
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
-        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])), serial };
+        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])) };
         Ok(Held { access: Arc::new(access), good_until, refused: false })
     }
 
@@ -300,7 +322,7 @@ impl State {
         let window_opens = self.asked_at.front().filter(|_| self.asked_at.len() >= MOST_IN_WINDOW).map(|first| *first + THROTTLED);
         if let Some(until) = self.throttled_until.max(window_opens).filter(|until| *until > now) {
             let wait = until - now;
-            let message = format!("no token request for {} s: Zoho allows ten in ten minutes and then refuses them all", wait.as_secs());
+            let message = format!("no token request for {} s: Zoho allows ten in ten minutes and then refuses them all; {SHARE}", wait.as_secs());
             return Err(Error::new(Status::RateLimited, "token_throttled", message).with(|d| d.retry_after_ms = wait.as_millis() as i64));
         }
         self.asked_at.push_back(now);

@@ -1,7 +1,7 @@
 //! Tokens: given, asked for, renewed, refused.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
 use serde_json::json;
 use zcrm::attachment::{self, ListArgs};
@@ -153,6 +153,48 @@ fn the_hosts_callback_that_fails_is_named_with_what_it_returned() {
     let error = list(&Client::new(config).unwrap(), &e).unwrap_err();
     assert_eq!((error.status(), error.detail().callback_status), (Status::Callback, 77));
     assert!(e.ledger().requests.is_empty());
+}
+
+#[test]
+fn a_callback_that_gives_no_bytes_is_an_error_and_nothing_is_sent() {
+    let e = emulator();
+    let mut config = Config::new();
+    config.set("api_domain", e.url()).unwrap();
+    config.set_token_fn(|_| Ok(Secret::new("")));
+    assert_eq!(why(list(&Client::new(config).unwrap(), &e)), (Status::Callback, "token_callback"));
+    assert!(e.ledger().requests.is_empty());
+}
+
+#[test]
+fn the_hosts_callback_may_wait_for_another_call_that_asks_it_too() {
+    let e = emulator();
+    let both = Arc::new(Barrier::new(2));
+    let token = e.access_token();
+    let mut config = Config::new();
+    config.set("api_domain", e.url()).unwrap();
+    config.set_token_fn(move |_| {
+        both.wait(); // for ever, if one lock were held around the callback
+        Ok(Secret::new(token.clone()))
+    });
+    let client = Client::new(config).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| list(&client, &e).unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_reply_whose_token_cannot_be_sent_is_an_error_and_is_not_kept() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    let mut settings = refreshing(&e);
+    settings.extend([("token_file", file.to_str().unwrap().to_owned()), ("max_retries", "0".to_owned())]);
+    let client = client(&e, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
+    e.script("token", [Fault::body(200, br#"{"access_token":"1000.a\nb","expires_in":3600}"#)]);
+    assert_eq!(why(list(&client, &e)), (Status::Auth, "token_malformed"));
+    list(&client, &e).unwrap();
 }
 
 #[test]

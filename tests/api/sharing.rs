@@ -101,6 +101,35 @@ fn a_token_file_that_is_torn_is_as_if_there_were_none() {
 }
 
 #[test]
+fn a_shared_token_that_cannot_be_sent_is_asked_for_again_once_for_all() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t");
+    list(&storing(&e, &file, &[]), &e).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let torn = text.replacen("\"1000.", "\"1000.\\n", 1);
+    assert_ne!(text, torn);
+    std::fs::write(&file, torn).unwrap();
+    for _ in 0..3 {
+        list(&storing(&e, &file, &[]), &e).unwrap();
+    }
+    assert_eq!(token_requests(&e), 2);
+}
+
+#[test]
+fn a_token_file_that_is_somebodys_other_file_is_refused_and_left_as_it_is() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("my.ini");
+    std::fs::write(&file, "[section]\nkey = 1\n").unwrap();
+    let error = list(&storing(&e, &file, &[]), &e).unwrap_err();
+    assert_eq!((error.status(), error.reason(), error.detail().field), (Status::Config, "token_store", Some("token_file")));
+    assert!(error.to_string().contains("my.ini"), "{error}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "[section]\nkey = 1\n");
+    assert_eq!(token_requests(&e), 0);
+}
+
+#[test]
 fn a_token_file_that_cannot_be_written_costs_a_warning_and_not_the_call() {
     let e = emulator();
     let dir = tempfile::tempdir().unwrap();
