@@ -141,7 +141,7 @@ int main(void) {
     runs_short("an upload step", upload_step, 1 << 20);
     done();
     runs_short("a step of a batch", add_step, 1 << 20);
-    runs_short("a photo", upload_of_photo, 200 << 10);
+    runs_short("a photo", upload_of_photo, 60 << 10);
     runs_short("an upload", upload_of_reader, 60 << 10);
     done();
     zcrm_client_free(client);
