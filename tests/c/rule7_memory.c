@@ -73,12 +73,6 @@ static zcrm_status upload_of_reader(void) {
     return zcrm_attachment_upload(client, &target, &source, NULL, &result, &err);
 }
 
-static zcrm_status upload_of_photo(void) {
-    zcrm_target target = contact();
-    zcrm_source png = {.struct_size = sizeof png, .kind = ZCRM_FROM_FILE, .path = ZCRM_CSTR(env("ZCRM_TEST_PNG"))};
-    return zcrm_photo_upload(client, &target, &png, NULL, &result, &err);
-}
-
 static zcrm_status list(void) {
     zcrm_target target = target_of("Contacts", env("ZCRM_TEST_MANY"), NULL);
     return zcrm_attachment_list(client, &target, NULL, NULL, &result, &err);
@@ -141,7 +135,6 @@ int main(void) {
     runs_short("an upload step", upload_step, 1 << 20);
     done();
     runs_short("a step of a batch", add_step, 1 << 20);
-    runs_short("a photo", upload_of_photo, 60 << 10);
     runs_short("an upload", upload_of_reader, 60 << 10);
     done();
     zcrm_client_free(client);
