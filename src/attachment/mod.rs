@@ -7,6 +7,8 @@ mod settle;
 mod sought;
 mod upload;
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
@@ -83,7 +85,8 @@ pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, 
     download::run(client, "attachment.download", ask, sink, call, &FILE)
 }
 
-/// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it.
+/// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it; one that is
+/// given twice counts once.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html>
 pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) -> Result<Outcome<Deleted>> {
     record.check(client.config())?;
@@ -91,10 +94,12 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
         return Err(Error::argument("attachment_id", "no attachment id is given"));
     }
     ids.iter().try_for_each(|id| check_id(client.config(), "attachment_id", id))?;
+    let mut seen = HashSet::new();
+    let ids: Vec<&str> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
     let limits = client.limits(&call);
     client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
         let mut deletion = Deletion::new(client, session, record);
-        match ids {
+        match &ids[..] {
             [id] => deletion.one(id).await?,
             ids => deletion.several(ids).await?,
         }

@@ -212,6 +212,14 @@ fn several_are_deleted_one_by_one_where_the_server_has_no_such_request() {
 }
 
 #[test]
+fn an_id_that_is_given_twice_is_deleted_once() {
+    let w = world();
+    let (a, b) = (w.attach("a", b"a"), w.attach("b", b"b"));
+    let deleted = attachment::delete(&w.client, &w.contact, &[&a, &b, &a], Call::default()).unwrap();
+    assert_eq!((deleted.result.ids, w.stored()), (vec![a, b], vec![]));
+}
+
+#[test]
 fn over_a_hundred_are_deleted_in_requests_of_a_hundred() {
     let w = world();
     let ids: Vec<String> = (0..205).map(|i| w.attach(&format!("{i}"), b"x")).collect();
