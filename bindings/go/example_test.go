@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"strings"
@@ -132,6 +133,30 @@ func ExampleClient_Attachments() {
 	// Unordered output:
 	// a.txt 4
 	// b.txt 4
+}
+
+// A copy from record to record, through a pipe: no file and no memory holds the whole of it.
+func ExampleClient_DownloadAttachment() {
+	ctx := context.Background()
+	client, from, to := newExampleClient(), newContact(), newContact()
+	defer client.Close()
+	stored, err := client.UploadAttachment(ctx, from, zcrm.FromBytes("notes.txt", []byte("likes espresso\n")))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	reader, writer := io.Pipe()
+	go func() {
+		_, err := client.DownloadAttachment(ctx, from, stored.ID, writer)
+		writer.CloseWithError(err)
+	}()
+	copied, err := client.UploadAttachment(ctx, to, zcrm.FromReader(stored.FileName, reader, stored.Bytes))
+	reader.CloseWithError(err) // ends the download, should the upload have failed
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(copied.FileName, copied.Bytes)
+	// Output: notes.txt 15
 }
 
 func ExampleClient_UploadPhoto() {

@@ -66,3 +66,57 @@ func TestTheExampleProgramsAttachFilesAndBackThemUp(t *testing.T) {
 		}
 	}
 }
+
+func TestTheGoOfTheReadmeCompiles(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```go\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("there is none")
+	}
+	for _, block := range blocks {
+		code, _, _ := strings.Cut(block, "```")
+		if !strings.HasPrefix(code, "package ") {
+			code = `package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	zcrm "github.com/zcrm/zcrm/bindings/go"
+)
+
+var _, _, _ = errors.Is, fmt.Println, os.Exit
+
+func main() {}
+
+func shown(ctx context.Context, clientID, clientSecret, refreshToken string, file io.Writer) error {
+	` + code + `
+	return nil
+}
+`
+		}
+		dir := t.TempDir()
+		module := "github.com/zcrm/zcrm/bindings/go"
+		mod := "module shown\n\ngo 1.23\n\nrequire " + module + " v0.0.0\n\nreplace " + module + " => " + here + "\n"
+		for name, text := range map[string]string{"go.mod": mod, "main.go": code} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		vet := exec.Command("go", "vet", ".")
+		vet.Dir = dir
+		if said, err := vet.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s\n%s", err, said, code)
+		}
+	}
+}

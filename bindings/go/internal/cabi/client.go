@@ -123,19 +123,19 @@ func (c *Client) Close() {
 
 func (c *Client) acquire() error {
 	if c == nil {
-		return closed()
+		return closed("the client was not made by zcrm.New")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return closed()
+		return closed("the client is closed")
 	}
 	c.calls++
 	return nil
 }
 
-func closed() *Failure {
-	failure := unsent(C.ZCRM_E_STATE, "closed", "the client is closed, or was never made")
+func closed(message string) *Failure {
+	failure := unsent(C.ZCRM_E_STATE, "closed", message)
 	failure.Cause = ErrClosed
 	return failure
 }
