@@ -24,7 +24,8 @@
  *     the handle that gave it: valid until that is freed.
  *  6. Callbacks run on the thread that made the call, during the call, never after it. The token, token store and log callbacks are the exceptions:
  *     they may run on any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE).
- *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print, handle signals or read the environment.
+ *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print or handle signals, and reads the
+ *     environment only where a setting says so and in zcrm_client_new(). The thread that calls needs 128 KiB of stack beside its callbacks.
  *     A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case: when memory runs out where
  *     nothing can report it. Where something can, the status is ZCRM_E_MEMORY, which says more.
  *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.

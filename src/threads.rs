@@ -1,6 +1,16 @@
 //! The threads that this library starts: those of a batch, and those that look up host names.
 
+use std::thread::Builder;
+
 use once_cell::sync::OnceCell;
+
+/// Of each thread, as the standard library has it. It would look into the environment for another one.
+const STACK: usize = 2 << 20;
+
+/// A thread that is to be started.
+pub(crate) fn builder(name: &str) -> Builder {
+    Builder::new().name(name.to_owned()).stack_size(STACK)
+}
 
 /// Runs what starts a thread, which inherits from it what belongs to the thread that starts it.
 pub(crate) type Starter = fn(&mut dyn FnMut());

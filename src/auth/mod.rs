@@ -37,7 +37,7 @@ pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
     let hosts = Hosts::of(config)?;
     let grant = oauth::Grant::code(config)?;
     let limits = Limits::new(call.cancel, call.timeout.or(config.call_timeout));
-    let result = http::run(&Lanes::new(hosts.secure(true)), &Gate::default(), config, &limits, &Meter::default(), async |session| {
+    let result = http::run(&Lanes::new(config, hosts.secure(true))?, &Gate::default(), config, &limits, &Meter::default(), async |session| {
         let granted = grant.exchange(session, &hosts).await?;
         Ok(Granted {
             api_domain: hosts.follow(granted.api_domain.as_deref())?,

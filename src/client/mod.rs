@@ -32,10 +32,11 @@ struct Inner {
 
 impl Client {
     /// Checks the settings as a whole. Does no I/O: the first call connects.
-    pub fn new(config: Config) -> Result<Client> {
+    pub fn new(mut config: Config) -> Result<Client> {
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
-        let lanes = Lanes::new(hosts.secure(tokens.asks()));
+        let lanes = Lanes::new(&config, hosts.secure(tokens.asks()))?;
+        config.spool_dir.get_or_insert_with(std::env::temp_dir); // which reads the environment, and no call may
         let membership = Membership::of(organisation_key(&config, &hosts));
         Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, membership, own_user: OnceCell::new() })))
     }

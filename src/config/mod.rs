@@ -4,6 +4,7 @@ mod api_version;
 mod data_center;
 mod kinds;
 mod log;
+mod proxy;
 mod secret;
 mod settings;
 mod words;

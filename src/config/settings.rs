@@ -8,6 +8,7 @@ use super::kinds::{
     BaseUrl, Directories, Form, Header, HostList, Kind, MAX, Millis, MillisList, MillisOrNone, Path, PathOrEnv, Read, SecretHeader, SecretText, Text,
     number, word, word_list,
 };
+use super::proxy::{Proxies, Proxy};
 use super::{
     ApiVersion, BulkDelete, Check, DataCenter, Environment, LinkCarrier, LogFn, LogLevel, NamedHost, OnTwin, OnUnknown, Secret, Settle, TokenFn,
     TokenStore, UnknownLength,
@@ -140,11 +141,14 @@ settings! {
     "network" {
         ca_file: Option<PathBuf> = "", PathOrEnv, "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE";
         os_roots: bool = "on", word(), "whether the system's CA certificates are trusted beside those of ca_file";
-        proxy: Option<Secret> = "", SecretText,
-            "proxy URL (http://user:password@host:port); the word env takes it from HTTPS_PROXY and its kin";
+        proxy: Option<Proxies> = "", Proxy,
+            "proxy URL (http://user:password@host:port, or https, socks5, socks5h); the word env takes it from HTTPS_PROXY and its kin, and heeds NO_PROXY, as they are when it is set";
         user_agent: String = concat!("zcrm/", env!("CARGO_PKG_VERSION")), Header, "the User-Agent header";
         connect_timeout as "connect_timeout_ms": Duration = "10000", Millis, "bound on connecting and the TLS handshake";
         stall_timeout as "stall_timeout_ms": Duration = "60000", Millis, "bound on a time without a byte in either direction";
+        reply_timeout as "reply_timeout_ms": Duration = "60000", Millis, "bound on the whole of a reply that is no file, from its first byte";
+        least_speed: u64 = "100", number(0, MAX, "bytes/s"),
+            "bytes a second (0 = any) that a download must reach, over each stall_timeout_ms of waiting for it";
         token_timeout as "token_timeout_ms": Duration = "30000", Millis, "bound on one token request";
     }
     "calls" {

@@ -1,14 +1,15 @@
 //! One HTTP request and the head of its reply.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
+use super::failure::Target;
 use super::secrets::Secrets;
 use super::{Session, failure, framing};
 use crate::error::{Error, Result, Sent, Status};
@@ -16,6 +17,8 @@ use crate::fallible;
 use crate::transfer::{CHUNK, Outgoing};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// Some systems write it before the JSON.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// One request, without its body.
 #[derive(Clone)]
@@ -41,11 +44,41 @@ impl Request {
 pub(crate) struct Response {
     reply: reqwest::Response,
     secrets: Arc<Secrets>,
-    stall: Duration,
     /// The next bytes of the body, where they were looked at before they are taken.
     ahead: Bytes,
+    target: Target,
+    pace: Pace,
+    whole: Duration,
     /// Held while an early reply is read: letting go of an unfinished body closes the connection under the reply.
     _unfinished: Option<Pipe>,
+}
+
+/// How fast a file comes, over each `window` that is spent in waiting for it. The time that the caller's writer takes doesn't count.
+struct Pace {
+    window: Duration,
+    least: u64,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(window: Duration, least: u64) -> Pace {
+        Pace { window, least, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// So many bytes came after so long a wait.
+    fn came(&mut self, wait: Duration, bytes: usize, target: &Target) -> Result<()> {
+        (self.waited, self.bytes) = (self.waited + wait, self.bytes + bytes as u64);
+        if self.waited < self.window {
+            return Ok(());
+        }
+        if (self.bytes as f64) < self.least as f64 * self.waited.as_secs_f64() {
+            let what = format!("sent {} bytes in {} ms, and least_speed is {} a second", self.bytes, self.waited.as_millis(), self.least);
+            return Err(failure::slow(target, what));
+        }
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        Ok(())
+    }
 }
 
 /// A reply, and what is left of a body that it came before the end of.
@@ -57,14 +90,14 @@ impl Session<'_> {
         // Nobody polls an idle lane: this lets it see that the server closed the connection, before it is used.
         tokio::task::yield_now().await;
         self.meter.doubt.has_sent(Sent::No);
-        let secrets = request.secrets.clone();
+        let (secrets, target) = (request.secrets.clone(), Target::of(&request.url, self.config));
         let outcome = match body {
-            None => self.whole(request, Bytes::new()).await,
+            None => self.whole(request, Bytes::new(), &target).await,
             Some(body) if body.length().is_some_and(|n| n <= CHUNK as u64) => {
                 let bytes = body.read_all()?;
-                self.whole(request, bytes).await
+                self.whole(request, bytes, &target).await
             }
-            Some(body) => self.streamed(request, body).await,
+            Some(body) => self.streamed(request, body, &target).await,
         };
         let (mut reply, unfinished) = outcome.inspect_err(|_| self.meter.broken.set(true))?;
         self.meter.doubt.has_sent(Sent::Answered);
@@ -73,7 +106,8 @@ impl Session<'_> {
             self.meter.broken.set(true); // what follows on this connection may be the rest of this reply
         }
         secrets.blank_headers(reply.headers_mut());
-        Ok(Response { reply, secrets, stall: self.config.stall_timeout, ahead: Bytes::new(), _unfinished: unfinished })
+        let pace = Pace::new(self.config.stall_timeout, self.config.least_speed);
+        Ok(Response { reply, secrets, target, pace, whole: self.config.reply_timeout, ahead: Bytes::new(), _unfinished: unfinished })
     }
 
     fn execute(&self, request: reqwest::Request) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
@@ -92,15 +126,15 @@ impl Session<'_> {
     }
 
     /// A body that fits one write together with the head.
-    async fn whole(&self, request: Request, body: Bytes) -> Result<Answer> {
+    async fn whole(&self, request: Request, body: Bytes, target: &Target) -> Result<Answer> {
         let body = (!body.is_empty()).then(|| body.into());
         self.meter.doubt.has_sent(Sent::Fully); // a failure to connect takes this back
-        let reply = self.bounded(self.execute(request.with(body))).await?;
-        self.answered(reply, None)
+        let reply = self.bounded(self.execute(request.with(body)), target).await?;
+        self.answered(reply, None, target)
     }
 
     /// A body that is read while it is sent. The server may answer before it has all of it, and that answer counts.
-    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>) -> Result<Answer> {
+    async fn streamed(&self, request: Request, body: &mut Outgoing<'_>, target: &Target) -> Result<Answer> {
         let (mut pipe, pipe_body) = pipe(body.length());
         let send = self.execute(request.with(Some(reqwest::Body::wrap(pipe_body))));
         tokio::pin!(send);
@@ -108,20 +142,20 @@ impl Session<'_> {
             biased;
             reply = &mut send => {
                 self.meter.broken.set(true);
-                return self.answered(reply, Some(pipe));
+                return self.answered(reply, Some(pipe), target);
             }
-            fed = self.feed(body, &mut pipe) => fed,
+            fed = self.feed(body, &mut pipe, target) => fed,
         };
         fed?;
-        let reply = self.bounded(send).await?;
-        self.answered(reply, None)
+        let reply = self.bounded(send, target).await?;
+        self.answered(reply, None, target)
     }
 
-    async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe) -> Result<()> {
+    async fn feed(&self, body: &mut Outgoing<'_>, pipe: &mut Pipe, target: &Target) -> Result<()> {
         let mut fed = 0;
         loop {
             let mut buffer = match timeout(self.config.stall_timeout, pipe.buffer()).await {
-                Err(_) => return Err(failure::stalled(self.config.stall_timeout, "the server takes no more of the body")),
+                Err(_) => return Err(failure::stalled(self.config.stall_timeout, target, "takes no more of the body")),
                 // The reply, or the failure, is about to come from the other side of the select.
                 Ok(None) => return std::future::pending().await,
                 Ok(Some(buffer)) => buffer?,
@@ -140,20 +174,24 @@ impl Session<'_> {
     }
 
     /// The head of a reply, in bounded time after the body has left.
-    async fn bounded(&self, send: impl Future<Output = reqwest::Result<reqwest::Response>>) -> Result<reqwest::Result<reqwest::Response>> {
+    async fn bounded(
+        &self,
+        send: impl Future<Output = reqwest::Result<reqwest::Response>>,
+        target: &Target,
+    ) -> Result<reqwest::Result<reqwest::Response>> {
         // Connecting has its own bound inside; both together are the longest silence.
         let bound = self.config.stall_timeout + self.config.connect_timeout;
-        timeout(bound, send).await.map_err(|_| failure::stalled(bound, "the server doesn't answer"))
+        timeout(bound, send).await.map_err(|_| failure::unanswered(bound, target))
     }
 
-    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>) -> Result<Answer> {
+    fn answered(&self, reply: reqwest::Result<reqwest::Response>, unfinished: Option<Pipe>, target: &Target) -> Result<Answer> {
         match reply {
             Ok(reply) => Ok((reply, unfinished)),
             Err(e) => {
                 if e.is_connect() {
                     self.meter.doubt.has_sent(Sent::No);
                 }
-                Err(failure::of(e))
+                Err(failure::of(&e, target))
             }
         }
     }
@@ -163,7 +201,8 @@ impl Response {
     /// A reply that no connection has brought.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn foreign(reply: reqwest::Response) -> Response {
-        Response { reply, secrets: Arc::default(), stall: Duration::from_secs(60), ahead: Bytes::new(), _unfinished: None }
+        let (target, long) = (Target::of(reply.url(), &crate::Config::new()), Duration::from_secs(60));
+        Response { reply, secrets: Arc::default(), target, pace: Pace::new(long, 0), whole: long, ahead: Bytes::new(), _unfinished: None }
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -185,19 +224,26 @@ impl Response {
     /// much wall time again as libcurl's many small reads. Looking again before going to sleep: once or five times makes no difference, thirty
     /// times it is faster than libcurl; but on a network, where nearly every look finds nothing, it would cost more CPU than the download.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let began = Instant::now();
+        let chunk = self.next().await?;
+        self.pace.came(began.elapsed(), chunk.as_ref().map_or(0, Bytes::len), &self.target)?;
+        Ok(chunk)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
         if !self.ahead.is_empty() {
             return Ok(Some(std::mem::take(&mut self.ahead)));
         }
-        match timeout(self.stall, self.reply.chunk()).await {
-            Ok(chunk) => chunk.map_err(failure::of),
-            Err(_) => Err(failure::stalled(self.stall, "the reply has stopped coming")),
+        match timeout(self.pace.window, self.reply.chunk()).await {
+            Ok(chunk) => chunk.map_err(|e| failure::of(&e, &self.target)),
+            Err(_) => Err(failure::stalled(self.pace.window, &self.target, "sends no more of the reply")),
         }
     }
 
     /// The first bytes of the body, at least `least` of them or all that there are, which stay to be taken.
     pub(crate) async fn peek(&mut self, least: usize) -> Result<&[u8]> {
         let mut first = Vec::new();
-        while let Some(chunk) = self.chunk().await? {
+        while let Some(chunk) = self.next().await? {
             if first.is_empty() && chunk.len() >= least {
                 self.ahead = chunk; // as it nearly always is: nothing is copied
                 return Ok(&self.ahead);
@@ -214,15 +260,30 @@ impl Response {
     /// The whole body, which is JSON or a page of an intermediary: at most `most` bytes.
     pub(crate) async fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
         let http_status = self.status().as_u16();
-        let mut all = self.collect(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
+        let mut all = self.within_bounds(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
+        if all.starts_with(BYTE_ORDER_MARK) {
+            all.drain(..BYTE_ORDER_MARK.len());
+        }
         self.secrets.blank(&mut all);
         Ok(all)
+    }
+
+    async fn within_bounds(&mut self, most: usize) -> Result<Vec<u8>> {
+        if let Some(encoding) = self.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+            let message = format!("{} answered in an encoding ({encoding:?}) that wasn't asked for: does a proxy change replies?", self.target);
+            return Err(Error::new(Status::Protocol, "content_encoding", message));
+        }
+        let (bound, target) = (self.whole, self.target.clone());
+        timeout(bound, self.collect(most)).await.unwrap_or_else(|_| {
+            let what = format!("hasn't ended its reply within {} ms (reply_timeout_ms)", bound.as_millis());
+            Err(failure::slow(&target, what))
+        })
     }
 
     async fn collect(&mut self, most: usize) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         fallible::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
-        while let Some(chunk) = self.chunk().await? {
+        while let Some(chunk) = self.next().await? {
             if all.len() + chunk.len() > most {
                 return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {most} bytes")));
             }

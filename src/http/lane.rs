@@ -10,6 +10,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
+use rustls::pki_types::CertificateDer;
 use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 use super::lookup::Lookup;
@@ -42,7 +43,7 @@ fn idle_lanes() -> MutexGuard<'static, Vec<Lane>> {
 fn runtimes() -> &'static Mutex<Builder> {
     RUNTIMES.get(|_| {
         let mut builder = Builder::new_current_thread();
-        builder.enable_all();
+        builder.enable_all().event_interval(8); // a connection that is flooded keeps a cancel waiting for so many of its turns
         Mutex::new(builder)
     })
 }
@@ -90,16 +91,18 @@ impl Drop for Lane {
 /// that was used last by anybody, whose connection is the most likely to be alive.
 pub(crate) struct Lanes {
     client: u64,
+    ca: Vec<CertificateDer<'static>>,
     tls: PerProcess<OnceCell<rustls::ClientConfig>>,
     secure: bool,
 }
 
 impl Lanes {
-    /// `secure`: whether any host is reached by https, so that certificates are needed.
-    pub(crate) fn new(secure: bool) -> Lanes {
+    /// `secure`: whether any host is reached by https, so that certificates are needed. A `ca_file` that can't be used shows here.
+    pub(crate) fn new(config: &Config, secure: bool) -> Result<Lanes> {
         static CLIENTS: AtomicU64 = AtomicU64::new(0);
         runtimes(); // which reads the environment, and no call may
-        Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), tls: PerProcess::new(), secure }
+        let ca = config.ca_file.as_deref().map(tls::certificates).transpose()?.unwrap_or_default();
+        Ok(Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), ca, tls: PerProcess::new(), secure })
     }
 
     /// An idle lane, or a new one. A new one it is when `fresh`: then idle connections are not trusted.
@@ -151,7 +154,7 @@ impl Lanes {
     /// A client on the TLS configuration that all lanes share: loading the roots for each lane would cost 1.7 times the CPU at 32 threads.
     fn http(&self, config: &Config) -> Result<reqwest::Client> {
         let tls = self.tls.get(|_| OnceCell::new());
-        let tls = tls.get_or_try_init(|| if self.secure { tls::client_config(config) } else { Ok(tls::no_roots()) })?;
+        let tls = tls.get_or_try_init(|| if self.secure { tls::client_config(config, &self.ca) } else { Ok(tls::no_roots()) })?;
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .http1_only()
@@ -163,16 +166,16 @@ impl Lanes {
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(1) // a lane has one call at a time
+            .http1_allow_spaces_after_header_name_in_responses(true) // of some intermediaries; browsers take it
             .tcp_nodelay(true) // head and body leave in one write: nothing is gained by waiting for more
             .tcp_keepalive(KEEPALIVE);
         #[cfg(target_os = "linux")]
         let builder = builder.tcp_user_timeout(config.stall_timeout); // unacknowledged bytes are silence too, and nothing ends it sooner
-        let builder = match config.proxy.as_ref().map(|p| p.expose()) {
+        let builder = match config.proxy.clone() {
             None => builder.no_proxy(), // reqwest would read the environment
-            Some("env") => builder,
-            Some(url) => builder.proxy(proxy(url)?),
+            Some(proxies) => builder.proxy(reqwest::Proxy::custom(move |url| proxies.of(url).cloned())),
         };
-        builder.build().map_err(|e| Error::new(Status::Network, "http_client", format!("no HTTP client can be made: {}", e.without_url())))
+        builder.build().map_err(|_| Error::new(Status::Network, "http_client", "no HTTP client can be made"))
     }
 }
 
@@ -181,11 +184,4 @@ impl Drop for Lanes {
         let mine: Vec<Lane> = idle_lanes().extract_if(.., |lane| lane.client == self.client).collect();
         drop(mine); // closes connections: not under the lock
     }
-}
-
-fn proxy(url: &str) -> Result<reqwest::Proxy> {
-    // The text of the URL, and so of the error about it, may hold a password.
-    reqwest::Proxy::all(url).map_err(|_| {
-        Error::new(Status::Config, "proxy", "proxy: not a URL of the form http://user:password@host:port").with(|d| d.field = Some("proxy"))
-    })
 }

@@ -1,7 +1,9 @@
-//! Looking up a host's addresses: the system's own function, which blocks, on a thread of its own, so that a cancelled call need not wait for it.
+//! The look-up of host names, on a thread of its own: the system's own resolver, which alone knows all of the system's settings, can't be
+//! interrupted, and a cancelled call must not wait for it.
 
+use std::fmt;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::thread::Builder;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::oneshot;
@@ -10,17 +12,40 @@ use crate::threads;
 
 pub(super) struct Lookup;
 
+/// Why a host has no address.
+#[derive(Debug)]
+pub(super) enum Unresolved {
+    /// The system knows none, or doesn't answer.
+    Unknown(io::Error),
+    /// The system gives no thread.
+    NoThread(io::Error),
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("the host name was not found")
+    }
+}
+
+impl std::error::Error for Unresolved {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Unresolved::Unknown(cause) | Unresolved::NoThread(cause) => Some(cause),
+        }
+    }
+}
+
 impl Resolve for Lookup {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let (tell, told) = oneshot::channel();
+            let (found, addresses) = oneshot::channel();
             let look_up = move || {
-                let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect::<Vec<SocketAddr>>);
-                let _ = tell.send(found); // a call that was cancelled listens no more
+                let outcome = (name.as_str(), 0).to_socket_addrs().map(|addresses| addresses.collect::<Vec<SocketAddr>>());
+                let _ = found.send(outcome); // nobody waits any more for that of a cancelled call
             };
-            threads::start(|| Builder::new().name("zcrm-lookup".into()).spawn(look_up))?;
-            let found: Addrs = Box::new(told.await??.into_iter());
-            Ok(found)
+            threads::start(|| threads::builder("zcrm-lookup").spawn(look_up)).map_err(Unresolved::NoThread)?;
+            let outcome = addresses.await.unwrap_or_else(|_| Err(io::Error::other("the look-up broke")));
+            Ok(Box::new(outcome.map_err(Unresolved::Unknown)?.into_iter()) as Addrs)
         })
     }
 }

@@ -101,6 +101,10 @@ const CODES: &[(&str, Status, &str)] = &[
 /// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
 pub(crate) const MOST: usize = 256 << 10;
 
+/// Most bytes, and levels, of an error's details that are handed on.
+const MOST_DETAILS: usize = 16 << 10;
+const DEEPEST_DETAILS: u32 = 64;
+
 /// The reason of a refusal whose words were cut off.
 pub(super) const CUT_OFF: &str = "reply_truncated";
 
@@ -162,8 +166,25 @@ pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
         d.http_status = http.as_u16();
         d.retryable = retryable(status);
         (d.api_code, d.api_message) = (one_line(&object.code), one_line(&object.message));
-        d.details = object.details;
+        d.details = object.details.filter(|details| is_modest(details.get()));
     })
+}
+
+/// Whether a host's parser, which may be a recursive one, can take a server's JSON.
+fn is_modest(json: &str) -> bool {
+    let (mut depth, mut within_text, mut escaped) = (0, false, false);
+    json.len() <= MOST_DETAILS
+        && json.bytes().all(|byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = within_text,
+                b'"' => within_text = !within_text,
+                b'[' | b'{' if !within_text => depth += 1,
+                b']' | b'}' if !within_text => depth -= 1,
+                _ => {}
+            }
+            depth <= DEEPEST_DETAILS
+        })
 }
 
 fn retryable(status: Status) -> bool {

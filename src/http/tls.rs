@@ -1,5 +1,7 @@
 //! Which certificates are trusted.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Config;
 use crate::error::{Error, Result, Status, one_line};
+use crate::process::PerProcess;
 
 /// The system's bundle of CA certificates, by distribution. Named here because the usual finder reads environment variables,
 /// which this library does only when it is told to, and reads a whole directory beside the bundle, which costs 10 ms.
@@ -22,18 +25,19 @@ const BUNDLES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// Most bytes of `ca_file`: the system's bundle has a quarter of a megabyte.
+const MOST: u64 = 16 << 20;
+
 /// The system's roots, read once in a process, by the first client that speaks https.
-static OS_ROOTS: OnceCell<Vec<CertificateDer<'static>>> = OnceCell::new();
+static OS_ROOTS: PerProcess<OnceCell<Vec<CertificateDer<'static>>>> = PerProcess::new();
 
 /// TLS 1.2 and 1.3, host names checked, the system's roots and those of `ca_file`. There is no switch to check less.
-pub(crate) fn client_config(config: &Config) -> Result<ClientConfig> {
+pub(crate) fn client_config(config: &Config, ca: &[CertificateDer<'static>]) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     if config.os_roots {
-        roots.add_parsable_certificates(OS_ROOTS.get_or_init(os_roots).iter().cloned());
+        roots.add_parsable_certificates(OS_ROOTS.get(|_| OnceCell::new()).get_or_init(os_roots).iter().cloned());
     }
-    if let Some(path) = &config.ca_file {
-        add_file(&mut roots, path)?;
-    }
+    roots.add_parsable_certificates(ca.iter().cloned()); // `certificates` has tried each
     if roots.is_empty() {
         return Err(Error::new(Status::Tls, "no_roots", "no CA certificate is known: install the system's bundle (ca-certificates) or set ca_file"));
     }
@@ -55,18 +59,88 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
     config
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<()> {
+/// The certificates of `ca_file`, in the forms of PEM that curl takes. What can't be used is said by name.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = one_line(&path.display().to_string());
     let bad = |problem: String| Error::new(Status::Config, "ca_file", format!("ca_file {shown}: {problem}")).with(|d| d.field = Some("ca_file"));
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|e| bad(e.to_string()))?;
+    let bytes = read(path).map_err(bad)?;
+    let pem = plain_pem(&bytes);
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<std::result::Result<Vec<_>, _>>();
+    let mut certificates = certificates.map_err(|_| bad("a certificate in it is cut off or isn't base64".into()))?;
     if certificates.is_empty() {
-        return Err(bad("holds no PEM certificate".into()));
+        return Err(bad(format!("holds no certificate in PEM, but {}", kind(&bytes))));
     }
-    for certificate in certificates {
-        roots.add(certificate).map_err(|e| bad(e.to_string()))?;
+    for (i, certificate) in certificates.iter_mut().enumerate() {
+        let alone = first_element(certificate).map(<[u8]>::to_vec); // OpenSSL's trusted ones have its own words behind them
+        let usable = alone.map(CertificateDer::from).filter(|der| RootCertStore::empty().add(der.clone()).is_ok());
+        *certificate = usable.ok_or_else(|| bad(format!("certificate {} in it can't be used", i + 1)))?;
     }
-    Ok(())
+    Ok(certificates)
+}
+
+/// A regular file, and no more of it than a bundle of certificates can have: a pipe would never end, and a device fill the memory.
+fn read(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    let problem = |e: io::Error| one_line(&e.to_string());
+    let meta = std::fs::metadata(path).map_err(problem)?;
+    if !meta.is_file() {
+        return Err(format!("is {}, and not a file", if meta.is_dir() { "a directory" } else { "a pipe or a device" }));
+    }
+    let mut bytes = Vec::new();
+    let read = open_without_waiting(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
+    read.map_err(problem)?;
+    if bytes.len() as u64 > MOST { Err(format!("has over {MOST} bytes, which no bundle of certificates has")) } else { Ok(bytes) }
+}
+
+/// The same text as every reader of PEM has it: line by line without blanks, and with the one name for a certificate.
+fn plain_pem(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    for line in bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).split(|b| matches!(b, b'\r' | b'\n')) {
+        let line = line.trim_ascii();
+        plain.extend_from_slice(match line {
+            b"-----BEGIN TRUSTED CERTIFICATE-----" | b"-----BEGIN X509 CERTIFICATE-----" => b"-----BEGIN CERTIFICATE-----",
+            b"-----END TRUSTED CERTIFICATE-----" | b"-----END X509 CERTIFICATE-----" => b"-----END CERTIFICATE-----",
+            line => line,
+        });
+        plain.push(b'\n');
+    }
+    plain
+}
+
+/// The first value of DER with its tag and length.
+fn first_element(der: &[u8]) -> Option<&[u8]> {
+    let (header, length) = match *der.get(1)? {
+        short @ ..0x80 => (2, usize::from(short)),
+        long => {
+            let n = usize::from(long & 0x7f);
+            let bytes = der.get(2..2 + n).filter(|_| n <= 4)?;
+            (2 + n, bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+        }
+    };
+    der.get(..header.checked_add(length)?)
+}
+
+/// What stands in a file that holds no certificate.
+fn kind(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let label = text.split("-----BEGIN ").nth(1).and_then(|rest| rest.split("-----").next());
+    match (label, bytes) {
+        (_, []) => "nothing at all".into(),
+        (Some(label), _) if label.len() < 40 => format!("a {}", one_line(label).to_lowercase()),
+        (_, [0x30, 0x80..0x85, ..]) => "DER or PKCS#12: openssl x509 -inform der, or openssl pkcs12, makes PEM of it".into(),
+        (_, [0xfe, 0xed, 0xfe, 0xed, ..]) => "a Java key store: keytool -exportcert -rfc makes PEM of it".into(),
+        _ => "something else".into(),
+    }
+}
+
+#[cfg(unix)]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path) // it may have become a pipe meanwhile
+}
+
+#[cfg(not(unix))]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 #[cfg(target_os = "linux")]

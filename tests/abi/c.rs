@@ -127,6 +127,9 @@ programs! {
     fork: super::nothing;
     places: super::nothing;
     copy: super::nothing;
+    environment: super::nothing;
+    no_threads: super::nothing;
+    stack: super::a_second_emulator_by_https;
     sigpipe: super::nothing;
     step: super::nothing;
     plugin: super::nothing;
@@ -167,6 +170,22 @@ fn every_other_upload_is_refused(emulator: &Emulator) -> Told {
 fn any_number_of_calls(emulator: &Emulator) -> Told {
     emulator.settings(|s| s.concurrency = 1000);
     Vec::new()
+}
+
+fn a_second_emulator_by_https(emulator: &Emulator) -> Told {
+    let secure = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+    let ca = scratch("stack-ca").join(format!("{}.pem", emulator.url().rsplit(':').next().unwrap()));
+    std::fs::write(&ca, secure.ca_pem().unwrap()).unwrap();
+    let told = vec![
+        ("ZCRM_TEST_TLS_URL", secure.url().to_owned()),
+        ("ZCRM_TEST_TLS_TOKEN", secure.access_token()),
+        ("ZCRM_TEST_TLS_RECORD", secure.add_record("Contacts")),
+        // What zcrm.h says; a build without optimisation takes several times that.
+        ("ZCRM_TEST_STACK_KIB", if cfg!(debug_assertions) { "1024" } else { "128" }.to_owned()),
+        ("ZCRM_TEST_CA", ca.to_str().unwrap().to_owned()),
+    ];
+    std::mem::forget(secure); // it lives as long as the program that is run after this
+    told
 }
 
 fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Told {

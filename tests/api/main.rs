@@ -3,6 +3,7 @@
 mod attachments;
 mod authentication;
 mod batch;
+mod between;
 mod checks;
 mod downloads;
 mod errors;
@@ -10,6 +11,7 @@ mod framing;
 mod lists;
 mod not_the_file;
 mod photos;
+mod replies;
 mod retries;
 mod secrets;
 mod server;

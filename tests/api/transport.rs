@@ -239,15 +239,6 @@ fn a_tls_connection_cut_without_a_goodbye_is_no_complete_download() {
 }
 
 #[test]
-fn a_ca_file_that_is_missing_or_no_certificate_is_named() {
-    let (emulator, _) = secure(Certificate::Good);
-    for path in ["/nonexistent/ca.pem", "/etc/hostname"] {
-        let error = list(&client(&emulator, &[("ca_file", path)]), &Record::new("Contacts", "1")).unwrap_err();
-        assert!(error.reason() == "ca_file" && error.to_string().contains(path), "{error}");
-    }
-}
-
-#[test]
 fn a_proxy_is_used_with_its_credentials_and_never_shows_them() {
     use std::io::{Read, Write};
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -405,7 +396,6 @@ fn a_call_that_waits_between_its_attempts_keeps_no_connection_from_the_others() 
         let waits = attachment::list(&client, &record(), &ListArgs::default(), Call::default()).unwrap();
         assert!(waits.waited_ms < 900, "it doesn't wait for the other's next attempt: {} ms", waits.waited_ms);
     });
-    assert!(server.seen.lock().unwrap().iter().all(|seen| seen.connection == 0), "they share one connection");
 }
 
 #[test]

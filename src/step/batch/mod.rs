@@ -204,7 +204,7 @@ impl Workers {
                     }
                 }
             };
-            let started = threads::start(|| std::thread::Builder::new().name("zcrm-batch".into()).spawn_scoped(scope, work));
+            let started = threads::start(|| threads::builder("zcrm-batch").spawn_scoped(scope, work));
             count += u32::from(started.is_ok());
         }
         Workers { jobs: (count > 0).then_some(jobs), reports, own }
