@@ -65,7 +65,7 @@ check() {
 outside() {
     rm -rf "$work/outside" && mkdir -p "$work/outside"
     module=github.com/zcrm/zcrm/bindings/go
-    (cd "$work/outside" && go mod init -q outside 2>/dev/null && go mod edit -require $module@v0.0.0 -replace "$module=$here")
+    (cd "$work/outside" && go mod init outside 2>/dev/null && go mod edit -require $module@v0.0.0 -replace "$module=$here")
     cat >"$work/outside/main.go" <<'END'
 package main
 
