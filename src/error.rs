@@ -242,7 +242,13 @@ impl Error {
     #[must_use]
     pub fn with(mut self, set: impl FnOnce(&mut Detail)) -> Error {
         set(&mut self.0);
-        self.0.name = self.0.status.name();
+        let detail = &mut *self.0;
+        detail.name = detail.status.name();
+        for text in [&mut detail.message, &mut detail.api_code, &mut detail.api_message] {
+            if text.chars().any(breaks_a_line) {
+                *text = in_one_line(text);
+            }
+        }
         self
     }
 
@@ -286,15 +292,25 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// At most 512 characters of foreign text, without line breaks, control characters and what turns the direction of text: fit for a log line.
+/// At most 512 characters of foreign text, in one line: fit for a message.
 pub fn one_line(text: &str) -> String {
     const MAX: usize = 512;
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut line: String = text.chars().take(MAX).map(|c| if breaks(c) { ' ' } else { c }).collect();
+    let mut line: String = text.chars().take(MAX).map(|c| if breaks_a_line(c) { ' ' } else { c }).collect();
     if text.chars().nth(MAX).is_some() {
         line.push('…');
     }
     line
+}
+
+/// The whole text in one line: fit for a log.
+pub(crate) fn in_one_line(text: &str) -> String {
+    text.chars().map(|c| if breaks_a_line(c) { ' ' } else { c }).collect()
+}
+
+/// Control characters, the two line ends that are none of them, and the marks that turn the direction of what follows: with one of
+/// these a text can look like several lines, or like another one.
+fn breaks_a_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -314,5 +330,16 @@ mod tests {
         let line = one_line(&format!("a\r\nb\0{}", "x".repeat(600)));
         assert!(line.starts_with("a  b x"));
         assert_eq!(line.chars().count(), 513);
+    }
+
+    #[test]
+    fn no_field_of_an_error_can_forge_a_line_or_turn_it_round() {
+        for evil in ['\n', '\r', '\u{1b}', '\u{85}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{200f}'] {
+            let error = Error::new(Status::Rejected, "x", "").with(|d| {
+                (d.message, d.api_code, d.api_message) = (format!("a{evil}b"), format!("c{evil}[info] d"), format!("e{evil}f"));
+            });
+            let detail = error.detail();
+            assert_eq!([&detail.message, &detail.api_code, &detail.api_message], ["a b", "c [info] d", "e f"], "{evil:?}");
+        }
     }
 }

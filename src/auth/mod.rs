@@ -46,6 +46,7 @@ pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
             expires_in: granted.lives.as_secs(),
             scope: granted.scope,
         })
-    })?;
+    });
+    let result = result.map_err(|error| http::scrub(error, config.secrets()))?;
     Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0, wait_reason: None, credits_remaining: None })
 }

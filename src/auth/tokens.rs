@@ -70,6 +70,7 @@ struct State {
 
 #[derive(Clone)]
 struct Held {
+    token: Secret,
     access: Arc<Access>,
     good_until: Instant,
     refused: bool,
@@ -144,6 +145,11 @@ impl Tokens {
             held.refused = true;
         }
         !matches!(self.origin, Origin::Fixed)
+    }
+
+    /// The token in use; it is what a reply could repeat.
+    pub(crate) fn in_use(&self) -> Option<Secret> {
+        self.held().as_ref().map(|held| held.token.clone())
     }
 
     fn held(&self) -> RwLockWriteGuard<'_, Option<Held>> {
@@ -285,7 +291,7 @@ impl Held {
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
         let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])) };
-        Ok(Held { access: Arc::new(access), good_until, refused: false })
+        Ok(Held { token: token.clone(), access: Arc::new(access), good_until, refused: false })
     }
 
     fn is_good(&self, origin: &Origin) -> bool {

@@ -10,7 +10,7 @@ use once_cell::sync::OnceCell;
 use crate::auth::{Hosts, Tokens};
 use crate::call::{Call, Outcome};
 use crate::cancel::Limits;
-use crate::config::{ApiVersion, Config, LogLevel};
+use crate::config::{ApiVersion, Config, LogLevel, Secret};
 use crate::error::{Error, Result};
 use crate::http::{self, Lanes, Meter, Session};
 use crate::organisation::{Claims, Membership};
@@ -76,7 +76,7 @@ impl Client {
         let meter = Meter::default();
         let began = Instant::now();
         let gate = &self.0.membership.organisation().gate;
-        let outcome = http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work);
+        let outcome = http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| self.without_secrets(error));
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
         Ok(Outcome {
             operation,
@@ -86,6 +86,12 @@ impl Client {
             wait_reason: meter.wait_reason.get(),
             credits_remaining: meter.credits.get(),
         })
+    }
+
+    /// The error without any secret of the settings, and without the token in use, which a callback or a reply may have given.
+    fn without_secrets(&self, error: Error) -> Error {
+        let token = self.0.tokens.in_use();
+        http::scrub(error, self.config().secrets().chain(token.as_ref().map(Secret::expose)))
     }
 
     /// What ends this call from outside.
@@ -104,15 +110,51 @@ impl Client {
     }
 }
 
-/// Which clients share an organisation's limits: those with the same label, or else the same credentials.
+/// Which clients share an organisation's limits: those with the same label, which the host is trusted with; or else those with the same
+/// hosts and OAuth client (and `soid`); or else those with the same token or callback.
 fn organisation_key(config: &Config, hosts: &Hosts) -> String {
-    if let Some(known) = config.organisation.as_ref().or(config.soid.as_ref()) {
-        return known.clone();
+    if let Some(label) = &config.organisation {
+        return format!("label {label}");
     }
-    match (config.refresh_token.as_ref().or(config.access_token.as_ref()), &config.token_fn) {
+    let Hosts { api, accounts, .. } = hosts;
+    if config.client_id.is_some() || config.soid.is_some() {
+        return format!("oauth {api} {accounts} {:?} {:?}", config.client_id, config.soid);
+    }
+    match (&config.access_token, &config.token_fn) {
         // A hash, so that no secret is kept in a table that outlives its client.
-        (Some(secret), _) => format!("{} {}", hosts.accounts, sha256(secret.expose().as_bytes())),
+        (Some(token), _) => format!("token {accounts} {}", sha256(token.expose().as_bytes())),
         // Another callback may well be another organisation's.
-        (None, token_fn) => format!("{} {:?}", hosts.accounts, token_fn.as_ref().map(Arc::as_ptr)),
+        (None, token_fn) => format!("callback {accounts} {:?}", token_fn.as_ref().map(Arc::as_ptr)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(settings: &[(&str, &str)]) -> String {
+        let mut config = Config::new();
+        settings.iter().for_each(|(key, value)| config.set(key, value).unwrap());
+        organisation_key(&config, &Hosts::of(&config).unwrap())
+    }
+
+    #[test]
+    fn hosts_and_client_say_which_clients_share_an_organisation() {
+        let ours = [("client_id", "1000.A"), ("client_secret", "s"), ("soid", "ZohoCRM.1")];
+        let with = |more: &[(&'static str, &'static str)]| key(&[ours.as_slice(), more].concat());
+        assert_eq!(with(&[]), with(&[("client_secret", "another")]));
+        for other in [
+            ("client_id", "1000.B"),
+            ("soid", "ZohoCRM.2"),
+            ("data_center", "eu"),
+            ("environment", "sandbox"),
+            ("api_domain", "https://evil.example"),
+            ("accounts_url", "https://evil.example"),
+            ("organisation", "ZohoCRM.1"),
+        ] {
+            assert_ne!(with(&[]), with(&[other]), "{other:?}");
+        }
+        assert_eq!(with(&[("organisation", "a")]), key(&[("organisation", "a"), ("access_token", "b")]));
+        assert_ne!(key(&[("access_token", "a")]), key(&[("access_token", "b")]));
     }
 }

@@ -93,7 +93,7 @@ impl Client {
                     doubt.ends(Deed::Change);
                     return Ok(());
                 }
-                Err(error) => doubt.attempt_failed(ask.deed, error),
+                Err(error) => doubt.attempt_failed(ask.deed, self.without_secrets(error)),
             };
             lost |= error.detail().outcome_open;
             let refused = access.filter(|_| error.status() == Status::Auth && !renewed && !error.detail().outcome_open);

@@ -51,6 +51,10 @@ pub(super) trait Kind {
     const SECRET: bool = false;
     fn read(&self, text: &str) -> Read<Self::Value>;
     fn form(&self) -> Form;
+    /// The secret in a value, which no text may hold.
+    fn secret(_: &Self::Value) -> Option<&str> {
+        None
+    }
     /// What the words mean, for the help; empty where there are none.
     fn words(&self) -> String {
         String::new()
@@ -227,6 +231,10 @@ impl Kind for SecretText {
     type Value = Option<Secret>;
     const SECRET: bool = true;
 
+    fn secret(value: &Option<Secret>) -> Option<&str> {
+        value.as_ref().map(Secret::expose)
+    }
+
     fn read(&self, text: &str) -> Read<Option<Secret>> {
         Ok(Text.read(text)?.map(Secret::new))
     }
@@ -242,6 +250,10 @@ pub(super) struct SecretHeader;
 impl Kind for SecretHeader {
     type Value = Option<Secret>;
     const SECRET: bool = true;
+
+    fn secret(value: &Option<Secret>) -> Option<&str> {
+        value.as_ref().map(Secret::expose)
+    }
 
     fn read(&self, text: &str) -> Read<Option<Secret>> {
         let secret = SecretText.read(text)?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, in_one_line};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
 pub use kinds::Form;
@@ -85,7 +85,7 @@ impl Config {
         if let Some((max, f)) = &self.log_fn
             && level <= *max
         {
-            f(level, &line());
+            f(level, &in_one_line(&line()));
         }
     }
 }

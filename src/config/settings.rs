@@ -76,6 +76,13 @@ macro_rules! settings {
             }
         }
 
+        impl Config {
+            /// Every secret that is set.
+            pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+                [$($(secret_in(&of::<$type, _>($kind), &self.$field),)+)+].into_iter().flatten()
+            }
+        }
+
         /// Every setting, in the order that a person reads them.
         pub const KEYS: &[Key] = &[$($(Key {
             name: key!($field $($key)?),
@@ -105,6 +112,10 @@ macro_rules! key {
 /// The kind of a row, which gives values of the row's type.
 const fn of<T, K: Kind<Value = T>>(kind: K) -> K {
     kind
+}
+
+fn secret_in<'v, K: Kind>(_: &K, value: &'v K::Value) -> Option<&'v str> {
+    K::secret(value)
 }
 
 const fn is_secret<K: Kind>(_: &K) -> bool {
@@ -160,7 +171,8 @@ settings! {
         max_in_flight: u32 = "4", number(1, 1000, "calls"),
             "most API calls of one organisation at once, over all its clients in the process; fewer while Zoho answers 429";
         organisation: Option<String> = "", Text,
-            "a label that says which clients share an organisation's limits; empty = those with the same credentials";
+            "a label that says which clients share an organisation's limits: it is trusted, so one tenant must not choose another's; empty = those \
+             with the same hosts and OAuth client (and soid), or with the same token or callback";
         credits_reserve: u64 = "0", number(0, MAX, "credits"), "API credits to leave to others: calls stop below it, with a resumable error";
     }
     "uploads" {

@@ -27,7 +27,7 @@ pub(crate) use exchange::{Request, Response};
 use lane::Lane;
 pub(crate) use lane::Lanes;
 pub(crate) use meter::Meter;
-pub(crate) use secrets::Secrets;
+pub(crate) use secrets::{Secrets, scrub};
 
 /// One call on its way: its place in the organisation and its lane. It has both or, while it rests, neither.
 pub(crate) struct Session<'c> {

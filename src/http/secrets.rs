@@ -1,8 +1,16 @@
 //! What a request carries and no error, log line or result may repeat, though the reply does.
 
+use std::collections::{HashMap, HashSet};
+
+use base64::Engine;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
 use reqwest::header::{HeaderMap, HeaderValue};
-use zeroize::Zeroizing;
+use serde_json::value::RawValue;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::Error;
 
 /// A shorter text is none of Zoho's secrets, and blanking it would hit ordinary words.
 const SHORTEST: usize = 8;
@@ -47,9 +55,138 @@ impl Secrets {
     }
 }
 
+/// So long a piece of a secret is blanked in an error: a gateway may cut a header that it repeats.
+const PIECE: usize = 16;
+
+/// Blanks, in every text of an error, what it has of these secrets: pieces of 16 bytes and more, in upper or lower case, as JSON escapes,
+/// percent-encoded or in base64. Errors are rare, so that it may look closely; of a reply that is read well, [`Secrets::blank`] blanks the rest.
+pub(crate) fn scrub<'t>(error: Error, secrets: impl Iterator<Item = &'t str>) -> Error {
+    let needles = Needles::of(secrets);
+    error.with(|d| {
+        for text in [&mut d.message, &mut d.api_code, &mut d.api_message] {
+            if let Some(blanked) = needles.blanked(text) {
+                *text = blanked;
+            }
+        }
+        if let Some(blanked) = d.details.as_ref().and_then(|details| needles.blanked(details.get())) {
+            d.details = RawValue::from_string(blanked).ok(); // stars in a string of JSON leave it JSON; else it is better not shown
+        }
+    })
+}
+
+/// Every window of 16 bytes of the secrets and of their forms, or the whole of a shorter one, in lower case.
+struct Needles(HashMap<usize, HashSet<Vec<u8>>>);
+
+impl Drop for Needles {
+    fn drop(&mut self) {
+        self.0.values_mut().flat_map(HashSet::drain).for_each(|mut piece| piece.zeroize());
+    }
+}
+
+impl Needles {
+    fn of<'t>(secrets: impl Iterator<Item = &'t str>) -> Needles {
+        let mut needles = Needles(HashMap::new());
+        for secret in secrets.flat_map(in_url) {
+            needles.add(&secret);
+            for before in 0..3 {
+                needles.add(&in_base64(&secret, before, &STANDARD_NO_PAD));
+                needles.add(&in_base64(&secret, before, &URL_SAFE_NO_PAD));
+            }
+        }
+        needles
+    }
+
+    fn add(&mut self, text: &str) {
+        if text.len() < SHORTEST {
+            return;
+        }
+        let length = text.len().min(PIECE);
+        let pieces = text.as_bytes().windows(length).map(<[u8]>::to_ascii_lowercase);
+        self.0.entry(length).or_default().extend(pieces);
+    }
+
+    /// The text with stars for what it has of the secrets; `None` when it has nothing.
+    fn blanked(&self, text: &str) -> Option<String> {
+        let plain: Vec<Read> = text.bytes().enumerate().map(|(at, byte)| Read { byte, from: at, to: at + 1 }).collect();
+        let unescaped = decoded(&plain, json_escape);
+        let twice = decoded(&unescaped, json_escape); // JSON in a string of JSON
+        let mut hidden = vec![false; text.len()];
+        for view in [&decoded(&plain, percent_escape), &decoded(&twice, percent_escape), &plain, &unescaped, &twice] {
+            let bytes = Zeroizing::new(view.iter().map(|read| read.byte.to_ascii_lowercase()).collect::<Vec<u8>>());
+            for (length, pieces) in &self.0 {
+                for (at, _) in bytes.windows(*length).enumerate().filter(|(_, window)| pieces.contains(*window)) {
+                    hidden[view[at].from..view[at + length - 1].to].fill(true);
+                }
+            }
+        }
+        let star = |(at, c): (usize, char)| if hidden[at..at + c.len_utf8()].contains(&true) { '*' } else { c };
+        hidden.contains(&true).then(|| text.char_indices().map(star).collect())
+    }
+}
+
+/// A secret as it is; of a URL with a password, the password and what is sent of it: the rest of a proxy's URL may be shown.
+fn in_url(secret: &str) -> Vec<Zeroizing<String>> {
+    let url = reqwest::Url::parse(secret).ok().filter(|url| url.has_host());
+    let Some(url) = url else { return vec![Zeroizing::new(secret.to_owned())] };
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let Some(password) = url.password().map(decoded) else { return Vec::new() };
+    let both = format!("{}:{password}", decoded(url.username()));
+    [password, both].map(Zeroizing::new).into()
+}
+
+/// What base64 makes of a secret behind `before` other bytes: the characters that nothing but the secret decides.
+fn in_base64(secret: &str, before: usize, engine: &GeneralPurpose) -> Zeroizing<String> {
+    let padded = Zeroizing::new([&[0; 2][..before], secret.as_bytes()].concat());
+    let encoded = Zeroizing::new(engine.encode(&padded));
+    let end = padded.len() / 3 * 4;
+    Zeroizing::new(encoded[(before * 4).div_ceil(3)..end.max((before * 4).div_ceil(3))].to_owned())
+}
+
+/// A byte of a text as a decoder gives it, and where it stands in the text.
+#[derive(Clone, Copy)]
+struct Read {
+    byte: u8,
+    from: usize,
+    to: usize,
+}
+
+/// The text with its escapes undone, by a function that reads one: its byte and how many bytes it took.
+fn decoded(text: &[Read], escape: fn(&[u8]) -> Option<(u8, usize)>) -> Vec<Read> {
+    let mut view = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(read) = text.get(at) {
+        let ahead: Vec<u8> = text[at..text.len().min(at + 6)].iter().map(|read| read.byte).collect();
+        let (byte, taken) = escape(&ahead).unwrap_or((read.byte, 1));
+        view.push(Read { byte, from: read.from, to: text[at + taken - 1].to });
+        at += taken;
+    }
+    view
+}
+
+fn json_escape(text: &[u8]) -> Option<(u8, usize)> {
+    match text {
+        [b'\\', b'u', digits @ ..] => Some((u8::try_from(hex(digits.get(..4)?)?).unwrap_or(b'?'), 6)),
+        [b'\\', other, ..] => Some((*other, 2)),
+        _ => None,
+    }
+}
+
+fn percent_escape(text: &[u8]) -> Option<(u8, usize)> {
+    match text {
+        [b'%', digits @ ..] => Some((hex(digits.get(..2)?)? as u8, 3)),
+        _ => None,
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Status;
 
     fn blanked(secrets: &[&str], text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
@@ -62,6 +199,51 @@ mod tests {
         assert_eq!(blanked(&["1000.abc"], "1000.abc1000.abc x 1000.abd 1000.abc"), "**************** x 1000.abd ********");
         assert_eq!(blanked(&["a/b c/d+e"], "x=a%2Fb+c%2Fd%2Be&y=a/b c/d+e"), "x=***************&y=*********");
         assert_eq!(blanked(&["********", "second-one"], "******** second-one"), "******** **********");
+    }
+
+    const TOKEN: &str = "1000.0123456789abcdef0123456789abcdef.fedcba9876543210fedcba9876543210";
+
+    fn scrubbed(text: &str, secrets: &[&str]) -> String {
+        let details = RawValue::from_string(serde_json::to_string(&[text]).unwrap()).ok();
+        let error = Error::new(Status::Rejected, "x", "").with(|d| (d.message, d.details) = (text.to_owned(), details));
+        let error = scrub(error, secrets.iter().copied());
+        let shown: Vec<String> = serde_json::from_str(error.detail().details.as_ref().unwrap().get()).unwrap();
+        assert_eq!(shown[0].contains('*'), error.to_string().contains('*'));
+        error.to_string()
+    }
+
+    #[test]
+    fn an_error_has_no_piece_of_a_secret_in_any_form() {
+        use base64::engine::general_purpose::STANDARD;
+        let escaped = |each: fn(u8) -> String| TOKEN.bytes().map(each).collect::<String>();
+        let forms = [
+            TOKEN.to_owned(),
+            TOKEN[..40].to_owned(),
+            TOKEN[5..].to_owned(),
+            TOKEN[20..36].to_owned(),
+            TOKEN.to_uppercase(),
+            escaped(|b| format!("%{b:02x}")),
+            escaped(|b| format!("\\u00{b:02x}")),
+            escaped(|b| format!("\\u0025{b:02X}")),
+            STANDARD.encode(TOKEN),
+            STANDARD.encode(format!("Zoho-oauthtoken {TOKEN}")),
+            STANDARD.encode(format!("x{TOKEN}y")),
+        ];
+        for form in forms {
+            let shown = scrubbed(&format!("before {form} behind"), &[TOKEN]);
+            assert!(shown.starts_with("before ") && shown.ends_with(" behind"), "{form}: {shown}");
+            assert!(shown.contains("********") && shown.split('*').all(|left| left.len() < 32), "{form}: {shown}");
+        }
+        assert_eq!(scrubbed("the record 3652397000000649013 has no photo", &[TOKEN]), "the record 3652397000000649013 has no photo");
+    }
+
+    #[test]
+    fn of_a_proxys_url_only_the_password_is_a_secret() {
+        let url = "http://user:p%40ssword-of-it@proxy.example:3128";
+        assert_eq!(scrubbed("proxy.example:3128 took p@ssword-of-it", &[url]), "proxy.example:3128 took **************");
+        let basic = base64::engine::general_purpose::STANDARD.encode("user:p@ssword-of-it");
+        assert!(!scrubbed(&format!("Proxy-Authorization: Basic {basic}"), &[url]).contains(&basic[4..20]));
+        assert_eq!(scrubbed("http://proxy.example:3128", &["http://proxy.example:3128"]), "http://proxy.example:3128");
     }
 
     #[test]

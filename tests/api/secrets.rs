@@ -1,10 +1,12 @@
 //! Replies that repeat what they were asked with: the token and the credentials are in no error, log line or result.
 
+use base64::Engine;
 use serde_json::json;
 use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, Client, Config, Record, Sink, Status, auth};
 use zcrm_emulator::{Emulator, Fault, Options};
 
+use crate::server::{Server, reply};
 use crate::support::{World, canary, client, why, world_with};
 
 /// A world, and the token of its client.
@@ -47,6 +49,38 @@ fn a_token_that_the_length_of_a_shown_text_cuts_in_two_is_not_shown_in_part() {
         let page = format!("{}{token}{}", "x".repeat(before), "y".repeat(3000));
         assert_eq!(listed(&w, Fault::body(403, page.as_bytes())), Status::Forbidden);
     }
+}
+
+#[test]
+fn a_piece_of_the_token_or_another_form_of_it_is_not_shown_either() {
+    let (w, token) = told();
+    let escaped: String = token.bytes().map(|b| format!("\\u00{b:02x}")).collect();
+    let encoded: String = token.bytes().map(|b| format!("%{b:02X}")).collect();
+    for (form, looked_for) in [
+        (token[..40].to_owned(), token[5..25].to_owned()),
+        (token[5..].to_owned(), token[5..25].to_owned()),
+        (token.to_uppercase(), token[5..25].to_uppercase()),
+        (escaped, token[5..25].to_owned()),
+        (encoded.clone(), encoded[15..75].to_owned()),
+    ] {
+        let code = format!(r#"{{"code":"{form}","message":"what is {form}?","details":{{"of":"{form}"}}}}"#);
+        w.emulator.script("attachment.list", [Fault::body(400, code.as_bytes())]);
+        let error = attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap_err();
+        assert!(!error.to_json().contains(&looked_for), "{error}");
+        assert!(error.detail().api_code.contains("********"), "{error}");
+    }
+}
+
+#[test]
+fn the_password_of_a_proxy_that_repeats_it_is_not_shown() {
+    let basic = base64::engine::general_purpose::STANDARD.encode("user:canary-password");
+    let page = format!("<html>Proxy-Authorization: Basic {basic} (canary-password)");
+    let proxy = Server::start(move |_| Some(reply("502 Bad Gateway", "Content-Type: text/html\r\n", &page)));
+    let w = world_with(&[]);
+    let via = client(&w.emulator, &[("proxy", &format!("http://user:canary-password@{}", proxy.address)), ("max_retries", "0")]);
+    let error = attachment::list(&via, &w.contact, &ListArgs::default(), Call::default()).unwrap_err();
+    assert!(error.to_string().contains("Proxy-Authorization"), "the page is shown: {error}");
+    assert!(!error.to_json().contains(&basic[4..20]) && !error.to_json().contains("canary-password"), "{error}");
 }
 
 #[test]
