@@ -192,6 +192,14 @@
 /** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared. */
 #define ZCRM_CALL_SKIP_SAME_BYTES 8
 
+/**
+ * Flag of zcrm_call: this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. What it
+ * does is looked for first, and isn't done twice: an attachment of the same name, size and bytes (or the same link) is the upload's work, with
+ * `"skipped":true`; a deletion of what isn't there is done; a file that has the bytes of the download is the download. Costs a list and a download
+ * for each upload that is compared. It holds for each step of a batch, too.
+ */
+#define ZCRM_CALL_AGAIN 16
+
 /** Kind of zcrm_source: the file `path`, read while it is sent. */
 #define ZCRM_FROM_FILE 1
 
@@ -574,8 +582,10 @@ typedef struct zcrm_batch_args {
     size_t struct_size;
     /**
      * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-     * Run again with the same journal, a batch sends only what its record doesn't show yet: what is done is told from the journal, and what was
-     * begun and has no end is looked for on its record first.
+     * Run again with the same journal, a batch goes on where a killed run was: what is done is told from the journal, and what was begun and has no
+     * end is looked for first. For uploads that takes up to the sum of the setting `settle_waits_ms`, counted from the journal's last line: they come
+     * last, and a log line says how long they wait. A journal belongs to one run of a job: begin a new one for the next run, as what it has as done
+     * isn't sent again. A step whose file has changed since fails with the reason "journal_source_changed", and nothing is sent.
      */
     struct zcrm_str journal;
     /** API calls after which no further step is begun; 0 = no bound. */
@@ -1229,7 +1239,8 @@ ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
  *
  * @param batch  the batch
  * @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
- * @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, and files are named below `allow_paths` alone
+ * @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, files are named below `allow_paths` alone,
+ *               and a download goes to a file
  * @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
  * @param err    NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs, also from its `ended`
@@ -1247,7 +1258,9 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
 /**
  * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
  * counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
- * by a cancel, the call's timeout, `credits`, or because the organisation has no API credits left. Run it again with its journal.
+ * by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), because the organisation has no API credits left
+ * ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
+ * journal.
  *
  * Each step costs what it costs alone; one that a killed process had begun costs one list more.
  * https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
@@ -1255,8 +1268,8 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
  * @param client  the client
  * @param batch   the steps; they stay, so that it can be run again
  * @param args    NULL, or how to run it
- * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256` and `ZCRM_CALL_SKIP_*` for each step;
- *                nothing else of it is used
+ * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256`, `ZCRM_CALL_SKIP_*` and `ZCRM_CALL_AGAIN` for
+ *                each step; nothing else of it is used
  * @param result  NULL, or receives the summary: zcrm_result_batch()
  * @param err     NULL, or receives the error
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't

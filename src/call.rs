@@ -20,17 +20,17 @@ pub enum IfExists {
     SkipSameBytes,
 }
 
-/// Ids of attachments that jobs have got. Clones are the same set.
+/// Ids of attachments that jobs own: each is the work of one job. Clones are the same set.
 #[derive(Debug, Clone, Default)]
 pub struct Claimed(Arc<Mutex<HashSet<String>>>);
 
 impl Claimed {
-    /// A job has got this one.
-    pub fn insert(&self, id: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into());
+    /// A job takes this one; `false` when a job has it already.
+    pub fn claim(&self, id: impl Into<String>) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into())
     }
 
-    /// Whether a job has got this one.
+    /// Whether a job owns this one.
     pub fn contains(&self, id: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
@@ -56,7 +56,10 @@ pub struct Call<'a> {
     pub expected_bytes: Option<u64>,
     /// Attachment upload: what happens when it seems to be there already. A host asks for it when a job comes a second time.
     pub if_exists: IfExists,
-    /// Attachments that `if_exists` passes over, because other jobs have got them.
+    /// This call may have been made before, and nobody knows how it ended. What it does is looked for first, and isn't done twice: an
+    /// attachment that has the upload's bytes is its work, what isn't there is deleted, a file that has the download's bytes is the download.
+    pub again: bool,
+    /// With `again`: attachments that other jobs own, and what this one finds or makes is added. `None` = every attachment may be this call's.
     pub claimed: Option<Claimed>,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,

@@ -60,7 +60,7 @@ pub(crate) fn run<'a>(
         sink.max_bytes.get_or_insert(client.config().memory_max_bytes);
     }
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
-    let mut incoming = Incoming::open(sink, call.expected_bytes, Progress::new(call.progress), digest)?;
+    let mut incoming = Incoming::open(sink, call.again, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, limits, call.trace_id.as_deref(), async |session| {
         let named = fetch(client, session, &ask, &mut incoming, kind).await?;
         Ok(named.with(incoming.finish()?))

@@ -83,7 +83,7 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let kind = download::Kind { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
-    let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
+    let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), false, None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
     let named = wait(download::take(Response::foreign(from.into()), &mut incoming, &kind))?;
     Ok(named.with(incoming.finish()?))
 }
@@ -123,7 +123,7 @@ impl Journal {
 
     /// `None` = new, `Some("")` = begun, else the outcome.
     pub fn before(&mut self, key: &str, step: &str) -> Result<Option<String>> {
-        Ok(match self.0.before(key, step)? {
+        Ok(match self.0.before(key, &journal::Deed::new(step, None))? {
             journal::Before::New => None,
             journal::Before::Begun => Some(String::new()),
             journal::Before::Done(outcome) => Some(outcome.get().to_owned()),
@@ -131,7 +131,7 @@ impl Journal {
     }
 
     pub fn begin(&mut self, key: &str, step: &str) -> Result<()> {
-        self.0.begin(key, step)
+        self.0.begin(key, journal::Deed::new(step, None))
     }
 
     pub fn done(&mut self, key: &str, outcome: &str) -> Result<()> {

@@ -26,13 +26,24 @@ pub(super) struct Deletion<'c, 's> {
     client: &'c Client,
     session: &'c Session<'s>,
     record: &'c Record,
+    /// They may be gone already, by an earlier call.
+    again: bool,
     deleted: Vec<String>,
     failed: Option<(String, Error)>,
 }
 
 impl<'c, 's> Deletion<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record) -> Self {
-        Deletion { client, session, record, deleted: Vec::new(), failed: None }
+        Deletion { client, session, record, again: false, deleted: Vec::new(), failed: None }
+    }
+
+    pub(super) fn again(self, again: bool) -> Self {
+        Deletion { again, ..self }
+    }
+
+    /// What isn't there may be this call's own work.
+    fn may_be_done(&self) -> bool {
+        self.again || self.session.meter.doubt.was_lost()
     }
 
     pub(super) async fn one(&mut self, id: &str) -> Result<()> {
@@ -64,7 +75,7 @@ impl<'c, 's> Deletion<'c, 's> {
             Ok(verdicts) => verdicts,
             Err(error) if error.status() == Status::Unsupported => return Ok(false),
             // What the lost attempt did is not known: each id is settled by itself.
-            Err(error) if error.status() == Status::NotFound && self.session.meter.doubt.was_lost() => return Ok(false),
+            Err(error) if error.status() == Status::NotFound && self.may_be_done() => return Ok(false),
             Err(error) => return Err(self.with_deleted(error)),
         };
         for (id, verdict) in ids.iter().zip(verdicts) {
@@ -76,7 +87,7 @@ impl<'c, 's> Deletion<'c, 's> {
     /// Keeps the first refusal and goes on with the others; what isn't a refusal of this one id ends the call.
     fn note(&mut self, id: &str, outcome: Result<()>) -> Result<()> {
         match outcome {
-            Err(error) if error.status() == Status::NotFound && self.session.meter.doubt.was_lost() => self.deleted.push(id.to_owned()),
+            Err(error) if error.status() == Status::NotFound && self.may_be_done() => self.deleted.push(id.to_owned()),
             Err(error) if error.status() == Status::NotFound => {
                 self.failed.get_or_insert((id.to_owned(), error));
             }

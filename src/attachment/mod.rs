@@ -42,7 +42,7 @@ pub struct Uploaded {
     pub link_url: Option<String>,
     /// When Zoho stored it, as Zoho writes it: ISO 8601 with an offset.
     pub created_time: String,
-    /// It was there already and was not sent (`Call::if_exists`).
+    /// It was there already and was not sent (`Call::if_exists`, `Call::again`).
     pub skipped: bool,
     /// The reply was lost, and the upload was found on the record.
     pub settled: bool,
@@ -85,8 +85,8 @@ pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, 
     download::run(client, "attachment.download", ask, sink, call, &FILE)
 }
 
-/// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call may have deleted it; one that is
-/// given twice counts once.
+/// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call, or a call before (`Call::again`), may have
+/// deleted it; one that is given twice counts once.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html>
 pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) -> Result<Outcome<Deleted>> {
     record.check(client.config())?;
@@ -98,7 +98,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
     let ids: Vec<&str> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
     let limits = client.limits(&call);
     client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
-        let mut deletion = Deletion::new(client, session, record);
+        let mut deletion = Deletion::new(client, session, record).again(call.again);
         match &ids[..] {
             [id] => deletion.one(id).await?,
             ids => deletion.several(ids).await?,

@@ -16,7 +16,7 @@ use super::list::{Attachment, ListArgs};
 use super::pages;
 use super::sought::{Likeness, Sought};
 use super::{Deletion, Uploaded};
-use crate::call::{Claimed, IfExists};
+use crate::call::{Call, Claimed, IfExists};
 use crate::client::{Ask, Client};
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
@@ -41,8 +41,7 @@ pub(super) struct Settlement<'c, 's> {
     record: &'c Record,
     under_way: UnderWay<'c>,
     link_url: Option<&'c str>,
-    /// Attachments that other jobs have got.
-    claimed: Option<Claimed>,
+    earlier: Earlier,
     began: Instant,
     /// Ids that were there before: known in strict mode.
     before: Option<HashSet<String>>,
@@ -50,6 +49,26 @@ pub(super) struct Settlement<'c, 's> {
     /// Whether each sending so far had an answer.
     answered: bool,
     hash: OnceCell<Option<Hash>>,
+}
+
+/// What may be on the record already, and whether that makes the upload needless.
+pub(super) struct Earlier {
+    if_exists: IfExists,
+    /// The very upload may have been made before.
+    again: bool,
+    /// Attachments that other jobs own.
+    claimed: Option<Claimed>,
+}
+
+impl Earlier {
+    pub(super) fn of(call: &Call<'_>) -> Earlier {
+        Earlier { if_exists: call.if_exists, again: call.again, claimed: call.claimed.clone() }
+    }
+
+    /// The record is looked at, and bytes may have to be compared, before anything is sent.
+    pub(super) fn is_asked(&self) -> bool {
+        self.again || self.if_exists != IfExists::Upload
+    }
 }
 
 /// What a look at the list showed.
@@ -62,16 +81,27 @@ enum Look {
 }
 
 impl<'c, 's> Settlement<'c, 's> {
-    pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record, name: &str, bytes: u64, link_url: Option<&'c str>) -> Self {
-        let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name: name.to_owned(), bytes };
-        let under_way = client.claims().begin(mark);
+    /// An upload that looks first waits until no other of that name and size to that record is under way in this process.
+    pub(super) async fn begin(
+        client: &'c Client,
+        session: &'c Session<'s>,
+        record: &'c Record,
+        name: &str,
+        bytes: u64,
+        link_url: Option<&'c str>,
+        earlier: Earlier,
+    ) -> Self {
+        // A link's title isn't what makes it the same.
+        let name = link_url.unwrap_or(name).to_owned();
+        let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name, bytes };
+        let under_way = if earlier.is_asked() { client.claims().begin_alone(mark).await } else { client.claims().begin(mark) };
         Settlement {
             client,
             session,
             record,
             under_way,
             link_url,
-            claimed: None,
+            earlier,
             began: Instant::now(),
             before: None,
             resent: 0,
@@ -80,53 +110,71 @@ impl<'c, 's> Settlement<'c, 's> {
         }
     }
 
-    /// None of these is what is looked for.
-    pub(super) fn but_not(mut self, claimed: Option<Claimed>) -> Self {
-        self.claimed = claimed;
-        self
-    }
-
     /// What is asked before the first sending: whether it is there already, and in strict mode what else is.
-    pub(super) async fn prepare(&mut self, if_exists: IfExists, body: Option<&mut Outgoing<'_>>) -> Result<Option<Uploaded>> {
+    pub(super) async fn prepare(&mut self, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Uploaded>> {
         let strict = self.client.config().settle == Settle::Strict;
-        if if_exists == IfExists::Upload && !strict {
+        let Earlier { if_exists, again, .. } = self.earlier;
+        if !self.earlier.is_asked() && !strict {
             return Ok(None);
         }
         let listed = self.list().await?;
-        if if_exists != IfExists::Upload
-            && let Some(same) = self.same(&listed, if_exists, body).await?
-        {
-            self.client.claims().claim(&same.id);
-            return Ok(Some(Uploaded { skipped: true, name_changed: !self.sought().has_name(&same), ..Uploaded::listed(&same) }));
+        let own = if again { self.own(&listed, body.as_deref_mut()).await? } else { None };
+        let there = match own {
+            None if if_exists != IfExists::Upload => self.same(&listed, if_exists, body).await?,
+            own => own,
+        };
+        if let Some(there) = there {
+            return Ok(Some(Uploaded { skipped: true, name_changed: !self.sought().has_name(&there), ..Uploaded::listed(&there) }));
         }
         self.before = strict.then(|| listed.into_iter().map(|a| a.id).collect());
         self.began = Instant::now();
         Ok(None)
     }
 
-    /// The entry that is like this upload. Its bytes are compared where that is asked for, or where the name leaves it open.
-    async fn same(&self, listed: &[Attachment], if_exists: IfExists, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
-        let is_anothers = |entry: &Attachment| self.claimed.as_ref().is_some_and(|claimed| claimed.contains(&entry.id));
-        for entry in listed.iter().filter(|entry| !is_anothers(entry)) {
-            let likeness = self.sought().likeness(entry);
-            let alike = match likeness {
-                Some(Likeness::Same) if if_exists == IfExists::Skip || self.link_url.is_some() => true,
-                Some(Likeness::Same | Likeness::Perhaps) => match self.source_hash(body.as_deref_mut()).await? {
-                    Some(hash) => self.has_hash(entry, &hash).await?,
-                    None => likeness == Some(Likeness::Same),
-                },
-                Some(Likeness::Other) | None => false,
-            };
-            if alike {
+    /// What an earlier call of this upload has stored: it is known by its bytes, or its link, and is the work of one job only.
+    async fn own(&self, listed: &[Attachment], mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
+        let is_free = |entry: &Attachment| self.earlier.claimed.as_ref().is_none_or(|claimed| !claimed.contains(&entry.id));
+        for entry in listed.iter().filter(|entry| is_free(entry)) {
+            if self.is_alike(entry, true, body.as_deref_mut()).await? && self.take(&entry.id) {
                 return Ok(Some(entry.clone()));
             }
         }
         Ok(None)
     }
 
+    /// An attachment that makes the upload needless, whoever has stored it.
+    async fn same(&self, listed: &[Attachment], if_exists: IfExists, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
+        for entry in listed {
+            if self.is_alike(entry, if_exists == IfExists::SkipSameBytes, body.as_deref_mut()).await? {
+                self.client.claims().claim(&entry.id);
+                return Ok(Some(entry.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the entry is like this upload. Its bytes are compared where that is asked for, or where the name leaves it open.
+    async fn is_alike(&self, entry: &Attachment, by_bytes: bool, body: Option<&mut Outgoing<'_>>) -> Result<bool> {
+        let likeness = self.sought().likeness(entry);
+        match likeness {
+            Some(Likeness::Same) if !by_bytes || self.link_url.is_some() => Ok(true),
+            Some(Likeness::Same | Likeness::Perhaps) => match self.source_hash(body).await? {
+                Some(hash) => self.has_hash(entry, &hash).await,
+                None => Ok(likeness == Some(Likeness::Same)),
+            },
+            Some(Likeness::Other) | None => Ok(false),
+        }
+    }
+
+    /// Takes an attachment for this call; `false` when another job has it.
+    fn take(&self, id: &str) -> bool {
+        self.client.claims().claim(id);
+        self.earlier.claimed.as_ref().is_none_or(|claimed| claimed.claim(id))
+    }
+
     /// The upload is stored under this id.
     pub(super) async fn stored(&self, stored: Uploaded, body: Option<&mut Outgoing<'_>>) -> Result<Uploaded> {
-        self.client.claims().claim(&stored.id);
+        self.take(&stored.id);
         if self.resent == 0 || self.link_url.is_some() {
             return Ok(stored);
         }
@@ -229,6 +277,7 @@ impl<'c, 's> Settlement<'c, 's> {
 
     async fn adopt(&self, entry: &Attachment, twins: Vec<String>) -> Result<Uploaded> {
         self.client.config().log(LogLevel::Warn, || format!("the lost upload is stored: {}", entry.id));
+        self.take(&entry.id);
         self.handle_twins(&twins).await;
         Ok(Uploaded { settled: true, twins, name_changed: !self.sought().has_name(entry), ..Uploaded::listed(entry) })
     }
@@ -283,7 +332,7 @@ impl<'c, 's> Settlement<'c, 's> {
     }
 
     fn is_anothers(&self, id: &str) -> bool {
-        self.client.claims().is_claimed(id) || self.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
+        self.client.claims().is_claimed(id) || self.earlier.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
     }
 
     /// `new`: not one of these was there before, as far as clocks tell.

@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::settle::Settlement;
+use super::settle::{Earlier, Settlement};
 use super::{Attachment, Uploaded};
-use crate::call::{Call, IfExists, Outcome};
+use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::config::{Check, Config, LinkCarrier, Settle};
 use crate::error::{Error, Result, Status};
@@ -21,16 +21,18 @@ pub(super) fn file<'a>(client: &Client, record: &Record, file: File<'a>, call: C
     let mut framing = Framing::new()?;
     framing.file(&file.name, &file.content_type)?;
     let ask = Ask { content_type: Some(framing.content_type()), ..post(record) };
-    let name = &file.name;
+    let (name, earlier) = (&file.name, Earlier::of(&call));
     let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
-        let input = Input::new(file.bytes).sized(config, config.attachment_max_bytes, "attachment_size").await?;
+        let limit = config.attachment_max_bytes;
+        let input = Input::new(file.bytes).sized(config, limit, "attachment_size").await?;
+        let input = if earlier.is_asked() { input.kept(config, limit).await? } else { input };
         // What can't be read again has to be hashed now, to be known again if its reply is lost.
         let hashed = !input.is_repeatable() && config.settle_hash && config.settle != Settle::Off;
         let hash = call.sha256.then_some(HashKind::Sha256).or(hashed.then_some(HashKind::Fast));
         let mut body = Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256));
         let length = body.file_length().unwrap_or_default();
-        let settlement = Settlement::new(client, session, record, name, length, None).but_not(call.claimed);
-        let stored = store(client, session, &ask, Some(&mut body), settlement, call.if_exists).await?;
+        let settlement = Settlement::begin(client, session, record, name, length, None, earlier).await;
+        let stored = store(client, session, &ask, Some(&mut body), settlement).await?;
         let (bytes, sha256) = if stored.skipped { (length, None) } else { (body.sent(), body.sha256()) };
         Ok(Uploaded { bytes, sha256, ..stored })
     })?;
@@ -43,8 +45,8 @@ pub(super) fn link(client: &Client, record: &Record, url: String, title: String,
     let form = put_link(client.config(), &mut ask, &url, &title)?;
     let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
         let mut body = form.map(Outgoing::form);
-        let settlement = Settlement::new(client, session, record, &title, 0, Some(&url)).but_not(call.claimed);
-        store(client, session, &ask, body.as_mut(), settlement, call.if_exists).await
+        let settlement = Settlement::begin(client, session, record, &title, 0, Some(&url), Earlier::of(&call)).await;
+        store(client, session, &ask, body.as_mut(), settlement).await
     })?;
     Ok(outcome.map(|uploaded| Uploaded { file_name: title, link_url: Some(url), ..uploaded }))
 }
@@ -60,9 +62,8 @@ async fn store(
     ask: &Ask<'_>,
     mut body: Option<&mut Outgoing<'_>>,
     mut settlement: Settlement<'_, '_>,
-    if_exists: IfExists,
 ) -> Result<Uploaded> {
-    match settlement.prepare(if_exists, body.as_deref_mut()).await? {
+    match settlement.prepare(body.as_deref_mut()).await? {
         Some(there) => Ok(there),
         None => send(client, session, ask, body, &mut settlement).await,
     }

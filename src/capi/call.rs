@@ -8,6 +8,7 @@ use super::text::zcrm_str;
 use super::{handle, sized};
 use crate::call::{Call, IfExists, ProgressFn};
 use crate::error::{Error, Result};
+use crate::transfer;
 
 /// Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs.
 pub const ZCRM_CALL_SHA256: u32 = 1;
@@ -22,7 +23,13 @@ pub const ZCRM_CALL_SKIP_EXISTING: u32 = 4;
 /// Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared.
 pub const ZCRM_CALL_SKIP_SAME_BYTES: u32 = 8;
 
-const FLAGS: u32 = ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES | ZCRM_CALL_SKIP_EXISTING | ZCRM_CALL_SKIP_SAME_BYTES;
+/// Flag of zcrm_call: this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. What it
+/// does is looked for first, and isn't done twice: an attachment of the same name, size and bytes (or the same link) is the upload's work, with
+/// `"skipped":true`; a deletion of what isn't there is done; a file that has the bytes of the download is the download. Costs a list and a download
+/// for each upload that is compared. It holds for each step of a batch, too.
+pub const ZCRM_CALL_AGAIN: u32 = 16;
+
+const FLAGS: u32 = ZCRM_CALL_AGAIN | ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES | ZCRM_CALL_SKIP_EXISTING | ZCRM_CALL_SKIP_SAME_BYTES;
 
 /// Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
 ///
@@ -122,6 +129,7 @@ impl zcrm_call {
                 expected_sha256: self.expected_sha256.read("call.expected_sha256").and_then(sha256)?,
                 expected_bytes: self.expected()?,
                 if_exists: self.if_exists(),
+                again: self.flags & ZCRM_CALL_AGAIN != 0,
                 restrict_triggers: text(self.restrict_triggers, "call.restrict_triggers")?,
                 trace_id: text(self.trace_id, "call.trace_id")?,
                 ..Call::default()
@@ -156,10 +164,6 @@ fn sha256(text: &str) -> Result<Option<[u8; 32]>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let mut sum = [0; 32];
-    let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    for (i, byte) in sum.iter_mut().enumerate().filter(|_| digits) {
-        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
-    }
-    if digits { Ok(Some(sum)) } else { Err(Error::argument("call.expected_sha256", "is not 64 hexadecimal digits")) }
+    let sum = transfer::sha256_from_hex(text).ok_or_else(|| Error::argument("call.expected_sha256", "is not 64 hexadecimal digits"))?;
+    Ok(Some(sum))
 }

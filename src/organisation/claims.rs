@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 /// An id is remembered this long: longer than any look for a lost upload goes on.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 /// Ids beyond this many are looked through for old ones.
@@ -19,7 +21,11 @@ pub(crate) struct Mark {
 }
 
 #[derive(Default)]
-pub(crate) struct Claims(Mutex<State>);
+pub(crate) struct Claims {
+    state: Mutex<State>,
+    /// Wakes whoever waits for an upload to be over.
+    over: Notify,
+}
 
 #[derive(Default)]
 struct State {
@@ -36,13 +42,30 @@ pub(crate) struct UnderWay<'u> {
 
 impl Claims {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn begin(&self, mark: Mark) -> UnderWay<'_> {
         let mark = Arc::new(mark);
         self.state().under_way.push(mark.clone());
         UnderWay { claims: self, mark }
+    }
+
+    /// The same once no other upload of that name and size to that record is under way: whoever looks whether it is there already must not look
+    /// while it is on its way.
+    pub(crate) async fn begin_alone(&self, mark: Mark) -> UnderWay<'_> {
+        let mark = Arc::new(mark);
+        loop {
+            let over = self.over.notified(); // is woken by what ends from here on
+            {
+                let mut state = self.state();
+                if !state.under_way.contains(&mark) {
+                    state.under_way.push(mark.clone());
+                    return UnderWay { claims: self, mark };
+                }
+            }
+            over.await;
+        }
     }
 
     /// Takes an attachment for this call; `false` when another call has it.
@@ -77,6 +100,8 @@ impl Drop for UnderWay<'_> {
         if let Some(at) = state.under_way.iter().position(|mark| Arc::ptr_eq(mark, &self.mark)) {
             state.under_way.swap_remove(at);
         }
+        drop(state);
+        self.claims.over.notify_waiters();
     }
 }
 
@@ -88,6 +113,28 @@ mod tests {
     fn an_attachment_belongs_to_the_first_call_that_claims_it() {
         let claims = Claims::default();
         assert!(claims.claim("1") && !claims.claim("1") && claims.is_claimed("1") && !claims.is_claimed("2"));
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_looks_first_begins_when_its_double_is_over() {
+        let claims = Claims::default();
+        let mark = || Mark { module: "Leads".into(), record_id: "1".into(), name: "a".into(), bytes: 3 };
+        let first = claims.begin(mark());
+        let mut second = Box::pin(claims.begin_alone(mark()));
+        let mut third = Box::pin(claims.begin_alone(mark()));
+        assert!(polled(&mut second).is_none() && polled(&mut third).is_none());
+        drop(first);
+        let second = second.await;
+        assert!(polled(&mut third).is_none(), "one of them at a time");
+        drop(second);
+        assert!(!third.await.has_double());
+    }
+
+    fn polled<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        match std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
     }
 
     #[test]

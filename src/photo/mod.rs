@@ -68,7 +68,10 @@ pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcom
     let ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), ..Ask::get(record, "photo") };
     let limits = client.limits(&call);
     client.run("photo.delete", limits, call.trace_id.as_deref(), async |session| {
-        client.ask(session, &ask, None, succeeded).await?;
+        match client.ask(session, &ask, None, succeeded).await {
+            Err(error) if error.status() == Status::NotFound && call.again => {}
+            outcome => outcome?,
+        }
         Ok(PhotoDeleted {})
     })
 }

@@ -73,7 +73,8 @@ mod tests {
     where
         O::Output: JsonSchema,
     {
-        let input = schema::<O>(Contract::Deserialize);
+        let mut input = schema::<O>(Contract::Deserialize);
+        for_forms(&mut input);
         let mut output = schema::<Outcome<O::Output>>(Contract::Serialize);
         output["title"] = format!("{}: result", input["title"].as_str().unwrap()).into();
         output["properties"]["operation"]["const"] = O::ID.into();
@@ -102,6 +103,46 @@ mod tests {
             s.contract = contract;
         });
         settings.into_generator().into_root_schema_for::<T>().to_value()
+    }
+
+    /// What a form needs of each field, in a form that simple builders and every engine's regular expressions read: a title, plain enumerations, and
+    /// patterns whose `$` takes no line end.
+    fn for_forms(schema: &mut Value) {
+        let Some(object) = schema.as_object_mut() else { return };
+        if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+            for (name, field) in properties.iter_mut().filter(|(_, field)| field.get("description").is_some()) {
+                let title = field.get("title").cloned().unwrap_or_else(|| title(name).into());
+                field["title"] = title;
+            }
+        }
+        if let Some(words) = enumeration(object) {
+            object.extend(words);
+        }
+        if object.get("pattern").and_then(Value::as_str).is_some_and(|pattern| pattern.starts_with('^')) {
+            object.insert("not".into(), json!({"type": "string", "pattern": "\\n"}));
+        }
+        object.values_mut().for_each(|value| match value {
+            Value::Array(all) => all.iter_mut().for_each(for_forms),
+            value => for_forms(value),
+        });
+    }
+
+    /// `record_id` is "Record id".
+    fn title(name: &str) -> String {
+        let words = name.replace('_', " ").replace("url", "URL").replace("sha256", "SHA-256");
+        words[..1].to_uppercase() + &words[1..]
+    }
+
+    /// The words of an optional enumeration, taken out of what schemars nests: alternatives of constants, or null.
+    fn enumeration(object: &mut Map<String, Value>) -> Option<Map<String, Value>> {
+        let [words, null] = object.get("anyOf")?.as_array()?.as_slice() else { return None };
+        let constants = words.get("oneOf")?.as_array().filter(|all| all.iter().all(|one| one.get("const").is_some()))?.clone();
+        assert_eq!(null, &json!({"type": "null"}));
+        let means = |constant: &Value| format!("{}: {}", constant["const"].as_str().unwrap(), constant["description"].as_str().unwrap());
+        let help = [object["description"].as_str()?.to_owned()].into_iter().chain(constants.iter().map(means)).collect::<Vec<_>>().join(" ");
+        object.remove("anyOf");
+        let all: Vec<Value> = constants.into_iter().map(|constant| constant["const"].clone()).chain([Value::Null]).collect();
+        json!({"description": help, "type": ["string", "null"], "enum": all}).as_object().cloned()
     }
 
     fn limits() -> Value {

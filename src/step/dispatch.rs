@@ -1,20 +1,23 @@
-//! Runs a step.
+//! Reads a step and runs it.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::operations::Operation;
 use super::output::StepResult;
 use super::parse::{parse, refused};
+use super::source_sink::Sink;
 use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Result, one_line};
 
-/// An operation, and what runs it.
-type Known = (&'static str, fn(&Client, &str, Call<'_>) -> Result<Outcome<StepResult>>);
+/// An operation, and what reads its input.
+type Known = (&'static str, fn(&str) -> Result<Step>);
 
 const fn known<O: Operation>() -> Known {
-    (O::ID, run_as::<O>)
+    (O::ID, |json| parse::<O>(json).map(|operation| Step(Box::new(operation))))
 }
 
 /// Every operation but the batch of them, in the order in which people look for them.
@@ -28,44 +31,126 @@ pub(super) const OPERATIONS: &[Known] = &[
     known::<input::AttachmentDelete>(),
 ];
 
+const BATCH: Known = known::<input::Batch>();
+
 /// Runs one operation given as JSON; [`describe`](super::describe) has the schemas of what goes in and comes out.
 ///
 /// Input that isn't as described is `Status::Argument` with the reason `step_input`, the place in the message, and
 /// `{"json_path":…}` in the details. A path outside of the setting `allow_paths` has the reason `path_not_allowed`. Where `call` and the
-/// input say different things, the input holds; of two timeouts the shorter one.
+/// input say different things, the input holds; of two timeouts the shorter one, and either may say that it may have been done before.
 pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
-    if operation(json)? == input::Batch::ID {
-        return run_as::<input::Batch>(client, json, call);
-    }
-    run_alone(client, json, call)
+    Step::read(json)?.run(client, call)
 }
 
-/// [`run`] for the steps of a batch: none of them is a batch.
-pub(crate) fn run_alone(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
-    let operation = operation(json)?;
-    match OPERATIONS.iter().find(|(id, _)| *id == operation) {
-        Some((_, run)) => run(client, json, call),
-        None if operation == input::Batch::ID => Err(refused("operation", "is a batch, and a batch holds no other")),
-        None => {
-            let known: Vec<&str> = OPERATIONS.iter().map(|(id, _)| *id).chain([input::Batch::ID]).collect();
-            Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&operation), known.join(", "))))
+/// A step that has been read: what it says is understood, and nothing of it is done.
+pub(super) struct Step(Box<dyn Run>);
+
+impl Step {
+    fn read(json: &str) -> Result<Step> {
+        // Editors and shells of one system put a byte order mark before what they write.
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
+        if json.len() > MAX_INPUT_BYTES {
+            return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
+        }
+        let id = operation(json)?;
+        match OPERATIONS.iter().chain([&BATCH]).find(|(known, _)| *known == id) {
+            Some((_, read)) => read(json),
+            None => {
+                let known: Vec<&str> = OPERATIONS.iter().chain([&BATCH]).map(|(id, _)| *id).collect();
+                Err(refused("operation", format_args!("there is no {:?}; there is {}", one_line(&id), known.join(", "))))
+            }
         }
     }
+
+    /// One that may stand in a batch. Bytes of files go into no batch: its results are held together in memory, and kept in its journal.
+    pub(super) fn for_batch(json: &str) -> Result<Step> {
+        let step = Step::read(json)?;
+        match step.0.sink() {
+            _ if step.0.id() == input::Batch::ID => Err(refused("operation", "is a batch, and a batch holds no other")),
+            Some(Sink::Base64 { .. }) => Err(refused("sink.base64", "goes into no batch; give the path of a file")),
+            _ => Ok(step),
+        }
+    }
+
+    /// The path of the file that it sends.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.0.source()
+    }
+
+    /// Whether what an earlier run of it has stored may show late.
+    pub(super) fn shows_late(&self) -> bool {
+        self.0.shows_late()
+    }
+
+    pub(super) fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>> {
+        self.0.run(client, call)
+    }
 }
 
+/// An [`Operation`] of any type.
+trait Run: Send {
+    fn id(&self) -> &'static str;
+    fn shows_late(&self) -> bool;
+    fn source(&self) -> Option<&str>;
+    fn sink(&self) -> Option<&Sink>;
+    fn run(self: Box<Self>, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>>;
+}
+
+impl<O: Operation> Run for O {
+    fn id(&self) -> &'static str {
+        O::ID
+    }
+
+    fn shows_late(&self) -> bool {
+        O::SHOWS_LATE
+    }
+
+    fn source(&self) -> Option<&str> {
+        Operation::source(self)
+    }
+
+    fn sink(&self) -> Option<&Sink> {
+        Operation::sink(self)
+    }
+
+    fn run(self: Box<Self>, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>> {
+        Operation::run(*self, client, call).map(|outcome| outcome.map(Into::into))
+    }
+}
+
+/// The operation's id. The document is read only as far as that stands, which is at its beginning as a rule; what is wrong behind is found
+/// when the operation reads it.
 fn operation(json: &str) -> Result<String> {
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     struct Head {
         operation: String,
     }
 
-    if json.len() > MAX_INPUT_BYTES {
-        return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
-    }
-    parse(json).map(|Head { operation }| operation)
-}
+    struct Fields<'i>(&'i mut Option<String>);
 
-/// [`run`] once the operation is known.
-fn run_as<O: Operation>(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepResult>> {
-    parse::<O>(json)?.run(client, call).map(|outcome| outcome.map(Into::into))
+    impl<'de> Visitor<'de> for Fields<'_> {
+        type Value = ();
+
+        fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+            to.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> std::result::Result<(), A::Error> {
+            while let Some(field) = fields.next_key::<std::borrow::Cow<'de, str>>()? {
+                if field == "operation" {
+                    *self.0 = Some(fields.next_value()?);
+                    return Err(de::Error::custom("enough is read"));
+                }
+                fields.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut id = None;
+    let _ = serde_json::Deserializer::from_str(json).deserialize_map(Fields(&mut id));
+    match id {
+        Some(id) => Ok(id),
+        None => parse(json).map(|Head { operation }| operation), // says what is wrong
+    }
 }

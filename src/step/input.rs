@@ -3,18 +3,20 @@
 //!
 //! A field that is `null` counts as not given: engines fill in forms that way.
 
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::parse::{Object, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to};
+#[cfg(test)]
+use super::parse::MOST;
+use super::parse::{Object, Problem, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to, whole, word};
 #[cfg(test)]
 use super::source_sink::one_of;
 use super::source_sink::{Link, Picture, Sink, Source};
 #[cfg(test)]
 use super::{MAX_ITEMS, MAX_STEPS};
-use crate::call;
 use crate::error::Result;
+use crate::{call, transfer};
 
 /// Declares the input of operations: what all of them have, and what each has beside that.
 macro_rules! inputs {
@@ -36,8 +38,11 @@ macro_rules! inputs {
             $($fields)*
             /// Bound on the whole step with its retries, in milliseconds. A bound of the host still holds.
             #[serde(default, deserialize_with = "at_least_1")]
-            #[cfg_attr(test, schemars(range(min = 1)))]
+            #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
             pub(super) timeout_ms: Option<u64>,
+            /// Whether the step may have been done before, as when a queue delivers a job a second time: what it does is looked for first, and isn't done twice.
+            #[cfg_attr(test, schemars(extend("default" = false)))]
+            pub(super) again: Option<bool>,
             /// Stands in the log lines of this step.
             pub(super) trace_id: Option<String>,
         }
@@ -57,8 +62,10 @@ inputs! {
         #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) links: Option<Vec<Object<Link>>>,
         /// What happens when the record seems to have the attachment already: for a job that comes a second time.
+        #[cfg_attr(test, schemars(extend("default" = "upload")))]
         pub(super) if_exists: Option<IfExists>,
         /// Whether the result shall have the SHA-256 of the file. It costs time.
+        #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one nothing is stored.
         pub(super) expected_sha256: Option<Sha256>,
@@ -71,8 +78,8 @@ inputs! {
         /// Comma list of the API names of the fields to ask for; those of the result when not given.
         pub(super) fields: Option<String>,
         /// One page: its number. Every page when neither this nor page_token is given.
-        #[serde(default, deserialize_with = "at_least_1")]
-        #[cfg_attr(test, schemars(range(min = 1)))]
+        #[serde(default, deserialize_with = "up_to::<_, { u32::MAX }>")]
+        #[cfg_attr(test, schemars(range(min = 1, max = u32::MAX)))]
         pub(super) page: Option<u32>,
         /// Attachments a page.
         #[serde(default, deserialize_with = "up_to::<_, 200>")]
@@ -91,8 +98,11 @@ inputs! {
         /// Where the file goes.
         pub(super) sink: Sink,
         /// The size that the file must have, in bytes, as the list said.
+        #[serde(default, deserialize_with = "whole")]
+        #[cfg_attr(test, schemars(range(min = 0, max = MOST)))]
         pub(super) expected_bytes: Option<u64>,
         /// Whether the result shall have the SHA-256 of the file. It costs time.
+        #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one no file appears.
         pub(super) expected_sha256: Option<Sha256>,
@@ -107,6 +117,7 @@ inputs! {
         /// workflow keeps workflows from being triggered.
         pub(super) restrict_triggers: Option<Triggers>,
         /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the picture must have; with another one nothing is stored.
         pub(super) expected_sha256: Option<Sha256>,
@@ -119,8 +130,11 @@ inputs! {
         /// Where the picture goes.
         pub(super) sink: Sink,
         /// The size that the picture must have, in bytes.
+        #[serde(default, deserialize_with = "whole")]
+        #[cfg_attr(test, schemars(range(min = 0, max = MOST)))]
         pub(super) expected_bytes: Option<u64>,
         /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the picture must have; with another one no file appears.
         pub(super) expected_sha256: Option<Sha256>,
@@ -144,7 +158,7 @@ inputs! {
 
 /// # Many steps at once
 ///
-/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends only what its record doesn't show yet.
+/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends only what its record doesn't show yet. It is done when `left` is 0: else `stopped` says why, and the next run with the journal does the rest.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -157,22 +171,25 @@ pub(super) struct Batch {
     #[serde(deserialize_with = "some_steps")]
     #[cfg_attr(test, schemars(length(min = 1, max = MAX_STEPS)))]
     pub(super) steps: Vec<Object<BatchStep>>,
-    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there.
+    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there. A journal belongs to one run of a job, which it lets go on after a crash: begin a new file for the next run, as what it has as done is not sent again.
     #[serde(default, deserialize_with = "filled_if_given")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) journal: Option<String>,
     /// Steps at once; 4 when not given. The setting max_in_flight holds beside it.
     #[serde(default, deserialize_with = "up_to::<_, 256>")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 256)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 256), extend("default" = 4)))]
     pub(super) parallel: Option<u32>,
     /// API calls after which no further step is begun.
     #[serde(default, deserialize_with = "at_least_1")]
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     pub(super) credits: Option<u64>,
     /// Bound on the whole batch, in milliseconds: steps that are not done by then are left. A bound of the host still holds.
     #[serde(default, deserialize_with = "at_least_1")]
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     pub(super) timeout_ms: Option<u64>,
+    /// Whether the batch may have been run before, without a journal that knows of it: what each step does is looked for first, and isn't done twice.
+    #[cfg_attr(test, schemars(extend("default" = false)))]
+    pub(super) again: Option<bool>,
     /// Stands in the log lines of every step that has none of its own.
     pub(super) trace_id: Option<String>,
 }
@@ -205,18 +222,24 @@ fn alone(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// Says in the schema what `AttachmentUpload::what` checks.
+/// Says in the schema what `Attach::of` checks.
 #[cfg(test)]
 fn file_or_links() -> Value {
     one_of(&[("a file or a link", &["source"], &["links"]), ("several links", &["links"], &["source"])])
 }
 
-impl AttachmentUpload {
+/// What an upload attaches.
+pub(super) enum Attach {
+    One(Source),
+    Links(Vec<Link>),
+}
+
+impl Attach {
     /// Exactly one of `source` and `links`.
-    pub(super) fn what(source: Option<Source>, links: Option<Vec<Object<Link>>>) -> Result<std::result::Result<Source, Vec<Link>>> {
+    pub(super) fn of(source: Option<Source>, links: Option<Vec<Object<Link>>>) -> Result<Attach> {
         match (source, links) {
-            (Some(source), None) => Ok(Ok(source)),
-            (None, Some(links)) => Ok(Err(links.into_iter().map(|Object(link)| link).collect())),
+            (Some(source), None) => Ok(Attach::One(source)),
+            (None, Some(links)) => Ok(Attach::Links(links.into_iter().map(|Object(link)| link).collect())),
             (None, None) => Err(refused("source", "is missing; give source, or links for several links")),
             (Some(_), Some(_)) => Err(refused("links", "stands beside source; give one of the two")),
         }
@@ -233,8 +256,8 @@ impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Id, D::Error> {
         match Value::deserialize(from)? {
             Value::String(id) => Ok(Id(id)),
-            Value::Number(_) => Err(de::Error::custom("is a number; put the id in quotes, because a number of this size loses its last digits")),
-            _ => Err(de::Error::custom("is not a string of digits")),
+            Value::Number(_) => Err(Problem::here("is a number; put the id in quotes, because a number of this size loses its last digits")),
+            _ => Err(Problem::here("is not a string of digits")),
         }
     }
 }
@@ -248,19 +271,14 @@ pub(super) struct Sha256(pub(super) [u8; 32]);
 impl<'de> Deserialize<'de> for Sha256 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Sha256, D::Error> {
         let text = String::deserialize(from)?;
-        let mut sum = [0; 32];
-        let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        for (i, byte) in sum.iter_mut().enumerate().filter(|_| digits) {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap_or_default();
-        }
-        if digits { Ok(Sha256(sum)) } else { Err(de::Error::custom("is not 64 hexadecimal digits")) }
+        transfer::sha256_from_hex(&text).map(Sha256).ok_or_else(|| Problem::here("is not 64 hexadecimal digits"))
     }
 }
 
 /// What an upload does when the record seems to have the attachment already.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, schemars(rename_all = "snake_case"))]
 pub(super) enum IfExists {
     /// It uploads without looking.
     Upload,
@@ -268,6 +286,12 @@ pub(super) enum IfExists {
     Skip,
     /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
     SkipSameBytes,
+}
+
+impl<'de> Deserialize<'de> for IfExists {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<IfExists, D::Error> {
+        word(from, &[("upload", IfExists::Upload), ("skip", IfExists::Skip), ("skip_same_bytes", IfExists::SkipSameBytes)])
+    }
 }
 
 impl From<IfExists> for call::IfExists {
@@ -281,10 +305,16 @@ impl From<IfExists> for call::IfExists {
 }
 
 /// What a photo's upload may keep from being triggered.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[derive(Debug, Clone, Copy)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(test, schemars(rename_all = "lowercase"))]
 pub(super) enum Triggers {
     /// Workflows.
     Workflow,
+}
+
+impl<'de> Deserialize<'de> for Triggers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Triggers, D::Error> {
+        word(from, &[("workflow", Triggers::Workflow)])
+    }
 }

@@ -15,7 +15,6 @@ mod source_sink;
 
 pub use describe::describe;
 pub use dispatch::run;
-pub(crate) use dispatch::run_alone;
 pub use output::{Attached, Base64, BatchDone, BatchItem, ItemStatus, LinkAttached, LinksAttached, StepDownloaded, StepResult};
 
 /// Most bytes of one step's JSON.

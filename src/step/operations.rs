@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
+use super::input::Attach;
 use super::output::{Attached, LinkAttached, LinksAttached, StepDownloaded, StepResult};
 use super::source_sink::{Bytes, File, Link, Sink, Source};
 use super::{input, parse, paths};
@@ -13,41 +14,64 @@ use crate::call::{Call, IfExists, Outcome};
 use crate::client::Client;
 use crate::error::{Error, Result, Status};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
-use crate::record::Record;
+use crate::record::{Record, check_id};
 use crate::transfer::{self, To};
 
 /// An operation as a step. The type is its input.
-pub(super) trait Operation: DeserializeOwned {
+pub(super) trait Operation: DeserializeOwned + Send + 'static {
     const ID: &'static str;
+    /// What an earlier run of it has stored may show late: whoever looks for that waits first.
+    const SHOWS_LATE: bool = false;
     /// What it gives.
     type Output: Into<StepResult>;
+
+    /// The path of the file that it sends.
+    fn source(&self) -> Option<&str> {
+        None
+    }
+
+    /// Where the bytes go that it gets.
+    fn sink(&self) -> Option<&Sink> {
+        None
+    }
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Self::Output>>;
 }
 
 impl Operation for input::AttachmentUpload {
     const ID: &'static str = "attachment.upload";
+    const SHOWS_LATE: bool = true;
     type Output = Attached;
 
+    fn source(&self) -> Option<&str> {
+        match self.source.as_ref()? {
+            Source::File(file) => file.path(),
+            Source::Link(_) => None,
+        }
+    }
+
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
-        let what = Self::what(self.source, self.links)?;
+        let what = Attach::of(self.source, self.links)?;
         let record = Record::new(self.module, self.record_id.0);
         let wishes = Wishes {
             sha256: self.sha256,
             expected_sha256: self.expected_sha256,
             if_exists: self.if_exists,
-            ..Wishes::new(self.timeout_ms, self.trace_id)
+            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
         };
         match what {
-            Ok(Source::File(file)) => {
+            Attach::One(Source::File(file)) => {
                 let outcome = attachment::upload(client, &record, allowed(client, &file)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))?;
                 Ok(outcome.map(Attached::One))
             }
-            Ok(Source::Link(link)) => {
+            Attach::One(Source::Link(link)) => {
                 let outcome = attachment::upload(client, &record, linked(&link), wishes.over(call)).map_err(|e| parse::placed(e, LINK))?;
                 Ok(outcome.map(Attached::One))
             }
-            Err(links) => Links::new(client, &record, wishes.over(call)).attach(links),
+            Attach::Links(links) => {
+                record.check(client.config()).map_err(|e| parse::placed(e, &[]))?;
+                Links::new(client, &record, wishes.over(call)).attach(links)
+            }
         }
     }
 }
@@ -64,7 +88,7 @@ impl Operation for input::AttachmentList {
             per_page: self.per_page.unwrap_or_default(),
             page_token: self.page_token.unwrap_or_default(),
         };
-        let wishes = Wishes::new(self.timeout_ms, self.trace_id);
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id);
         attachment::list(client, &record, &args, wishes.over(call)).map_err(|e| parse::placed(e, &[]))
     }
 }
@@ -73,13 +97,17 @@ impl Operation for input::AttachmentDownload {
     const ID: &'static str = "attachment.download";
     type Output = StepDownloaded;
 
+    fn sink(&self) -> Option<&Sink> {
+        Some(&self.sink)
+    }
+
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
         let wishes = Wishes {
             sha256: self.sha256,
             expected_sha256: self.expected_sha256,
             expected_bytes: self.expected_bytes,
-            ..Wishes::new(self.timeout_ms, self.trace_id)
+            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
         };
         let sink = opened(client, self.sink)?;
         downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, wishes.over(call)))
@@ -90,13 +118,17 @@ impl Operation for input::PhotoUpload {
     const ID: &'static str = "photo.upload";
     type Output = PhotoUploaded;
 
+    fn source(&self) -> Option<&str> {
+        self.source.0.path()
+    }
+
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
         let record = Record::new(self.module, self.record_id.0);
         let wishes = Wishes {
             sha256: self.sha256,
             expected_sha256: self.expected_sha256,
             restrict_triggers: self.restrict_triggers,
-            ..Wishes::new(self.timeout_ms, self.trace_id)
+            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
         };
         photo::upload(client, &record, allowed(client, &self.source.0)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))
     }
@@ -106,13 +138,17 @@ impl Operation for input::PhotoDownload {
     const ID: &'static str = "photo.download";
     type Output = StepDownloaded;
 
+    fn sink(&self) -> Option<&Sink> {
+        Some(&self.sink)
+    }
+
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
         let wishes = Wishes {
             sha256: self.sha256,
             expected_sha256: self.expected_sha256,
             expected_bytes: self.expected_bytes,
-            ..Wishes::new(self.timeout_ms, self.trace_id)
+            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
         };
         let sink = opened(client, self.sink)?;
         downloaded(photo::download(client, &record, sink, wishes.over(call)))
@@ -125,7 +161,7 @@ impl Operation for input::PhotoDelete {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
         let record = Record::new(self.module, self.record_id.0);
-        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.trace_id).over(call)).map_err(|e| parse::placed(e, &[]))
+        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call)).map_err(|e| parse::placed(e, &[]))
     }
 }
 
@@ -136,7 +172,11 @@ impl Operation for input::AttachmentDelete {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Deleted>> {
         let record = Record::new(self.module, self.record_id.0);
         let ids: Vec<&str> = self.attachment_ids.iter().map(|id| id.0.as_str()).collect();
-        let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
+        for (i, id) in ids.iter().enumerate() {
+            let place = format!("attachment_ids[{i}]");
+            check_id(client.config(), "attachment_id", id).map_err(|e| parse::placed(e, &[("attachment_id", &place)]))?;
+        }
+        let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
         attachment::delete(client, &record, &ids, call).map_err(|e| parse::placed(e, &[("attachment_id", "attachment_ids")]))
     }
 }
@@ -165,6 +205,7 @@ fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownlo
 #[derive(Default)]
 pub(super) struct Wishes {
     timeout_ms: Option<u64>,
+    again: Option<bool>,
     trace_id: Option<String>,
     sha256: Option<bool>,
     expected_sha256: Option<input::Sha256>,
@@ -174,8 +215,8 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    pub(super) fn new(timeout_ms: Option<u64>, trace_id: Option<String>) -> Wishes {
-        Wishes { timeout_ms, trace_id, ..Wishes::default() }
+    pub(super) fn new(timeout_ms: Option<u64>, again: Option<bool>, trace_id: Option<String>) -> Wishes {
+        Wishes { timeout_ms, again, trace_id, ..Wishes::default() }
     }
 
     /// The host's call with the step's wishes. A step, which is untrusted, can't outlast the host's bound.
@@ -189,8 +230,8 @@ impl Wishes {
             sha256: call.sha256 || self.sha256.unwrap_or_default(),
             expected_sha256: self.expected_sha256.map(|sum| sum.0).or(call.expected_sha256),
             expected_bytes: self.expected_bytes.or(call.expected_bytes),
-            // A host that has begun this step before knows better than the step.
             if_exists: self.if_exists.map(Into::into).filter(|wish| *wish != IfExists::Upload).unwrap_or(call.if_exists),
+            again: call.again || self.again.unwrap_or_default(),
             claimed: call.claimed,
             restrict_triggers: triggers.or(call.restrict_triggers),
             trace_id: self.trace_id.or(call.trace_id),
@@ -276,6 +317,7 @@ impl<'c> Links<'c> {
             cancel: self.call.cancel.clone(),
             timeout: self.until.map(|until| until.saturating_duration_since(Instant::now())),
             if_exists: self.call.if_exists,
+            again: self.call.again,
             claimed: self.call.claimed.clone(),
             trace_id: self.call.trace_id.clone(),
             ..Call::default()

@@ -1,5 +1,6 @@
 //! Which files a step may name: those below the directories of the setting `allow_paths`, symbolic links resolved.
 
+use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::Config;
@@ -10,6 +11,11 @@ use crate::error::{Error, Result, Status, one_line};
 /// Whoever may rename things inside of an allowed directory while a step runs is trusted: the path is looked at before it is opened.
 pub(super) fn source(config: &Config, path: &str) -> Result<PathBuf> {
     existing(config, Path::new(path)).map_err(|cause| refusal(path, cause, "source_open", "the source file"))
+}
+
+/// What is known of the file to read; `None` when it can't be found, which reading it will say.
+pub(super) fn metadata(config: &Config, path: &str) -> Option<Metadata> {
+    existing(config, Path::new(path)).ok()?.metadata().ok()
 }
 
 /// The file to write, in a directory without symbolic links. A link that bears the file's name is replaced by the file, not followed.

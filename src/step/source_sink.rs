@@ -8,7 +8,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{self, Deserialize, Deserializer};
 
 use super::MAX_BASE64_BYTES;
-use super::parse::{Object, at_least_1, filled};
+#[cfg(test)]
+use super::parse::MOST;
+use super::parse::{Object, Problem, at_least_1, filled};
 use crate::fallible;
 
 /// Where the bytes of an attachment come from: exactly one of path, url and base64.
@@ -27,6 +29,16 @@ pub(super) struct File {
     pub(super) bytes: Bytes,
     pub(super) name: String,
     pub(super) content_type: String,
+}
+
+impl File {
+    /// Of a file that isn't in the step itself.
+    pub(super) fn path(&self) -> Option<&str> {
+        match &self.bytes {
+            Bytes::Path(path) => Some(path),
+            Bytes::Content(_) => None,
+        }
+    }
 }
 
 /// The bytes of a file to upload.
@@ -74,6 +86,7 @@ struct SourceFields {
     /// URL of a link: http or https, without a user name or password.
     #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
     url: Option<String>,
+    /// The bytes of a small file, as base64.
     base64: Option<Content>,
     /// File name under which it is stored; needed with base64, with path its last part when not given.
     name: Option<String>,
@@ -92,15 +105,13 @@ struct PictureFields {
     /// Path of a file below one of the directories of the setting allow_paths.
     #[cfg_attr(test, schemars(length(min = 1)))]
     path: Option<String>,
+    /// The bytes of a small file, as base64.
     base64: Option<Content>,
     /// File name under which it is sent; needed with base64, with path its last part when not given.
     name: Option<String>,
     /// MIME type of the picture; application/octet-stream when not given.
     content_type: Option<String>,
 }
-
-/// What a `TryFrom` finds: the text begins with the field's name, and [`parse`] makes a path of it.
-type Problem = String;
 
 impl TryFrom<Object<SourceFields>> for Source {
     type Error = Problem;
@@ -115,7 +126,7 @@ impl TryFrom<Object<SourceFields>> for Source {
         absent("base64", &base64, "stands beside url; give one of path, url and base64")?;
         absent("name", &name, "belongs to a file; a link has a title")?;
         absent("content_type", &content_type, "belongs to a file, not to a link")?;
-        let url = url.filter(|url| !url.is_empty()).ok_or("url: is empty")?;
+        let url = url.filter(|url| !url.is_empty()).ok_or(Problem::of("url", "is empty"))?;
         Ok(Source::Link(Link { url, title }))
     }
 }
@@ -137,12 +148,12 @@ fn file(
 ) -> std::result::Result<File, Problem> {
     let content_type = content_type.unwrap_or_default();
     match (path, content) {
-        (Some(_), Some(_)) => Err(format!("base64: stands beside path; give one of {kinds}")),
-        (None, None) => Err(format!("give one of {kinds}")),
-        (Some(path), None) if path.is_empty() => Err("path: is empty".into()),
+        (Some(_), Some(_)) => Err(Problem::of("base64", format!("stands beside path; give one of {kinds}"))),
+        (None, None) => Err(Problem::of("", format!("has none of its kinds; give one of {kinds}"))),
+        (Some(path), None) if path.is_empty() => Err(Problem::of("path", "is empty")),
         (Some(path), None) => Ok(File { bytes: Bytes::Path(path), name: name.unwrap_or_default(), content_type }),
         (None, Some(Content(content))) => {
-            let name = name.ok_or("name: is missing; a file inside the JSON needs one")?;
+            let name = name.filter(|name| !name.is_empty()).ok_or(Problem::of("name", "is missing; a file inside the JSON needs one"))?;
             Ok(File { bytes: Bytes::Content(content), name, content_type })
         }
     }
@@ -172,7 +183,7 @@ struct SinkFields {
     base64: Option<bool>,
     /// Most bytes to take; a larger file is an error.
     #[serde(default, deserialize_with = "at_least_1")]
-    #[cfg_attr(test, schemars(range(min = 1)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     max_bytes: Option<u64>,
 }
 
@@ -182,10 +193,10 @@ impl TryFrom<Object<SinkFields>> for Sink {
     fn try_from(Object(from): Object<SinkFields>) -> std::result::Result<Sink, Problem> {
         let SinkFields { path, overwrite, base64, max_bytes } = from;
         match (path, base64) {
-            (_, Some(false)) => Err("base64: is false; it is true or not given".into()),
-            (Some(_), Some(true)) => Err("base64: stands beside path; give one of path and base64".into()),
-            (None, None) => Err("give one of path and base64".into()),
-            (Some(path), None) if path.is_empty() => Err("path: is empty".into()),
+            (_, Some(false)) => Err(Problem::of("base64", "is false; it is true or not given")),
+            (Some(_), Some(true)) => Err(Problem::of("base64", "stands beside path; give one of path and base64")),
+            (None, None) => Err(Problem::of("", "has none of its kinds; give one of path and base64")),
+            (Some(path), None) if path.is_empty() => Err(Problem::of("path", "is empty")),
             (Some(path), None) => Ok(Sink::File { path, overwrite: overwrite.unwrap_or_default(), max_bytes }),
             (None, Some(true)) => {
                 absent("overwrite", &overwrite, "belongs to path")?;
@@ -195,20 +206,35 @@ impl TryFrom<Object<SinkFields>> for Sink {
     }
 }
 
-fn absent<T>(field: &str, value: &Option<T>, problem: &str) -> std::result::Result<(), Problem> {
-    if value.is_some() { Err(format!("{field}: {problem}")) } else { Ok(()) }
+fn absent<T>(field: &'static str, value: &Option<T>, problem: &str) -> std::result::Result<(), Problem> {
+    if value.is_some() { Err(Problem::of(field, problem)) } else { Ok(()) }
 }
 
 /// A small file inside the JSON: standard base64, with or without padding.
 #[derive(Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = "^[A-Za-z0-9+/]*={0,2}$", "maxLength" = MAX_BASE64_BYTES.div_ceil(3) * 4)))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = BASE64, "maxLength" = MOST_CHARACTERS, "anyOf" = without_a_byte_more())))]
 pub(super) struct Content(Vec<u8>);
+
+/// Of the most bytes that a file may have, with padding.
+const MOST_CHARACTERS: u64 = MAX_BASE64_BYTES.div_ceil(3) * 4;
+
+/// What the engine below takes: pieces of four, and at the end two or three signs, which padding may follow.
+#[cfg(test)]
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}={0,2}|[A-Za-z0-9+/]{3}=?)?$";
+
+/// As many characters without padding stand for a byte more than with it.
+#[cfg(test)]
+fn without_a_byte_more() -> serde_json::Value {
+    serde_json::json!([{"maxLength": MOST_CHARACTERS - 1}, {"pattern": "=$"}])
+}
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Content, D::Error> {
-        const LENIENT: GeneralPurpose =
-            GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &alphabet::STANDARD,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+        );
         struct Text;
         impl de::Visitor<'_> for Text {
             type Value = Content;
@@ -217,13 +243,17 @@ impl<'de> Deserialize<'de> for Content {
             }
             /// Decoded where it stands: it may be large.
             fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Content, E> {
-                if text.len() as u64 > MAX_BASE64_BYTES.div_ceil(3) * 4 {
-                    return Err(de::Error::custom(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path")));
+                let too_large = || Problem::here(format!("stands for more than {MAX_BASE64_BYTES} bytes; give the file by its path"));
+                if text.len() as u64 > MOST_CHARACTERS {
+                    return Err(too_large());
                 }
                 let mut bytes = fallible::zeroed(base64::decoded_len_estimate(text.len())).map_err(de::Error::custom)?;
                 let decoded = LENIENT.decode_slice(text, &mut bytes);
                 // The crate's own message quotes what it stumbled over, which is a part of a file.
-                let n = decoded.map_err(|_| de::Error::custom("is not base64 of the standard alphabet, in one piece without line ends"))?;
+                let n = decoded.map_err(|_| Problem::here("is not base64 of the standard alphabet, in one piece without line ends"))?;
+                if n as u64 > MAX_BASE64_BYTES {
+                    return Err(too_large());
+                }
                 bytes.truncate(n);
                 Ok(Content(bytes))
             }
@@ -237,7 +267,11 @@ impl<'de> Deserialize<'de> for Content {
 pub(super) fn one_of(alternatives: &[(&str, &[&str], &[&str])]) -> serde_json::Value {
     let branch = |(title, given, absent): &(&str, &[&str], &[&str])| {
         let mut properties = serde_json::Map::new();
-        properties.extend(given.iter().map(|field| ((*field).to_owned(), serde_json::json!({"not": {"type": "null"}}))));
+        // A file inside the JSON needs a name that says something; beside a path it may be empty.
+        let filled = |field: &str| {
+            if field == "name" { serde_json::json!({"type": "string", "minLength": 1}) } else { serde_json::json!({"not": {"type": "null"}}) }
+        };
+        properties.extend(given.iter().map(|field| ((*field).to_owned(), filled(field))));
         properties.extend(absent.iter().map(|field| ((*field).to_owned(), serde_json::json!({"type": "null"}))));
         serde_json::json!({"title": title, "required": given, "properties": properties})
     };

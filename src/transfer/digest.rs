@@ -109,6 +109,18 @@ impl Digest {
     }
 }
 
+/// A SHA-256 from its 64 hexadecimal digits.
+pub(crate) fn sha256_from_hex(digits: &str) -> Option<[u8; 32]> {
+    if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut sum = [0; 32];
+    for (i, byte) in sum.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(sum)
+}
+
 /// The SHA-256 of these bytes in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     super::hex(ring::digest::digest(&SHA256, bytes).as_ref())

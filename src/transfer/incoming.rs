@@ -25,8 +25,8 @@ pub(crate) struct Received {
 
 impl<'a> Incoming<'a> {
     /// Opens the sink: what is wrong with it shows before anything is asked of the server.
-    pub(crate) fn open(sink: Sink<'a>, expected_bytes: Option<u64>, progress: Progress<'a>, digest: Digest) -> Result<Incoming<'a>> {
-        Ok(Incoming { output: Output::open(sink.to)?, progress, digest, max_bytes: sink.max_bytes, expected_bytes, announced: None })
+    pub(crate) fn open(sink: Sink<'a>, again: bool, expected_bytes: Option<u64>, progress: Progress<'a>, digest: Digest) -> Result<Incoming<'a>> {
+        Ok(Incoming { output: Output::open(sink.to, again)?, progress, digest, max_bytes: sink.max_bytes, expected_bytes, announced: None })
     }
 
     /// Takes the bytes in for their hash alone.

@@ -12,7 +12,7 @@ mod sink;
 mod sniff;
 mod source;
 
-pub(crate) use digest::{Digest, Hash, HashKind, sha256};
+pub(crate) use digest::{Digest, Hash, HashKind, sha256, sha256_from_hex};
 pub(crate) use disposition::Disposition;
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
@@ -78,6 +78,29 @@ impl Partial {
             let _ = rustix::fs::fchmod(&partial.file, partial.mode & Mode::RWXU); // some file systems have no modes
         }
         Ok(partial)
+    }
+
+    /// Whether a file of this name has the same bytes already.
+    pub(super) fn is_there(&mut self, name: &OsStr) -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let there = fs::File::from(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?);
+        if !there.metadata()?.is_file() || there.metadata()?.len() != self.file.metadata()?.len() {
+            return Ok(false);
+        }
+        self.file.rewind()?;
+        let (mut there, mut own) = (BufReader::with_capacity(super::CHUNK, there), BufReader::with_capacity(super::CHUNK, &self.file));
+        loop {
+            let (theirs, ours) = (there.fill_buf()?, own.fill_buf()?);
+            let n = theirs.len().min(ours.len());
+            if theirs[..n] != ours[..n] {
+                return Ok(false);
+            }
+            if n == 0 {
+                return Ok(theirs.len() == ours.len());
+            }
+            there.consume(n);
+            own.consume(n);
+        }
     }
 
     /// Makes its bytes durable.

@@ -86,6 +86,8 @@ pub(crate) enum Output<'a> {
         partial: Partial,
         path: PathBuf,
         overwrite: bool,
+        /// What bears the name already may be this very download, of an earlier process.
+        again: bool,
         written: u64,
     },
     Memory(Vec<u8>),
@@ -108,7 +110,7 @@ pub(crate) struct Finished {
 
 impl<'a> Output<'a> {
     /// Opens it. What is wrong with a file shows here, before anything is asked of the server.
-    pub(crate) fn open(to: To<'a>) -> Result<Output<'a>> {
+    pub(crate) fn open(to: To<'a>, again: bool) -> Result<Output<'a>> {
         match to {
             To::Memory => Ok(Output::Memory(Vec::new())),
             To::Writer(writer) => Ok(Output::Writer { writer, written: 0 }),
@@ -118,12 +120,13 @@ impl<'a> Output<'a> {
                 let directory = directory.map_or_else(|| open_directory(&path), Ok).map_err(broken)?;
                 let replaces = match partial::there(&directory, name).map_err(broken)? {
                     There::Nothing => false,
+                    There::File(_) if again && !overwrite => false, // compared once it is here
                     _ if !overwrite => return Err(exists(&path)),
                     There::File(_) => true,
                     There::Other => return Err(no_file(&path)),
                 };
                 let partial = Partial::create(directory, replaces).map_err(broken)?;
-                Ok(Output::File { partial, path, overwrite, written: 0 })
+                Ok(Output::File { partial, path, overwrite, again, written: 0 })
             }
         }
     }
@@ -184,7 +187,10 @@ impl<'a> Output<'a> {
         match self {
             Output::Writer { .. } | Output::Nowhere { .. } => Ok(Finished::default()),
             Output::Memory(data) => Ok(Finished { data: Some(data), ..Finished::default() }),
-            Output::File { partial, path, overwrite, .. } => {
+            Output::File { mut partial, path, overwrite, again, .. } => {
+                if again && !overwrite && partial.is_there(file_name(&path)?).unwrap_or_default() {
+                    return Ok(Finished { path: Some(path), ..Finished::default() });
+                }
                 partial.flush().map_err(|e| Error::io("sink_sync", format_args!("flushing {}", shown(&path)), &e))?;
                 partial.publish(file_name(&path)?, overwrite).map_err(|e| match e.kind() {
                     io::ErrorKind::AlreadyExists => exists(&path),
@@ -233,7 +239,7 @@ mod tests {
     fn a_file_appears_only_when_finished_and_nothing_else_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
-        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }, false).unwrap();
         output.write(b"abc").unwrap();
         assert!(!path.exists());
         output.finish().unwrap();
@@ -244,7 +250,7 @@ mod tests {
     #[test]
     fn a_dropped_sink_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let mut output = Output::open(To::File { path: dir.path().join("a"), directory: None, overwrite: false }).unwrap();
+        let mut output = Output::open(To::File { path: dir.path().join("a"), directory: None, overwrite: false }, false).unwrap();
         output.write(b"abc").unwrap();
         drop(output);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -254,11 +260,11 @@ mod tests {
     fn an_existing_file_is_replaced_only_on_request_even_when_it_appears_meanwhile() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        let output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }).unwrap();
+        let output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }, false).unwrap();
         std::fs::write(&path, b"old").unwrap();
         assert_eq!(output.finish().err().unwrap().reason(), "target_exists");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: true }, false).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
@@ -267,7 +273,7 @@ mod tests {
     #[test]
     fn a_directory_is_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let error = Output::open(To::File { path: dir.path().to_owned(), directory: None, overwrite: true }).err().unwrap();
+        let error = Output::open(To::File { path: dir.path().to_owned(), directory: None, overwrite: true }, false).err().unwrap();
         assert_eq!(error.reason(), "target_not_a_file");
     }
 
@@ -277,9 +283,35 @@ mod tests {
         let (target, link) = (dir.path().join("target"), dir.path().join("link"));
         std::fs::write(&target, b"precious").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        let mut output = Output::open(To::File { path: link.clone(), directory: None, overwrite: true }).unwrap();
+        let mut output = Output::open(To::File { path: link.clone(), directory: None, overwrite: true }, false).unwrap();
         output.write(b"new").unwrap();
         output.finish().unwrap();
         assert_eq!((std::fs::read(&target).unwrap(), std::fs::read(&link).unwrap()), (b"precious".to_vec(), b"new".to_vec()));
+    }
+
+    #[test]
+    fn a_file_that_may_be_this_very_download_is_it_when_it_has_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        for (there, is_it) in [("abc", true), ("abd", false), ("abcd", false), ("", false)] {
+            std::fs::write(&path, there).unwrap();
+            let mut output = Output::open(To::File { path: path.clone(), directory: None, overwrite: false }, true).unwrap();
+            output.write(b"abc").unwrap();
+            let finished = output.finish();
+            assert_eq!(finished.err().map(|e| e.reason()), (!is_it).then_some("target_exists"), "{there}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), there);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_to_the_same_bytes_is_no_earlier_download() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, b"abc").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let mut output = Output::open(To::File { path: link, directory: None, overwrite: false }, true).unwrap();
+        output.write(b"abc").unwrap();
+        assert_eq!(output.finish().err().unwrap().reason(), "target_exists");
     }
 }

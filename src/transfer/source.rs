@@ -245,6 +245,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same bytes where they can be read twice: to be compared before they are sent.
+    pub(crate) async fn kept(self, config: &Config, limit: u64) -> Result<Input<'a>> {
+        if self.is_repeatable() { Ok(self) } else { self.spool(config.spool_dir.as_deref(), limit).await }
+    }
+
     /// Moves the bytes to an unnamed temporary file, so that their length is known and they can be sent again.
     /// Stops soon after `max` bytes.
     async fn spool(mut self, dir: Option<&Path>, max: u64) -> Result<Input<'a>> {

@@ -232,6 +232,31 @@ fn exhausted_credits_end_the_batch_with_few_further_calls() {
 }
 
 #[test]
+fn a_batch_that_can_get_no_token_stops_and_leaves_the_rest() {
+    let f = files(20, &[]);
+    let settings = crate::support::refreshing(&f.w.emulator);
+    let allow = f.dir.path().to_str().unwrap().to_owned();
+    let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, v.as_str())).chain([("allow_paths", allow.as_str()), ("max_retries", "1")]).collect();
+    for throttled in [true, false] {
+        f.w.emulator.settings(|s| s.tokens_per_window = 0);
+        if !throttled {
+            f.w.emulator.script("token", vec![Fault::body(200, br#"{"error":"invalid_code"}"#); 8]);
+        }
+        let client = crate::support::client(&f.w.emulator, &settings);
+        let options = Options { parallel: 2, ..f.journal() };
+        let summary = batch::run(&client, f.uploads(20), &options, Call::default(), &mut |end| {
+            assert!(end.left, "{}", end.key);
+            true
+        });
+        let summary = summary.unwrap().result;
+        assert_eq!((summary.failed, summary.left, summary.stopped), (0, 20, Some("no_token")));
+    }
+    f.w.emulator.clear_script();
+    let (summary, _) = f.run(f.uploads(20), &f.journal());
+    assert_eq!((summary.done, f.w.stored().len()), (20, 20));
+}
+
+#[test]
 fn a_paused_batch_begins_nothing_until_it_goes_on() {
     let f = files(6, &[]);
     let pause = Pause::default();

@@ -1,5 +1,6 @@
 //! The core against the emulator, over real sockets. Each test has its own emulator.
 
+mod again;
 mod attachments;
 mod authentication;
 mod batch;
@@ -8,6 +9,7 @@ mod checks;
 mod downloads;
 mod errors;
 mod framing;
+mod journal;
 mod lists;
 mod not_the_file;
 mod photos;

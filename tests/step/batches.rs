@@ -107,3 +107,19 @@ fn a_journal_lies_in_an_allowed_directory_and_no_other_file_becomes_one() {
     assert_eq!((std::fs::read(own).unwrap(), std::fs::read(victim).unwrap()), (b"precious".to_vec(), b"precious".to_vec()));
     assert!(!outside.path().join("new").exists() && w.emulator.ledger().requests.is_empty());
 }
+
+#[test]
+fn a_batch_that_comes_a_second_time_does_nothing_twice_and_says_what_is_left() {
+    let w = world();
+    let record = w.record();
+    let steps: Vec<(String, Value)> =
+        (0..4).map(|i| (format!("k{i}"), upload(&record, &json!({"base64": "eHh4", "name": format!("{i}.txt")})))).collect();
+    let steps: Vec<(&str, Value)> = steps.iter().map(|(key, step)| (key.as_str(), step.clone())).collect();
+    let cut = run(&w, &but(&batch(&steps), &json!({"credits": 2, "parallel": 1}))).unwrap()["result"].take();
+    assert_eq!((&cut["done"], &cut["left"], &cut["stopped"]), (&json!(2), &json!(2), &json!("credits_budget")));
+    let again = run(&w, &but(&batch(&steps), &json!({"again": true}))).unwrap()["result"].take();
+    assert_eq!((&again["done"], &again["left"], &again["stopped"]), (&json!(4), &json!(0), &Value::Null));
+    let skipped: Vec<&Value> = again["items"].as_array().unwrap().iter().map(|item| &item["result"]["skipped"]).collect();
+    assert_eq!(skipped, [true, true, false, false]);
+    assert_eq!(w.emulator.attachments("Contacts", &record).len(), 4);
+}

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zcrm::{Call, Cancel, Status, step};
 use zcrm_emulator::{Fault, PNG, StallAt};
@@ -115,6 +117,46 @@ fn a_job_that_comes_a_second_time_attaches_nothing_twice() {
         assert_eq!((&output["result"]["attached"], &output["result"]["links"][1]["attachment"]["skipped"]), (&json!(2), &json!(skipped)));
     }
     assert_eq!(w.emulator.attachments("Contacts", &record).len(), 3);
+}
+
+#[test]
+fn any_step_may_say_that_it_may_have_been_done_before() {
+    let w = world();
+    let record = w.record();
+    let id = w.emulator.attach("Contacts", &record, "a.txt", b"abc");
+    w.emulator.set_photo("Contacts", &record, PNG);
+    let links = json!([{"url": "https://example.com/a"}, {"url": "https://example.com/b"}]);
+    let steps = [
+        upload(&record, &json!({"base64": "aGVsbG8=", "name": "hello.txt"})),
+        but(&upload(&record, &json!(0)), &json!({"source": null, "links": links})),
+        but(&upload(&record, &json!(0)), &json!({"source": null, "operation": "attachment.list"})),
+        but(
+            &upload(&record, &json!(0)),
+            &json!({"source": null, "operation": "attachment.download", "attachment_id": id, "sink": {"path": w.path("a")}}),
+        ),
+        but(&upload(&record, &json!({"base64": STANDARD.encode(PNG), "name": "p.png"})), &json!({"operation": "photo.upload"})),
+        but(&upload(&record, &json!(0)), &json!({"source": null, "operation": "photo.download", "sink": {"path": w.path("p")}})),
+        but(&upload(&record, &json!(0)), &json!({"source": null, "operation": "photo.delete"})),
+        but(&upload(&record, &json!(0)), &json!({"source": null, "operation": "attachment.delete", "attachment_ids": [id]})),
+    ];
+    let all = |again: bool| {
+        for step in &steps {
+            // What a step after it takes away is there again.
+            if step["operation"] == "attachment.download" && again {
+                let again = w.emulator.attach("Contacts", &record, "a.txt", b"abc");
+                run(&w, &but(step, &json!({"again": true, "attachment_id": again}))).unwrap();
+                continue;
+            }
+            if step["operation"] == "photo.download" && again {
+                w.emulator.set_photo("Contacts", &record, PNG);
+            }
+            run(&w, &but(step, &json!({"again": again}))).unwrap();
+        }
+    };
+    all(false);
+    assert_eq!(w.emulator.attachments("Contacts", &record).len(), 3);
+    all(true);
+    assert_eq!(w.emulator.attachments("Contacts", &record).len(), 4, "those three, and the one that was put there");
 }
 
 #[test]

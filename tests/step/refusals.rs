@@ -27,12 +27,18 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (but(&file, &json!({"record_id": ["1"]})), "$.record_id", "digits"),
         (but(&file, &json!({"modul": "x"})), "$.modul", "`module`"),
         (but(&file, &json!({"timeout_ms": 0})), "$.timeout_ms", "at least 1"),
-        (but(&file, &json!({"timeout_ms": "5s"})), "$.timeout_ms", "u64"),
-        (but(&file, &json!({"timeout_ms": -5})), "$.timeout_ms", "u64"),
+        (but(&file, &json!({"timeout_ms": "5s"})), "$.timeout_ms", "whole number"),
+        (but(&file, &json!({"timeout_ms": -5})), "$.timeout_ms", "whole number"),
         (but(&file, &json!({"trace_id": 5})), "$.trace_id", "string"),
         (but(&file, &json!({"source": null})), "$.source", "missing"),
         (but(&file, &json!({"links": [{"url": "https://a"}]})), "$.links", "beside source"),
         (but(&file, &json!({"if_exists": "overwrite"})), "$.if_exists", "skip_same_bytes"),
+        (but(&file, &json!({"if_exists": true})), "$.if_exists", "string"),
+        (but(&file, &json!({"if_exists": ["skip"]})), "$.if_exists", "string"),
+        (but(&file, &json!({"again": "yes"})), "$.again", "boolean"),
+        (but(&file, &json!({"timeout_ms": 1.5})), "$.timeout_ms", "whole number"),
+        (but(&file, &json!({"timeout_ms": 1e300})), "$.timeout_ms", "at most"),
+        (but(&file, &json!({"timeout_ms": u64::MAX})), "$.timeout_ms", "at most"),
         (but(&file, &json!({"sha256": "yes"})), "$.sha256", "boolean"),
         (but(&file, &json!({"expected_sha256": "abc"})), "$.expected_sha256", "64"),
         (source(json!("/x")), "$.source", "object"),
@@ -57,7 +63,7 @@ fn bad() -> Vec<(Value, &'static str, &'static str)> {
         (links(json!([{"url": "https://a"}, {"title": "t"}])), "$.links[1].url", "missing"),
         (links(json!([{"url": "https://a"}, {"url": ""}])), "$.links[1].url", "empty"),
         (links(json!([{"url": "https://a", "name": "n"}])), "$.links[0].name", "`title`"),
-        (but(&list, &json!({"page": 0})), "$.page", "at least 1"),
+        (but(&list, &json!({"page": 0})), "$.page", "1 to"),
         (but(&list, &json!({"per_page": 201})), "$.per_page", "200"),
         (but(&list, &json!({"per_page": 0})), "$.per_page", "200"),
         (but(&list, &json!({"fields": ["id"]})), "$.fields", "string"),
@@ -162,11 +168,38 @@ fn text_that_is_no_json_is_refused_with_the_place() {
         ("{\"operation\":\"photo.delete\",\"module\":\"Contacts\",\"record_id\":\"1\"} x", "trailing"),
         ("{\"operation\":\"photo.delete\",\"operation\":\"photo.delete\"}", "twice"),
         (&"[".repeat(100_000), "object"),
-        (&format!("{{\"operation\":\"attachment.list\",\"x\":{}", "[".repeat(100_000)), "EOF"),
+        (&format!("{{\"operation\":\"attachment.list\",\"x\":{}", "[".repeat(100_000)), "not a field"),
     ] {
         let error = step::run(&w.client, text, Call::default()).unwrap_err();
         assert_eq!(error.reason(), "step_input", "{error}");
         assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_whole_numbers_written_as_floats_are_taken() {
+    let w = world();
+    let record = w.record();
+    for more in [r#""timeout_ms":5000.0"#, r#""timeout_ms":5e3"#, r#""per_page":50.0,"page":1.0"#] {
+        let text = format!("\u{feff}{{\"operation\":\"attachment.list\",\"module\":\"Contacts\",\"record_id\":\"{record}\",{more}}}\r\n");
+        step::run(&w.client, &text, Call::default()).unwrap();
+    }
+}
+
+#[test]
+fn the_operation_may_stand_anywhere_in_a_step() {
+    let w = world();
+    let record = w.record();
+    let text = format!(r#"{{"record_id":"{record}","trace_id":"operation","module":"Contacts","operation":"attachment.list"}}"#);
+    step::run(&w.client, &text, Call::default()).unwrap();
+    for (text, word) in [
+        (r#"{"operation":"attachment.list","operation":"photo.delete","module":"Contacts","record_id":"1"}"#, "twice"),
+        (r#"{"operation":"attachment.list","module":"Contacts","record_id":"1""#, "EOF"),
+        (r#"{"module":"Contacts","record_id":"1"}"#, "missing"),
+        (r#"{"module":{"operation":"attachment.list"},"record_id":"1"}"#, "missing"),
+    ] {
+        let error = step::run(&w.client, text, Call::default()).unwrap_err();
+        assert!(error.reason() == "step_input" && error.to_string().contains(word), "{text}: {error}");
     }
 }
 
@@ -209,10 +242,11 @@ fn what_the_operation_refuses_has_its_json_path_too() {
         (upload("1", &json!({"url": "https://example.com", "title": "x".repeat(256)})), Status::InvalidLink, "$.source.title"),
         (upload("1", &json!({"path": path})), Status::FileType, "$.source.name"),
         (upload("1", &json!({"base64": "eA==", "name": ""})), Status::Argument, "$.source.name"),
+        (but(&upload("12x", &json!(0)), &json!({"source": null, "links": [{"url": "https://a"}]})), Status::Argument, "$.record_id"),
         (
             json!({"operation": "attachment.delete", "module": "Contacts", "record_id": "1", "attachment_ids": ["x"]}),
             Status::Argument,
-            "$.attachment_ids",
+            "$.attachment_ids[0]",
         ),
         (
             json!({"operation": "attachment.list", "module": "Contacts", "record_id": "1", "page": 1, "page_token": "t"}),
@@ -222,5 +256,7 @@ fn what_the_operation_refuses_has_its_json_path_too() {
     ] {
         let error = refusal(&w, &input);
         assert_eq!((error.status(), json_path(&error).as_str()), (status, path), "{error}");
+        let message = error.to_string();
+        assert!(!["link_url:", "name:"].iter().any(|parameter| message.starts_with(parameter)), "it is the step's field that is named: {message}");
     }
 }

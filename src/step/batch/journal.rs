@@ -3,18 +3,18 @@
 //! A line is on the disk before its file is sent. A key that was begun and has no end is what the restart has to look for.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::meaning::meaning;
 use crate::error::{Error, Result, Status, one_line};
-use crate::transfer::sha256;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How every journal begins.
 const HEAD: &[u8] = br#"{"journal":{"version":"#;
 
@@ -24,15 +24,46 @@ const HEAD: &[u8] = br#"{"journal":{"version":"#;
 enum Line {
     /// The first line: what wrote the others.
     Journal { version: u32 },
-    /// Begun: the hash tells whether the key stands for the same step the next time.
-    Begin { key: String, step: String },
+    /// Begun: the hash tells whether the key stands for the same step the next time, and the source whether its file is still the same.
+    Begin {
+        key: String,
+        step: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<SourceFile>,
+    },
     /// Ended well, with the outcome's JSON.
     Done { key: String, outcome: Box<RawValue> },
     /// Ended with a refusal: nothing is stored, and the next run tries again.
     Failed { key: String },
 }
 
-/// How far a key had come in an earlier run.
+/// What a step does, as far as a journal knows it.
+pub(crate) struct Deed {
+    step: String,
+    source: Option<SourceFile>,
+}
+
+impl Deed {
+    pub(crate) fn new(step: &str, source: Option<&Metadata>) -> Deed {
+        Deed { step: meaning(step), source: source.map(SourceFile::of) }
+    }
+}
+
+/// By what one sees that a file has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SourceFile {
+    bytes: u64,
+    modified_ns: i64,
+}
+
+impl SourceFile {
+    fn of(file: &Metadata) -> SourceFile {
+        let since = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        SourceFile { bytes: file.len(), modified_ns: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) }
+    }
+}
+
+/// What an earlier run recorded for a key.
 pub(crate) enum Before {
     /// Nothing is known of it, or it was refused.
     New,
@@ -43,7 +74,7 @@ pub(crate) enum Before {
 }
 
 struct Known {
-    step: String,
+    deed: Deed,
     before: Before,
 }
 
@@ -63,6 +94,8 @@ impl Journal {
         let shown = one_line(&path.display().to_string());
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, PRIVATE);
         // A device or a fifo would be read for ever.
         if path.metadata().is_ok_and(|meta| !meta.is_file()) {
             return Err(Error::new(Status::Io, "journal", format!("journal {shown}: is not a regular file")));
@@ -84,6 +117,8 @@ impl Journal {
         if !HEAD.starts_with(&head) {
             return Err(journal.corrupt(0, "it is no journal"));
         }
+        #[cfg(unix)]
+        make_private(&journal.file).map_err(|e| unusable(&journal.shown, "making it private", &e))?;
         // Bytes, not text: a line may be torn inside of a character.
         let mut bytes = head;
         journal.file.read_to_end(&mut bytes).map_err(|e| unusable(&journal.shown, "reading", &e))?;
@@ -116,7 +151,9 @@ impl Journal {
                     return Err(self.corrupt(0, &format!("it is of version {version}, and this library knows {VERSION}")));
                 }
                 (0, _) | (_, Line::Journal { .. }) => return Err(self.corrupt(number, "its first line is missing or repeated")),
-                (_, Line::Begin { key, step }) => drop(self.known.insert(key, Known { step, before: Before::Begun })),
+                (_, Line::Begin { key, step, source }) => {
+                    self.known.insert(key, Known { deed: Deed { step, source }, before: Before::Begun });
+                }
                 (_, Line::Done { key, outcome }) => self.ended(number, &key, Before::Done(outcome))?,
                 (_, Line::Failed { key }) => self.ended(number, &key, Before::New)?,
             }
@@ -138,23 +175,40 @@ impl Journal {
         Error::new(Status::Protocol, "journal_corrupt", message)
     }
 
-    /// How far the key had come. An error when it stood for another step then.
-    pub(crate) fn before(&mut self, key: &str, step: &str) -> Result<Before> {
-        match self.known.get_mut(key) {
-            None => Ok(Before::New),
-            Some(known) if known.step != sha256(step.as_bytes()) => {
-                let message = format!("the journal has the key {:?} with another step; keys are for one step each", one_line(key));
-                Err(Error::new(Status::Argument, "journal_key", message))
-            }
-            Some(known) => Ok(std::mem::replace(&mut known.before, Before::New)),
+    /// How far the key had come. An error when it stood for another step then, or when the file that it sent has changed since.
+    pub(crate) fn before(&mut self, key: &str, deed: &Deed) -> Result<Before> {
+        let Some(known) = self.known.get_mut(key) else { return Ok(Before::New) };
+        if known.deed.step != deed.step {
+            let message = format!("the journal has the key {:?} with another step; keys are for one step each", one_line(key));
+            return Err(Error::new(Status::Argument, "journal_key", message));
         }
+        let changed = matches!((&known.deed.source, &deed.source), (Some(then), Some(now)) if then != now);
+        if changed && !matches!(known.before, Before::New) {
+            let message = format!(
+                "the file of {:?} has changed since this journal knows the step, and nothing is sent: a journal belongs to one run of a job; \
+                 begin a new one for the next run",
+                one_line(key)
+            );
+            return Err(Error::new(Status::State, "journal_source_changed", message));
+        }
+        Ok(std::mem::replace(&mut known.before, Before::New))
     }
 
-    /// Ids of attachments that other keys have got.
+    /// Ids of attachments that other keys own.
     pub(crate) fn stored_ids(&self) -> HashSet<String> {
         #[derive(Deserialize)]
         struct Outcome {
-            result: Stored,
+            result: Attached,
+        }
+        #[derive(Deserialize)]
+        struct Attached {
+            id: Option<String>,
+            #[serde(default)]
+            links: Vec<Link>,
+        }
+        #[derive(Deserialize)]
+        struct Link {
+            attachment: Option<Stored>,
         }
         #[derive(Deserialize)]
         struct Stored {
@@ -164,12 +218,16 @@ impl Journal {
             Before::Done(outcome) => serde_json::from_str::<Outcome>(outcome.get()).ok(),
             _ => None,
         });
-        done.map(|outcome| outcome.result.id).collect()
+        done.flat_map(|Outcome { result }| {
+            let links = result.links.into_iter().filter_map(|link| link.attachment.map(|stored| stored.id));
+            result.id.into_iter().chain(links)
+        })
+        .collect()
     }
 
     /// Before the key's step is run: on the disk when this returns.
-    pub(crate) fn begin(&mut self, key: &str, step: &str) -> Result<()> {
-        self.write(&Line::Begin { key: key.to_owned(), step: sha256(step.as_bytes()) })?;
+    pub(crate) fn begin(&mut self, key: &str, deed: Deed) -> Result<()> {
+        self.write(&Line::Begin { key: key.to_owned(), step: deed.step, source: deed.source })?;
         self.file.sync_data().map_err(|e| self.unwritten(&e))
     }
 
@@ -193,6 +251,20 @@ impl Journal {
     }
 }
 
+/// Results hold the names of files, and the ids of records.
+#[cfg(unix)]
+const PRIVATE: u32 = 0o600;
+
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    match file.metadata()?.permissions().mode() & 0o777 {
+        PRIVATE => Ok(()),
+        _ => file.set_permissions(std::fs::Permissions::from_mode(PRIVATE)),
+    }
+}
+
 fn unusable(shown: &str, what: &str, cause: &io::Error) -> Error {
     Error::io("journal", format_args!("journal {shown}: {what}"), cause)
 }
@@ -205,8 +277,12 @@ mod tests {
         Journal::open(&dir.join("journal"))
     }
 
+    fn step() -> Deed {
+        Deed::new("step", None)
+    }
+
     fn begun(journal: &mut Journal, key: &str) -> bool {
-        matches!(journal.before(key, "step").unwrap(), Before::Begun)
+        matches!(journal.before(key, &step()).unwrap(), Before::Begun)
     }
 
     #[test]
@@ -214,7 +290,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = open(dir.path()).unwrap();
         for key in ["begun", "done", "failed"] {
-            journal.begin(key, "step").unwrap();
+            journal.begin(key, step()).unwrap();
         }
         journal.done("done", r#"{"result":{"id":"7"}}"#).unwrap();
         journal.failed("failed").unwrap();
@@ -222,9 +298,9 @@ mod tests {
         let mut journal = open(dir.path()).unwrap();
         assert_eq!(journal.stored_ids(), HashSet::from(["7".to_owned()]));
         assert!(begun(&mut journal, "begun"));
-        assert!(matches!(journal.before("done", "step").unwrap(), Before::Done(outcome) if outcome.get().contains("\"7\"")));
-        assert!(matches!(journal.before("failed", "step").unwrap(), Before::New));
-        assert_eq!(journal.before("begun", "another step").err().unwrap().reason(), "journal_key");
+        assert!(matches!(journal.before("done", &step()).unwrap(), Before::Done(outcome) if outcome.get().contains("\"7\"")));
+        assert!(matches!(journal.before("failed", &step()).unwrap(), Before::New));
+        assert_eq!(journal.before("begun", &Deed::new("another step", None)).err().unwrap().reason(), "journal_key");
     }
 
     #[test]
@@ -232,7 +308,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let mut journal = open(dir.path()).unwrap();
-        journal.begin("a", "step").unwrap();
+        journal.begin("a", step()).unwrap();
         drop(journal);
         let whole = std::fs::read_to_string(&path).unwrap();
         for torn in 1..20 {
@@ -240,11 +316,11 @@ mod tests {
             assert!(begun(&mut open(dir.path()).unwrap(), "a"));
             assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
         }
-        for bad in ["nonsense\n", "{\"done\":{\"key\":\"never begun\",\"outcome\":{}}}\n", "{\"journal\":{\"version\":1}}\n"] {
+        for bad in ["nonsense\n", "{\"done\":{\"key\":\"never begun\",\"outcome\":{}}}\n", "{\"journal\":{\"version\":2}}\n"] {
             std::fs::write(&path, format!("{whole}{bad}{whole}")).unwrap();
             assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt", "{bad}");
         }
-        std::fs::write(&path, "{\"journal\":{\"version\":2}}\n").unwrap();
+        std::fs::write(&path, "{\"journal\":{\"version\":1}}\n").unwrap();
         assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt");
     }
 
@@ -252,11 +328,11 @@ mod tests {
     fn a_line_torn_inside_of_a_character_is_taken_off_too() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        open(dir.path()).unwrap().begin("Grüße", "step").unwrap();
+        open(dir.path()).unwrap().begin("Grüße", step()).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let inside = whole.iter().position(|b| *b >= 0x80).unwrap() + 1;
         std::fs::write(&path, &whole[..inside]).unwrap();
-        assert!(matches!(open(dir.path()).unwrap().before("Grüße", "step").unwrap(), Before::New));
+        assert!(matches!(open(dir.path()).unwrap().before("Grüße", &step()).unwrap(), Before::New));
     }
 
     #[test]
@@ -268,10 +344,10 @@ mod tests {
             assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_corrupt", "{text:?}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
-        for torn in ["", "{", "{\"journal\":{\"version\":1"] {
+        for torn in ["", "{", "{\"journal\":{\"version\":2"] {
             std::fs::write(&path, torn).unwrap();
             drop(open(dir.path()).unwrap());
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"journal\":{\"version\":1}}\n");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"journal\":{\"version\":2}}\n");
         }
     }
 
@@ -280,5 +356,53 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let _first = open(dir.path()).unwrap();
         assert_eq!(open(dir.path()).err().unwrap().reason(), "journal_in_use");
+    }
+
+    #[test]
+    fn a_file_that_has_changed_since_its_step_was_begun_is_told_unless_the_step_was_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        let deed = |content: &str| {
+            std::fs::write(&file, content).unwrap();
+            Deed::new("step", Some(&file.metadata().unwrap()))
+        };
+        let mut journal = open(dir.path()).unwrap();
+        for key in ["begun", "done", "failed"] {
+            journal.begin(key, deed("content")).unwrap();
+        }
+        journal.done("done", "{}").unwrap();
+        journal.failed("failed").unwrap();
+        drop(journal);
+        let mut journal = open(dir.path()).unwrap();
+        let changed = deed("other content");
+        for key in ["begun", "done"] {
+            assert_eq!(journal.before(key, &changed).err().unwrap().reason(), "journal_source_changed", "{key}");
+        }
+        assert!(matches!(journal.before("failed", &changed).unwrap(), Before::New));
+        assert!(matches!(journal.before("done", &step()).unwrap(), Before::Done(_)), "a file that is gone hasn't changed");
+    }
+
+    #[test]
+    fn the_ids_of_links_are_known_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = open(dir.path()).unwrap();
+        journal.begin("links", step()).unwrap();
+        journal.done("links", r#"{"result":{"attached":1,"links":[{"url":"a","attachment":{"id":"8"}},{"url":"b","error":{}}]}}"#).unwrap();
+        drop(journal);
+        assert_eq!(open(dir.path()).unwrap().stored_ids(), HashSet::from(["8".to_owned()]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_a_journal_whoever_made_its_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        drop(open(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        drop(open(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
     }
 }

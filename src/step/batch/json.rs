@@ -29,7 +29,7 @@ impl Operation for input::Batch {
             pause: Pause::default(),
         };
         let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
-        let call = Wishes::new(self.timeout_ms, self.trace_id).over(call);
+        let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
         let outcome = super::run(client, steps, &options, call, &mut |end| items.ended(&end))?;
         Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
     }
