@@ -100,7 +100,7 @@
 #define ZCRM_E_TLS 13
 /** A bound on waiting was reached: connect, stall, token or call. */
 #define ZCRM_E_TIMEOUT 14
-/** The caller cancelled the call. */
+/** The caller cancelled the call. What it asked for may be done all the same: zcrm_error_outcome_open() says so. */
 #define ZCRM_E_CANCELLED 15
 /** A callback of the caller failed. */
 #define ZCRM_E_CALLBACK 16

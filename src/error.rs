@@ -62,7 +62,7 @@ statuses! {
     Tls = 13, "ZCRM_E_TLS";
     /// A bound on waiting was reached: connect, stall, token or call.
     Timeout = 14, "ZCRM_E_TIMEOUT";
-    /// The caller cancelled the call.
+    /// The caller cancelled the call. What it asked for may be done all the same: zcrm_error_outcome_open() says so.
     Cancelled = 15, "ZCRM_E_CANCELLED";
     /// A callback of the caller failed.
     Callback = 16, "ZCRM_E_CALLBACK";

@@ -84,10 +84,11 @@ words! {
 
     /// How an upload whose reply was lost is looked for.
     Settle {
-        /// By time, size and hash among the record's attachments.
-        Cheap = "cheap", "by time, size and hash; costs nothing until then";
-        /// Among those that were not there before: one list before each upload.
-        Strict = "strict", "one list before each upload: exact";
+        /// By time, size and hash among the record's attachments. It can't tell this upload from one of the same bytes that another process has
+        /// stored in these minutes; where only clocks say that the same bytes are older, the outcome is unknown.
+        Cheap = "cheap", "by time, size and hash; costs nothing until then, and takes what another process has just stored of the same bytes for its own";
+        /// Among those that were not there before: one list before each upload. Of what another process stores meanwhile it knows as little.
+        Strict = "strict", "one list before each upload, so that clocks don't matter";
         /// Not at all: the outcome is unknown.
         Off = "off", "";
     }

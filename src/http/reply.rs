@@ -252,14 +252,14 @@ fn by_http(http: StatusCode) -> Option<(Status, &'static str)> {
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
     let shown = one_line(value::body(&body[..body.len().min(2048)]).trim());
-    let target = if http.is_redirection() { redirection(headers) } else { String::new() };
+    let target = text_of(headers, LOCATION).filter(|_| http.is_redirection()).map(redirection).unwrap_or_default();
     let message = format!("the server answered {} with something that isn't Zoho's ({}){target}: {shown}", http.as_u16(), one_line(kind));
     unworded(http, "unexpected_reply", message)
 }
 
 /// Where a redirect leads, without what its query may give away.
-fn redirection(headers: &HeaderMap) -> String {
-    let target = text_of(headers, LOCATION).unwrap_or("nowhere").split(['?', '#']).next().unwrap_or_default();
+fn redirection(location: &str) -> String {
+    let target = location.split(['?', '#']).next().unwrap_or_default();
     let target = target.split_once("://").map_or(target.to_owned(), |(scheme, rest)| format!("{scheme}://{}", after_user_info(rest)));
     format!(", a redirect to {} that isn't followed", one_line(&target))
 }

@@ -590,3 +590,27 @@ fn a_file_whose_name_only_looks_alike_is_skipped_by_its_bytes_alone() {
     assert!(!upload("report-1.1.bin", b"one") && !upload("report-11.bin", b"two"), "other bytes of the same length");
     assert_eq!(w.stored().len(), 2);
 }
+
+#[test]
+fn a_progress_callback_that_stops_the_second_sending_says_that_the_first_may_be_stored() {
+    let w = settling(&[]);
+    w.emulator.script("attachment.upload", [Fault::hide_attachment(5_000).and_lost()]);
+    let mut whole = 0;
+    let mut progress = |done: u64, total: Option<u64>| {
+        whole += u32::from(Some(done) == total);
+        whole < 2
+    };
+    let call = Call { progress: Some(&mut progress), ..Call::default() };
+    let error = attachment::upload(&w.client, &w.contact, File::memory("a.bin", b"abc"), call).unwrap_err();
+    assert_eq!((error.status(), error.detail().outcome_open, posts(&w)), (Status::Cancelled, true, 1), "{error}");
+}
+
+#[test]
+fn a_deadline_while_the_reply_to_a_change_is_awaited_says_that_it_may_be_done() {
+    let w = settling(&[]);
+    let id = w.attach("a.bin", b"abc");
+    w.emulator.script("attachment.delete", [Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
+    let call = Call { timeout: Some(Duration::from_millis(500)), ..Call::default() };
+    let error = attachment::delete(&w.client, &w.contact, &[&id], call).unwrap_err();
+    assert_eq!((error.status(), error.reason(), error.detail().outcome_open), (Status::Timeout, "call_timeout", true), "{error}");
+}
