@@ -23,9 +23,8 @@ pub(super) fn file<'a>(client: &Client, record: &Record, file: File<'a>, call: C
     let ask = Ask { content_type: Some(framing.content_type()), ..post(record) };
     let (name, earlier) = (&file.name, Earlier::of(&call));
     let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
-        let limit = config.attachment_max_bytes;
-        let input = Input::new(file.bytes).sized(config, limit, "attachment_size").await?;
-        let input = if earlier.is_asked() { input.kept(config, limit).await? } else { input };
+        let input = Input::new(file.bytes).sized(config, config.attachment_max_bytes, "attachment_size").await?;
+        let input = if earlier.is_asked() { input.kept(config).await? } else { input };
         // What can't be read again has to be hashed now, to be known again if its reply is lost.
         let hashed = !input.is_repeatable() && config.settle_hash && config.settle != Settle::Off;
         let hash = call.sha256.then_some(HashKind::Sha256).or(hashed.then_some(HashKind::Fast));

@@ -1,6 +1,5 @@
 //! The operations as steps: each is one translation to the function that the typed callers use.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -15,7 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result, Status};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
 use crate::record::{Record, check_id};
-use crate::transfer::{self, To};
+use crate::transfer;
 
 /// An operation as a step. The type is its input.
 pub(super) trait Operation: DeserializeOwned + Send + 'static {
@@ -191,8 +190,8 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
     match sink {
         Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes)),
         Sink::File { path, overwrite, max_bytes } => {
-            let path = paths::target(client.config(), &path).map_err(|e| parse::placed(e, SINK))?;
-            Ok(transfer::Sink { to: To::File { path, directory: None, overwrite }, max_bytes })
+            let to = paths::target(client.config(), &path, overwrite).map_err(|e| parse::placed(e, SINK))?;
+            Ok(transfer::Sink { to, max_bytes })
         }
     }
 }
@@ -243,11 +242,7 @@ impl Wishes {
 fn allowed<'a>(client: &Client, file: &'a File) -> Result<transfer::File<'a>> {
     let given = match &file.bytes {
         Bytes::Content(content) => transfer::File::memory("", content),
-        Bytes::Path(path) => {
-            let real = paths::source(client.config(), path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?;
-            // The name as the step gives it, not that of what a link leads to.
-            transfer::File::open(real)?.named(Path::new(path).file_name().map(|n| n.to_string_lossy()).unwrap_or_default())
-        }
+        Bytes::Path(path) => paths::source(client.config(), path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?,
     };
     let given = transfer::File { content_type: file.content_type.clone(), ..given };
     Ok(if file.name.is_empty() { given } else { given.named(&file.name) })

@@ -1,53 +1,104 @@
 //! Which files a step may name: those below the directories of the setting `allow_paths`, symbolic links resolved.
+//!
+//! Others may put things into such a directory while a step runs, a link among them. So the path is resolved and looked at first, and then
+//! opened from the allowed directory on, piece by piece and without following any link: what has changed in between isn't there.
 
-use std::fs::Metadata;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::error::{Error, Result, Status, one_line};
+use crate::transfer::{self, To};
 
-/// The file to read, without symbolic links.
-///
-/// Whoever may rename things inside of an allowed directory while a step runs is trusted: the path is looked at before it is opened.
-pub(super) fn source(config: &Config, path: &str) -> Result<PathBuf> {
-    existing(config, Path::new(path)).map_err(|cause| refusal(path, cause, "source_open", "the source file"))
+/// The file to send, opened, under the name that the step gives it.
+pub(super) fn source<'a>(config: &Config, path: &str) -> Result<transfer::File<'a>> {
+    let failed = |cause| refusal(path, cause, "source_open", "the source file");
+    let file = existing(config, Path::new(path)).and_then(|beneath| beneath.open(OFlags::RDONLY | OFlags::NONBLOCK)).map_err(failed)?;
+    transfer::File::opened(file.into(), Path::new(path))
 }
 
-/// What is known of the file to read; `None` when it can't be found, which reading it will say.
-pub(super) fn metadata(config: &Config, path: &str) -> Option<Metadata> {
-    existing(config, Path::new(path)).ok()?.metadata().ok()
+/// What is known of the file to send; `None` when it can't be found, which sending it will say.
+pub(super) fn metadata(config: &Config, path: &str) -> Option<fs::Metadata> {
+    fs::File::from(existing(config, Path::new(path)).ok()?.open(passing()).ok()?).metadata().ok()
 }
 
-/// The file to write, in a directory without symbolic links. A link that bears the file's name is replaced by the file, not followed.
-pub(super) fn target(config: &Config, path: &str) -> Result<PathBuf> {
+/// The file to write, its directory opened. A link that bears the file's name is replaced by the file, not followed.
+pub(super) fn target<'a>(config: &Config, path: &str, overwrite: bool) -> Result<To<'a>> {
+    let (directory, beneath) = directory_of(config, path, "sink_create")?;
+    let path = beneath.real.join(transfer::file_name(Path::new(path))?);
+    Ok(To::File { path, directory: Some(directory), overwrite })
+}
+
+/// The journal to read and write, opened, and made for the owner's eyes alone where it isn't there. It is no link, as that would be followed.
+pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, PathBuf)> {
+    let (directory, beneath) = directory_of(config, path, "journal")?;
+    let name = transfer::file_name(Path::new(path))?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR);
+    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?.into(), beneath.real.join(name)))
+}
+
+/// The directory of a file to write, opened.
+fn directory_of(config: &Config, path: &str, reason: &'static str) -> Result<(OwnedFd, Beneath)> {
     let given = Path::new(path);
-    // `file_name` of "a/.." is none, but that of "a/." is "a", which may be a link to a directory elsewhere.
-    let named = given.file_name().filter(|name| path.as_bytes().ends_with(name.as_encoded_bytes()));
-    let Some(name) = named else {
-        return Err(Error::argument("path", format_args!("{} names no file to write", one_line(path))));
-    };
+    transfer::file_name(given)?;
     let directory = given.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = existing(config, directory).map_err(|cause| refusal(path, cause, "sink_create", "the directory of"))?;
-    Ok(directory.join(name))
-}
-
-/// The journal to read and write, in a directory without symbolic links. It is no link itself, as it would be followed.
-pub(super) fn journal(config: &Config, path: &str) -> Result<PathBuf> {
-    let file = target(config, path)?;
-    if file.is_symlink() { Err(refusal(path, None, "journal", "")) } else { Ok(file) }
+    let failed = |cause| refusal(path, cause, reason, "the directory of");
+    let beneath = existing(config, directory).map_err(failed)?;
+    Ok((beneath.open(OFlags::DIRECTORY).map_err(failed)?, beneath))
 }
 
 /// `None` = not allowed; else why it can't be found.
-type Cause = Option<std::io::Error>;
+type Cause = Option<io::Error>;
 
-fn existing(config: &Config, path: &Path) -> std::result::Result<PathBuf, Cause> {
+/// Something that is there, at or below an allowed directory.
+struct Beneath {
+    allowed: PathBuf,
+    /// Its path without links.
+    real: PathBuf,
+}
+
+impl Beneath {
+    /// Opens it, links followed nowhere.
+    fn open(&self, flags: OFlags) -> std::result::Result<OwnedFd, Cause> {
+        let mut at = rustix::fs::open(&self.allowed, passing() | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(moved)?;
+        let mut pieces = self.real.strip_prefix(&self.allowed).map_err(|_| None)?.components().peekable();
+        if pieces.peek().is_none() {
+            return rustix::fs::openat(&at, ".", flags | OFlags::CLOEXEC, Mode::empty()).map_err(moved);
+        }
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_some() { passing() | OFlags::DIRECTORY } else { flags };
+            at = rustix::fs::openat(&at, piece.as_os_str(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(moved)?;
+        }
+        Ok(at)
+    }
+}
+
+/// To pass through a directory takes no right to list it.
+fn passing() -> OFlags {
+    #[cfg(target_os = "linux")]
+    return OFlags::PATH;
+    #[cfg(not(target_os = "linux"))]
+    OFlags::RDONLY
+}
+
+/// What was no link when it was looked at is one now: it isn't allowed any more.
+fn moved(error: Errno) -> Cause {
+    if matches!(error, Errno::LOOP | Errno::NOTDIR) { None } else { Some(error.into()) }
+}
+
+fn existing(config: &Config, path: &Path) -> std::result::Result<Beneath, Cause> {
     let allowed: Vec<PathBuf> = config.allow_paths.iter().filter_map(|d| d.canonicalize().ok()).collect();
-    let inside = |path: &Path| allowed.iter().any(|d| path.starts_with(d));
+    let inside = |path: &Path| allowed.iter().find(|d| path.starts_with(d));
     match path.canonicalize() {
-        Ok(real) if inside(&real) => Ok(real),
-        Ok(_) => Err(None),
+        Ok(real) => inside(&real).map(|allowed| Beneath { allowed: allowed.clone(), real: real.clone() }).ok_or(None),
         // Whether a file exists outside is nothing that a step may find out: what is missing is judged by what of its path exists.
-        Err(error) => Err(deepest(path).filter(|real| inside(real)).map(|_| error)),
+        Err(error) => Err(deepest(path).filter(|real| inside(real).is_some()).map(|_| error)),
     }
 }
 
@@ -71,5 +122,105 @@ fn refusal(path: &str, cause: Cause, reason: &'static str, what: &str) -> Error 
             let message = format!("{shown} is not below a directory that the setting allow_paths names; symbolic links and .. are resolved first");
             Error::new(Status::Argument, "path_not_allowed", message).with(|d| d.field = Some("path"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::{Bytes, Incoming, Progress, Sink};
+    use std::io::{Read, Write};
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// How often file and link are swapped while the paths are used.
+    const SWAPS: usize = 100_000;
+
+    fn allowing(dir: &Path) -> Config {
+        let mut config = Config::new();
+        config.set("allow_paths", dir.to_str().unwrap()).unwrap();
+        config
+    }
+
+    /// Runs `work` again and again while a file and a link out of the allowed directory, or a directory and such a link, change places.
+    fn swapping(inside: &Path, what: &str, outside: &Path, mut work: impl FnMut()) {
+        let (name, link, aside) = (inside.join(what), inside.join("link"), inside.join("aside"));
+        symlink(outside, &link).unwrap();
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..SWAPS / 2 {
+                    fs::rename(&name, &aside).unwrap();
+                    let _ = fs::rename(&link, &name);
+                    let _ = fs::rename(&name, &link);
+                    let _ = fs::remove_file(&name); // what was written while nothing stood there
+                    fs::rename(&aside, &name).unwrap();
+                }
+                ended.store(true, Relaxed);
+            });
+            while !ended.load(Relaxed) {
+                work();
+            }
+        });
+    }
+
+    #[test]
+    fn no_link_that_is_swapped_in_leads_a_source_outside() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (inside, secret) = (dir.path().canonicalize().unwrap(), outside.path().join("secret"));
+        fs::write(inside.join("file"), b"inside").unwrap();
+        fs::write(&secret, b"secret").unwrap();
+        let (config, path) = (allowing(&inside), inside.join("file"));
+        let mut read = 0;
+        swapping(&inside, "file", &secret, || {
+            if let Ok(source) = source(&config, path.to_str().unwrap()) {
+                let Bytes::File(mut file, _) = source.bytes else { unreachable!("it was a path") };
+                let mut text = String::new();
+                file.read_to_string(&mut text).unwrap();
+                assert_eq!(text, "inside");
+                read += 1;
+            }
+        });
+        assert!(read > 0, "the file itself was read too");
+    }
+
+    #[test]
+    fn no_directory_that_is_swapped_in_leads_a_sink_or_a_journal_outside() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let inside = dir.path().canonicalize().unwrap();
+        fs::create_dir(inside.join("drop")).unwrap();
+        let config = allowing(&inside);
+        let (target_path, journal_path) = (inside.join("drop/file"), inside.join("drop/journal"));
+        let mut written = 0;
+        swapping(&inside, "drop", outside.path(), || {
+            if let Ok(to) = target(&config, target_path.to_str().unwrap(), true) {
+                let digest = transfer::Digest::new(None, None);
+                if let Ok(mut incoming) = Incoming::open(Sink::from(to), false, None, Progress::new(None), digest) {
+                    let _ = incoming.write(b"bytes");
+                    written += usize::from(incoming.finish().is_ok());
+                }
+            }
+            if let Ok((mut file, _)) = journal(&config, journal_path.to_str().unwrap()) {
+                let _ = file.write_all(b"bytes");
+            }
+        });
+        assert!(written > 0, "the directory itself was written to too");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn links_within_the_allowed_directories_are_followed() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(other.path().join("file"), b"other").unwrap();
+        symlink(other.path().join("file"), dir.path().join("link")).unwrap();
+        symlink(other.path(), dir.path().join("directory")).unwrap();
+        let mut config = Config::new();
+        config.set("allow_paths", &format!("{}:{}", dir.path().display(), other.path().display())).unwrap();
+        for path in ["link", "directory/file"] {
+            let source = source(&config, dir.path().join(path).to_str().unwrap()).unwrap();
+            assert_eq!(source.name, Path::new(path).file_name().unwrap().to_str().unwrap());
+        }
+        let beneath = allowing(dir.path());
+        assert_eq!(source(&beneath, dir.path().join("link").to_str().unwrap()).err().unwrap().reason(), "path_not_allowed");
     }
 }

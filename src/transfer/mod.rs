@@ -19,6 +19,7 @@ pub(crate) use multipart::Framing;
 pub(crate) use name::safe_name;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use progress::Progress;
+pub(crate) use sink::file_name;
 pub use sink::{Sink, To, Writer, Written};
 pub(crate) use sniff::{FIRST, begins_as_an_answer};
 pub(crate) use source::Input;

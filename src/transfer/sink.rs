@@ -204,7 +204,7 @@ impl<'a> Output<'a> {
 }
 
 /// The file's name in its directory. (`Path::file_name` of `a/.` and `a/` is `a`, which may be a directory or a link to one.)
-fn file_name(path: &Path) -> Result<&OsStr> {
+pub(crate) fn file_name(path: &Path) -> Result<&OsStr> {
     let name = path.file_name().filter(|name| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()));
     name.ok_or_else(|| Error::argument("path", format_args!("{} names no file to write", shown(path))))
 }

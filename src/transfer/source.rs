@@ -88,9 +88,18 @@ impl<'a> File<'a> {
     /// The file at this path, under its own name. It must be a regular file: what can't be read twice is a reader.
     pub fn open(path: impl AsRef<Path>) -> Result<File<'a>> {
         let path = path.as_ref();
-        let broken = |e: io::Error| Error::io("source_open", format_args!("the source file {}", shown(path)), &e);
+        File::opened(open_without_waiting(path).map_err(|e| broken(path, &e))?, path)
+    }
+
+    /// A file that is open already, under the name that this path gives it. It must be a regular one.
+    pub fn opened(file: fs::File, path: &Path) -> Result<File<'a>> {
+        let meta = file.metadata().map_err(|e| broken(path, &e))?;
+        if !meta.is_file() {
+            let what = if meta.is_dir() { "a directory" } else { "a device, a fifo or a socket" };
+            return Err(Error::new(Status::Io, "source_open", format!("the source {} is {what}; pass a reader instead", shown(path))));
+        }
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(File { name, content_type: String::new(), bytes: regular(open_without_waiting(path).map_err(broken)?, path)? })
+        Ok(File { name, content_type: String::new(), bytes: Bytes::File(file, meta.len()) })
     }
 
     /// Memory, under a name.
@@ -130,11 +139,13 @@ pub(crate) struct Input<'a> {
     ahead: Vec<u8>,
     /// Bytes given out since the start.
     given: u64,
+    /// Most bytes, and the reason of the error when there are more.
+    limit: Option<(u64, &'static str)>,
 }
 
 impl<'a> Input<'a> {
     pub(crate) fn new(bytes: Bytes<'a>) -> Input<'a> {
-        Input { bytes, ahead: Vec::new(), given: 0 }
+        Input { bytes, ahead: Vec::new(), given: 0, limit: None }
     }
 
     /// How many bytes there are, if that is known.
@@ -209,8 +220,9 @@ impl<'a> Input<'a> {
             n
         };
         self.given += n as u64;
-        match self.length() {
-            Some(length) if self.given > length || (n == 0 && !buf.is_empty() && self.given < length) => Err(changed(length, self.given)),
+        match (self.length(), self.limit) {
+            (Some(length), _) if self.given > length || (n == 0 && !buf.is_empty() && self.given < length) => Err(changed(length, self.given)),
+            (None, Some((limit, reason))) if self.given > limit => Err(too_large(&format!("more than {limit} bytes"), limit, reason)),
             _ => Ok(n),
         }
     }
@@ -231,48 +243,45 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The same bytes with a length, spooled if the settings say so, and at most `limit` of them.
-    pub(crate) async fn sized(self, config: &Config, limit: u64, reason: &'static str) -> Result<Input<'a>> {
-        let spools = self.length().is_none() && config.unknown_length == UnknownLength::Spool;
-        let input = if spools { self.spool(config.spool_dir.as_deref(), limit).await? } else { self };
-        match input.length() {
-            Some(length) if length > limit => {
-                // A spool stops soon after the limit, so its length isn't the source's.
-                let has = if spools { format!("more than {limit} bytes") } else { format!("{length} bytes") };
-                Err(Error::new(Status::TooLarge, reason, format!("the file has {has}; at most {limit} are taken")).with(|d| d.field = Some("source")))
-            }
-            _ => Ok(input),
+    /// The same bytes, at most `limit` of them, with a length where the settings say that those without one are spooled. Where they are sent
+    /// as they come, the limit holds while they are read.
+    pub(crate) async fn sized(mut self, config: &Config, limit: u64, reason: &'static str) -> Result<Input<'a>> {
+        self.limit = Some((limit, reason));
+        match self.length() {
+            Some(length) if length > limit => Err(too_large(&format!("{length} bytes"), limit, reason)),
+            None if config.unknown_length == UnknownLength::Spool => self.spool(config).await,
+            _ => Ok(self),
         }
     }
 
     /// The same bytes where they can be read twice: to be compared before they are sent.
-    pub(crate) async fn kept(self, config: &Config, limit: u64) -> Result<Input<'a>> {
-        if self.is_repeatable() { Ok(self) } else { self.spool(config.spool_dir.as_deref(), limit).await }
+    pub(crate) async fn kept(self, config: &Config) -> Result<Input<'a>> {
+        if self.is_repeatable() { Ok(self) } else { self.spool(config).await }
     }
 
     /// Moves the bytes to an unnamed temporary file, so that their length is known and they can be sent again.
-    /// Stops soon after `max` bytes.
-    async fn spool(mut self, dir: Option<&Path>, max: u64) -> Result<Input<'a>> {
-        let broken = |e: io::Error| Error::io("spool", "the temporary file for a source without a length can't be written", &e);
-        let mut file = match dir {
-            Some(dir) => tempfile::tempfile_in(dir),
-            None => tempfile::tempfile(),
-        }
-        .map_err(broken)?;
+    async fn spool(mut self, config: &Config) -> Result<Input<'a>> {
+        let dir = config.spool_dir.as_deref().unwrap_or(Path::new("/tmp"));
+        let broken = |e: io::Error| {
+            let what = format!("the source's bytes need a temporary file in {}, the directory of the setting spool_dir", shown(dir));
+            Error::io("spool", what, &e)
+        };
+        let mut file = tempfile::tempfile_in(dir).map_err(broken)?;
         let mut buf = fallible::zeroed(super::CHUNK)?;
         loop {
             match self.read(&mut buf)? {
                 0 => break,
                 n => file.write_all(&buf[..n]).map_err(broken)?,
             }
-            if self.given > max {
-                break; // the size check, which sees the length, refuses it
-            }
             tokio::task::yield_now().await; // lets a cancel in
         }
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
         Ok(Input::new(Bytes::File(file, self.given)))
     }
+}
+
+fn too_large(has: &str, limit: u64, reason: &'static str) -> Error {
+    Error::new(Status::TooLarge, reason, format!("the file has {has}; at most {limit} are taken")).with(|d| d.field = Some("source"))
 }
 
 fn changed(length: u64, given: u64) -> Error {
@@ -284,12 +293,8 @@ fn changed(length: u64, given: u64) -> Error {
     )
 }
 
-fn regular<'a>(file: fs::File, path: &Path) -> Result<Bytes<'a>> {
-    let meta = file.metadata().map_err(|e| Error::io("source_open", format_args!("the source file {}", shown(path)), &e))?;
-    if !meta.is_file() {
-        return Err(Error::new(Status::Io, "source_open", format!("the source {} is not a regular file; pass a reader instead", shown(path))));
-    }
-    Ok(Bytes::File(file, meta.len()))
+fn broken(path: &Path, cause: &io::Error) -> Error {
+    Error::io("source_open", format_args!("the source file {}", shown(path)), cause)
 }
 
 fn shown(path: &Path) -> String {

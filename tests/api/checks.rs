@@ -200,3 +200,48 @@ fn a_title_is_refused_where_the_version_has_none() {
     attach(&w, Source::link("https://example.com/", "")).unwrap();
     assert!(world().upload("fine", b"x").is_ok());
 }
+
+#[test]
+fn a_source_without_a_length_ends_at_the_limit_however_it_is_sent() {
+    struct Endless(u64);
+    impl zcrm::Reader for Endless {
+        fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+            buf.fill(b'x');
+            if self.0 == 0 {
+                buf[..10].copy_from_slice(b"GIF89a\x01\0\x01\0");
+            }
+            self.0 += buf.len() as u64;
+            Ok(buf.len())
+        }
+    }
+    for unknown_length in ["spool", "chunked"] {
+        let limits = [("unknown_length", unknown_length), ("attachment_max_bytes", "300000"), ("photo_max_bytes", "200000")];
+        let w = world_with(&limits);
+        let mut reader = Endless(0);
+        assert_eq!(why(attach(&w, File::reader("a.bin", &mut reader, None))), (Status::TooLarge, "attachment_size"), "{unknown_length}");
+        assert!(reader.0 < 600_000, "{unknown_length}: {} bytes were read", reader.0);
+        let mut reader = Endless(0);
+        assert_eq!(why(portray(&w, File::reader("a.gif", &mut reader, None))), (Status::TooLarge, "photo_size"), "{unknown_length}");
+        assert!(reader.0 < 600_000, "{unknown_length}: {} bytes were read", reader.0);
+        assert!(w.stored().is_empty());
+    }
+}
+
+#[test]
+fn a_spool_directory_that_is_not_there_is_named_with_its_setting() {
+    let w = world_with(&[("spool_dir", "/nonexistent-folder")]);
+    let error = attach(&w, File::reader("a.bin", &mut zcrm::Streamed(&b"abc"[..]), None)).unwrap_err();
+    let text = error.to_string();
+    assert!(error.status() == Status::Io && text.contains("/nonexistent-folder") && text.contains("spool_dir"), "{text}");
+}
+
+#[test]
+fn fifos_and_devices_are_no_files_to_send_and_nothing_waits_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    for path in [fifo.as_path(), "/dev/zero".as_ref(), "/".as_ref()] {
+        let error = File::open(path).err().unwrap();
+        assert!(why::<()>(Err(error.clone())) == (Status::Io, "source_open") && error.to_string().contains("reader"), "{error}");
+    }
+}

@@ -295,3 +295,36 @@ fn an_unwritable_directory_is_refused_before_the_server_is_asked() {
     assert!(w.emulator.ledger().requests.is_empty());
     drop(client(&w.emulator, &[]));
 }
+
+#[test]
+fn nothing_but_a_regular_file_is_ever_replaced() {
+    let w = world();
+    let id = w.attach("a", b"abc");
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, to_device, to_directory) = (dir.path().join("fifo"), dir.path().join("device"), dir.path().join("directory"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &to_device).unwrap();
+    std::os::unix::fs::symlink(dir.path(), &to_directory).unwrap();
+    for path in [&*fifo, &to_device, &to_directory, dir.path(), Path::new("/dev/null")] {
+        let before = path.symlink_metadata().unwrap().file_type();
+        let failed = attachment::download(&w.client, &w.contact, &id, Sink::file(path, true), Call::default());
+        assert_eq!(why(failed), (Status::Io, "target_not_a_file"), "{}", path.display());
+        assert_eq!(path.symlink_metadata().unwrap().file_type(), before);
+    }
+    assert!(w.emulator.ledger().requests.is_empty());
+    let (target, dangling) = (dir.path().join("target"), dir.path().join("dangling"));
+    std::os::unix::fs::symlink(&target, &dangling).unwrap();
+    attachment::download(&w.client, &w.contact, &id, Sink::file(&dangling, true), Call::default()).unwrap();
+    assert!(dangling.symlink_metadata().unwrap().is_file() && !target.exists(), "a link to nothing is replaced, and not followed");
+}
+
+#[test]
+fn a_file_that_is_replaced_hands_on_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let w = world();
+    let id = w.attach("a", b"new");
+    let path = w.file("a", b"old");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    attachment::download(&w.client, &w.contact, &id, Sink::file(&path, true), Call::default()).unwrap();
+    assert_eq!((std::fs::read(&path).unwrap(), path.metadata().unwrap().permissions().mode() & 0o7777), (b"new".to_vec(), 0o600));
+}

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -91,16 +92,19 @@ impl Journal {
     /// Opens or makes it, reads what is there and locks it. A last line that a crash has torn is taken off, but nothing of a file that is no
     /// journal: its path may be a mistake, or come from a step.
     pub(crate) fn open(path: &Path) -> Result<Journal> {
-        let shown = one_line(&path.display().to_string());
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, PRIVATE);
+        options.mode(PRIVATE).custom_flags(libc::O_NONBLOCK); // a fifo would be waited for
+        Journal::of(options.open(path).map_err(|e| unusable(&one_line(&path.display().to_string()), "opening", &e))?, path)
+    }
+
+    /// [`Journal::open`] for a file that is open already.
+    pub(crate) fn of(mut file: File, path: &Path) -> Result<Journal> {
+        let shown = one_line(&path.display().to_string());
         // A device or a fifo would be read for ever.
-        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        if !file.metadata().map_err(|e| unusable(&shown, "opening", &e))?.is_file() {
             return Err(Error::new(Status::Io, "journal", format!("journal {shown}: is not a regular file")));
         }
-        let mut file = options.open(path).map_err(|e| unusable(&shown, "opening", &e))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

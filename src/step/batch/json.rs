@@ -9,6 +9,7 @@ use super::super::operations::{Operation, Wishes};
 use super::super::output::{BatchDone, BatchItem, ItemStatus};
 use super::super::parse::{self, Object, details, refused};
 use super::super::{input, paths};
+use super::journal::Journal;
 use super::{Ended, Item, Options, Pause};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
@@ -21,16 +22,17 @@ impl Operation for input::Batch {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<BatchDone>> {
         let steps: Vec<input::BatchStep> = self.steps.into_iter().map(|Object(step)| step).collect();
         let mut items = Items::of(&steps)?;
-        let journal = self.journal.map(|path| paths::journal(client.config(), &path)).transpose();
+        let journal = self.journal.map(|path| paths::journal(client.config(), &path).and_then(|(file, path)| Journal::of(file, &path))).transpose();
+        let journal = journal.map_err(|e| parse::placed(e, &[("path", "journal")]))?;
         let options = Options {
             parallel: self.parallel.unwrap_or_default() as usize,
-            journal: journal.map_err(|e| parse::placed(e, &[("path", "journal")]))?,
+            journal: None,
             credits: self.credits.unwrap_or_default(),
             pause: Pause::default(),
         };
         let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
         let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
-        let outcome = super::run(client, steps, &options, call, &mut |end| items.ended(&end))?;
+        let outcome = super::run_with(client, steps, &options, journal, call, &mut |end| items.ended(&end))?;
         Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
     }
 }

@@ -89,8 +89,20 @@ pub fn run(
     call: Call<'_>,
     ended: &mut dyn FnMut(Ended<'_>) -> bool,
 ) -> Result<Outcome<Summary>> {
+    let journal = options.journal.as_deref().map(Journal::open).transpose()?;
+    run_with(client, items, options, journal, call, ended)
+}
+
+/// [`run`] with a journal that is open already.
+fn run_with(
+    client: &Client,
+    items: impl IntoIterator<Item = Item>,
+    options: &Options,
+    mut journal: Option<Journal>,
+    call: Call<'_>,
+    ended: &mut dyn FnMut(Ended<'_>) -> bool,
+) -> Result<Outcome<Summary>> {
     let began = Instant::now();
-    let mut journal = options.journal.as_deref().map(Journal::open).transpose()?;
     let claimed = Claimed::default();
     for id in journal.iter().flat_map(Journal::stored_ids) {
         claimed.claim(id);
