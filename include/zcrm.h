@@ -560,7 +560,7 @@ typedef struct zcrm_batch_summary {
     uint64_t left;
     /** API calls made. */
     uint64_t attempts;
-    /** Why steps are left: "credits_budget", "credits_exhausted", "cancelled", "call_timeout" or "journal"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled", "call_timeout" or "journal"; else empty. */
     struct zcrm_str stopped;
 } zcrm_batch_summary;
 

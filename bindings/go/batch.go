@@ -15,7 +15,7 @@ type BatchStep struct {
 
 // BatchOptions says how a batch is run. The zero value is fine.
 type BatchOptions struct {
-	Journal  string // path of a file that remembers what was begun and done; empty: none
+	Journal  string // path of a file that remembers what was begun and done, of one run of a job: begin a new one for the next; empty: none
 	Parallel int    // steps at once; 0: 4, and more than 256 are 256. The setting "max_in_flight" holds beside it
 	Credits  int64  // API calls after which no further step is begun; 0: no bound
 }
@@ -35,15 +35,16 @@ type BatchSummary struct {
 	Failed      int64  `json:"failed"`       // steps that were refused or failed
 	Unknown     int64  `json:"unknown"`      // of these, uploads of which nobody knows whether they are stored
 	Left        int64  `json:"left"`         // steps that were not begun, or not ended: the next run takes them up
-	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, cancelled, call_timeout or journal; else empty
+	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, no_token, cancelled, call_timeout or journal; else empty
 	Attempts    int64  `json:"attempts"`     // API calls made
 }
 
 // RunBatch runs many steps, several at once, and gives one summary. A step that fails is told to ended, and the batch goes on.
 //
 // Run again with its Journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was begun
-// and has no end is looked for on its record first. A journal that can't be used is [ErrIO], [ErrProtocol] when it is broken, [ErrState]
-// when another process has it; then nothing was sent.
+// and has no end is looked for first; uploads of these come last, and a log line says how long they wait. A step whose file has changed
+// since fails with the reason "journal_source_changed". A journal that can't be used is [ErrIO], [ErrProtocol] when it is broken,
+// [ErrState] when another batch has it; then nothing was sent.
 //
 // ended, which may be nil, runs on the goroutine that called RunBatch, in the order in which the steps end. While it blocks, no further
 // step is begun. It must not start an operation ([ErrState]). An error of it cancels the batch, and so does a panic, which goes on when
@@ -53,7 +54,7 @@ type BatchSummary struct {
 // then. With every other error it says that all steps are left.
 //
 // The steps run on threads of the library, and so may a token source, a token store and a logger. Of options [WithTimeout] and
-// [WithTraceID] hold for the whole, [WithSHA256], [WithSkipExisting] and [WithSkipSameBytes] for each step.
+// [WithTraceID] hold for the whole, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step.
 func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
 	const operation = "batch"
 	none := &BatchSummary{Left: int64(len(steps))}

@@ -314,6 +314,36 @@ func TestAnUploadThatIsThereAlreadyIsSkippedOnRequest(t *testing.T) {
 	}
 }
 
+func TestACallThatMayHaveBeenMadeBeforeIsNotDoneTwice(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "a.txt")
+	var first string
+	for round := range 2 {
+		stored, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromBytes("a.txt", content(100)), zcrm.WithAgain())
+		if err != nil || stored.Skipped != (round == 1) || round == 1 && stored.ID != first {
+			t.Fatalf("upload %d: %+v, %v", round, stored, err)
+		}
+		first = stored.ID
+		if got, err := w.client.DownloadAttachmentFile(ctx, w.record, first, path, zcrm.WithAgain()); err != nil || got.Bytes != 100 {
+			t.Errorf("download %d: %+v, %v", round, got, err)
+		}
+	}
+	for round := range 2 {
+		if err := w.client.DeleteAttachment(ctx, w.record, first, zcrm.WithAgain()); err != nil {
+			t.Errorf("deletion %d: %v", round, err)
+		}
+	}
+	client, steps := uploads(w, 3)
+	for range 2 {
+		if summary, err := client.RunBatch(ctx, steps, zcrm.BatchOptions{}, nil, zcrm.WithAgain()); err != nil || summary.Done != 3 {
+			t.Errorf("got %+v, %v", summary, err)
+		}
+	}
+	if n := w.attached(); n != 3 {
+		t.Errorf("%d are attached", n)
+	}
+}
+
 func TestABatchThatComesASecondTimeSkipsOnRequest(t *testing.T) {
 	w := newWorld(t)
 	client, steps := uploads(w, 3)

@@ -108,6 +108,14 @@ func WithSkipSameBytes() CallOption {
 	return CallOption{"WithSkipSameBytes", attachmentUploads | steps | batches, func(call *callOptions) { call.Flags |= cabi.SkipSameBytes }}
 }
 
+// WithAgain says that this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second
+// time. What it does is looked for first, and isn't done twice: an attachment of the same name, size and bytes, or the same link, is the
+// upload's work (Attachment.Skipped); a deletion of what isn't there is done; a file that has the bytes of the download is the download. It
+// costs a list, and a download for each upload that is compared.
+func WithAgain() CallOption {
+	return CallOption{"WithAgain", uploads | downloads | removes | steps | batches, func(call *callOptions) { call.Flags |= cabi.Again }}
+}
+
 // WithRestrictTriggers keeps what it names from being triggered by the upload of a photo; Zoho knows "workflow".
 func WithRestrictTriggers(what string) CallOption {
 	return CallOption{"WithRestrictTriggers", photoUploads | steps, func(call *callOptions) { call.RestrictTriggers = what }}

@@ -19,6 +19,7 @@ const (
 	ExpectBytes   = uint32(C.ZCRM_CALL_EXPECT_BYTES)
 	SkipExisting  = uint32(C.ZCRM_CALL_SKIP_EXISTING)
 	SkipSameBytes = uint32(C.ZCRM_CALL_SKIP_SAME_BYTES)
+	Again         = uint32(C.ZCRM_CALL_AGAIN)
 )
 
 // Call is what belongs to one call alone.
