@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use time::OffsetDateTime;
@@ -30,6 +31,8 @@ use crate::transfer::{Hash, Incoming, Outgoing};
 const SKEW: Duration = Duration::from_secs(300);
 /// The first rank of entries that were there before, if clocks tell right.
 const OLD: usize = 2;
+/// How often an upload looks whether its turn has come.
+const TURN: Duration = Duration::from_millis(20);
 /// More candidates than this are not downloaded to be compared.
 const MOST_COMPARED: usize = 8;
 const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
@@ -40,6 +43,9 @@ pub(super) struct Settlement<'c, 's> {
     session: &'c Session<'s>,
     record: &'c Record,
     under_way: UnderWay<'c>,
+    name: &'c str,
+    /// Its size, once it is known.
+    bytes: Option<u64>,
     link_url: Option<&'c str>,
     earlier: Earlier,
     began: Instant,
@@ -81,25 +87,32 @@ enum Look {
 }
 
 impl<'c, 's> Settlement<'c, 's> {
-    /// An upload that looks first waits until no other of that name and size to that record is under way in this process.
+    /// While one that looks first is under way in this process, no other of that name and size to that record is.
     pub(super) async fn begin(
         client: &'c Client,
         session: &'c Session<'s>,
         record: &'c Record,
-        name: &str,
-        bytes: u64,
+        name: &'c str,
+        bytes: Option<u64>,
         link_url: Option<&'c str>,
         earlier: Earlier,
     ) -> Self {
         // A link's title isn't what makes it the same.
-        let name = link_url.unwrap_or(name).to_owned();
-        let mark = Mark { module: record.module.clone(), record_id: record.id.clone(), name, bytes };
-        let under_way = if earlier.is_asked() { client.claims().begin_alone(mark).await } else { client.claims().begin(mark) };
+        let (module, record_id) = (record.module.clone(), record.id.clone());
+        let mark = Arc::new(Mark { module, record_id, name: link_url.unwrap_or(name).to_owned(), bytes: bytes.unwrap_or_default() });
+        let under_way = loop {
+            match client.claims().begin(&mark, earlier.is_asked()) {
+                Some(under_way) => break under_way,
+                None => session.rest("same_upload", TURN).await, // its place is for the one that is waited for
+            }
+        };
         Settlement {
             client,
             session,
             record,
             under_way,
+            name,
+            bytes,
             link_url,
             earlier,
             began: Instant::now(),
@@ -207,6 +220,7 @@ impl<'c, 's> Settlement<'c, 's> {
             self.session.meter.doubt.ends(Deed::Upload); // no server has all of it
             body.rewind()?; // which says that it can't be
         }
+        self.bytes = self.bytes.or(body.as_deref().map(Outgoing::sent)); // what has left whole is counted
         self.answered &= error.detail().request_sent == Sent::Answered;
         let waits = self.waits(&error);
         let mut undecided = Vec::new();
@@ -359,8 +373,7 @@ impl<'c, 's> Settlement<'c, 's> {
     }
 
     fn sought(&self) -> Sought<'_> {
-        let mark = self.under_way.mark();
-        Sought { name: &mark.name, bytes: mark.bytes, link_url: self.link_url }
+        Sought { name: self.name, bytes: self.bytes, link_url: self.link_url }
     }
 
     /// The earliest time that the list may give for what was sent: the clock of the last reply's `Date`, less the time since and the skew.

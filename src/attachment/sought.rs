@@ -15,7 +15,8 @@ const SHORTEST_CUT: usize = 50;
 /// A file by name and size, or a link by its URL.
 pub(super) struct Sought<'a> {
     pub(super) name: &'a str,
-    pub(super) bytes: u64,
+    /// `None` = not counted yet.
+    pub(super) bytes: Option<u64>,
     pub(super) link_url: Option<&'a str>,
 }
 
@@ -36,8 +37,8 @@ impl Sought<'_> {
         match (self.link_url, entry.bytes) {
             (Some(url), _) => same_url(url, &entry.link_url).then_some(Likeness::Same),
             (None, _) if entry.is_link => None,
-            (None, Some(bytes)) if bytes != self.bytes => None,
-            (None, bytes) if self.has_name(entry) => Some(if bytes.is_some() { Likeness::Same } else { Likeness::Perhaps }),
+            (None, Some(bytes)) if self.bytes.is_some_and(|mine| mine != bytes) => None,
+            (None, bytes) if self.has_name(entry) => Some(if bytes == self.bytes { Likeness::Same } else { Likeness::Perhaps }),
             _ => Some(if may_become(self.name, &entry.file_name) { Likeness::Perhaps } else { Likeness::Other }),
         }
     }
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn an_entry_is_known_by_size_and_name_and_a_link_by_its_url() {
         let entry = |name: &str, bytes| Attachment { file_name: name.into(), bytes, ..Attachment::default() };
-        let file = Sought { name: "a\"b\".txt", bytes: 3, link_url: None };
+        let file = Sought { name: "a\"b\".txt", bytes: Some(3), link_url: None };
         assert_eq!(file.likeness(&entry("a\"b\".txt", Some(3))), Some(Likeness::Same));
         assert_eq!(file.likeness(&entry("a%22b%22.txt", Some(3))), Some(Likeness::Perhaps));
         assert_eq!(file.likeness(&entry("a\"b\".txt", None)), Some(Likeness::Perhaps));
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(file.likeness(&entry("a\"b\".txt", Some(4))), None);
         let link = |url: &str| Attachment { link_url: url.into(), is_link: true, ..Attachment::default() };
         assert_eq!(file.likeness(&link("https://a.example/")), None);
-        let sought = Sought { name: "t", bytes: 0, link_url: Some("https://a.example") };
+        let sought = Sought { name: "t", bytes: None, link_url: Some("https://a.example") };
         assert_eq!(sought.likeness(&link("https://A.example/")), Some(Likeness::Same));
         assert_eq!(sought.likeness(&link("https://a.example/b")), None);
     }

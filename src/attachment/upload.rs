@@ -29,10 +29,10 @@ pub(super) fn file<'a>(client: &Client, record: &Record, file: File<'a>, call: C
         let hashed = !input.is_repeatable() && config.settle_hash && config.settle != Settle::Off;
         let hash = call.sha256.then_some(HashKind::Sha256).or(hashed.then_some(HashKind::Fast));
         let mut body = Outgoing::file(framing, input, Progress::new(call.progress), Digest::new(hash, call.expected_sha256));
-        let length = body.file_length().unwrap_or_default();
+        let length = body.file_length();
         let settlement = Settlement::begin(client, session, record, name, length, None, earlier).await;
         let stored = store(client, session, &ask, Some(&mut body), settlement).await?;
-        let (bytes, sha256) = if stored.skipped { (length, None) } else { (body.sent(), body.sha256()) };
+        let (bytes, sha256) = if stored.skipped { (length.unwrap_or_default(), None) } else { (body.sent(), body.sha256()) };
         Ok(Uploaded { bytes, sha256, ..stored })
     })?;
     Ok(outcome.map(|uploaded| Uploaded { file_name: file.name, ..uploaded }))
@@ -44,7 +44,7 @@ pub(super) fn link(client: &Client, record: &Record, url: String, title: String,
     let form = put_link(client.config(), &mut ask, &url, &title)?;
     let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
         let mut body = form.map(Outgoing::form);
-        let settlement = Settlement::begin(client, session, record, &title, 0, Some(&url), Earlier::of(&call)).await;
+        let settlement = Settlement::begin(client, session, record, &title, None, Some(&url), Earlier::of(&call)).await;
         store(client, session, &ask, body.as_mut(), settlement).await
     })?;
     Ok(outcome.map(|uploaded| Uploaded { file_name: title, link_url: Some(url), ..uploaded }))

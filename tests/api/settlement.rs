@@ -614,3 +614,31 @@ fn a_deadline_while_the_reply_to_a_change_is_awaited_says_that_it_may_be_done() 
     let error = attachment::delete(&w.client, &w.contact, &[&id], call).unwrap_err();
     assert_eq!((error.status(), error.reason(), error.detail().outcome_open), (Status::Timeout, "call_timeout", true), "{error}");
 }
+
+#[test]
+fn uploads_of_one_file_that_look_first_take_turns_and_store_it_once() {
+    for places in ["1", "4"] {
+        let w = settling(&[("max_in_flight", places)]);
+        // The first of them has to look for its lost reply, and needs its place again for that.
+        w.emulator.script("attachment.upload", [Fault::hide_attachment(60).and_lost()]);
+        let call = || Call { if_exists: IfExists::Skip, timeout: Some(Duration::from_secs(60)), ..Call::default() };
+        let results: Vec<Uploaded> = std::thread::scope(|scope| {
+            let upload = || attachment::upload(&w.client, &w.contact, File::memory("a.bin", b"abc"), call()).unwrap().result;
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(upload)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!((w.stored().len(), posts(&w)), (1, 1), "{results:?}");
+        assert_eq!(results.iter().filter(|uploaded| uploaded.skipped).count(), 3, "{results:?}");
+    }
+}
+
+#[test]
+fn a_reader_whose_length_nobody_knew_is_found_by_what_was_counted() {
+    let w = settling(&[("unknown_length", "chunked")]);
+    w.emulator.script("attachment.upload", [Fault::reset_after_store()]);
+    let content = bytes(300_000);
+    let mut reader = Streamed(content.as_slice());
+    let result = attachment::upload(&w.client, &w.contact, File::reader("a.bin", &mut reader, None), Call::default()).unwrap().result;
+    assert!(result.settled && result.bytes == 300_000);
+    assert_eq!((w.stored().len(), posts(&w)), (1, 1));
+}
