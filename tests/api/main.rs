@@ -13,6 +13,7 @@ mod journal;
 mod lists;
 mod not_the_file;
 mod photos;
+mod pictures;
 mod replies;
 mod retries;
 mod secrets;
