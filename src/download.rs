@@ -10,6 +10,7 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Response, Session, framing, reply};
+use crate::record::Record;
 use crate::transfer::{self, Digest, Disposition, HashKind, Incoming, Progress, Received, Sink, To};
 
 /// A download that is complete.
@@ -49,6 +50,7 @@ pub(crate) struct Kind {
 pub(crate) fn run<'a>(
     client: &Client,
     operation: &'static str,
+    record: &Record,
     mut ask: Ask<'_>,
     mut sink: Sink<'a>,
     call: Call<'a>,
@@ -61,7 +63,7 @@ pub(crate) fn run<'a>(
     }
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, call.again, call.expected_bytes, Progress::new(call.progress), digest)?;
-    client.run(operation, limits, call.trace_id.as_deref(), async |session| {
+    client.run(operation, record, limits, call.trace_id.as_deref(), async |session| {
         let named = fetch(client, session, &ask, &mut incoming, kind).await?;
         Ok(named.with(incoming.finish()?))
     })

@@ -1,7 +1,7 @@
 //! A record: a module's API name and the record's id.
 
-use crate::config::{Check, Config};
-use crate::error::{Error, Result, one_line};
+use crate::config::{Check, Config, distance};
+use crate::error::{Error, Result, Status, one_line};
 
 /// A CRM row. Ids are digit strings: they do not fit a double.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,19 @@ impl Record {
     pub(crate) fn check(&self, config: &Config) -> Result<()> {
         check_module(config, &self.module)?;
         check_id(config, "record_id", &self.id)
+    }
+
+    /// An error about this record says so: in a log of many calls it would tell nothing otherwise. Not one about settings, tokens, limits of
+    /// the organisation or the caller's own doing.
+    pub(crate) fn named_in(&self, error: Error) -> Error {
+        use Status::{Argument, Auth, Callback, Cancelled, Config, Io, Memory, Panic, RateLimited, Scope, State, Version};
+        if matches!(error.status(), Argument | Auth | Callback | Cancelled | Config | Io | Memory | Panic | RateLimited | Scope | State | Version) {
+            return error;
+        }
+        let meant = likely_module(&self.module).filter(|_| error.status() == Status::InvalidModule);
+        let meant = meant.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+        let message = format!("{error} ({} {}){meant}", one_line(&self.module), one_line(&self.id));
+        error.with(|d| d.message = message)
     }
 }
 
@@ -46,8 +59,61 @@ pub(crate) fn check_module(config: &Config, module: &str) -> Result<()> {
     if named || (is_segment(module) && !config.checks(Check::Module)) {
         return Ok(());
     }
-    let problem = format!("{:?} is not a module's API name, such as \"Contacts\" or \"Custom_Module\"", one_line(module));
+    let example = likely_module(module).map_or("such as \"Contacts\" or \"Custom_Module\"".to_owned(), |name| format!("perhaps {name:?} is meant"));
+    let problem = format!("{:?} is not a module's API name; {example}", one_line(module));
     Err(Error::argument("module", problem).with(|d| d.reason = "module"))
+}
+
+/// The API names of the standard modules, each with other names that people give it: those of Zoho's pages, earlier ones, and its name in
+/// the languages that Zoho CRM is shown in most. <https://www.zoho.com/crm/developer/docs/api/v8/modules-api.html>
+const MODULES: &[(&str, &[&str])] = &[
+    ("Leads", &["prospects", "prospectos", "interessenten", "pistes"]),
+    ("Contacts", &["people", "persons", "kontakte", "contactos", "contatti", "contatos", "contactpersonen"]),
+    ("Accounts", &["companies", "customers", "organizations", "firmen", "unternehmen", "konten", "cuentas", "comptes", "aziende", "contas"]),
+    ("Deals", &["potentials", "opportunities", "abschlusse", "geschafte", "oportunidades", "affaires", "tratos", "opportunita"]),
+    ("Tasks", &["todos", "aufgaben", "tareas", "taches", "attivita", "tarefas"]),
+    ("Events", &["meetings", "termine", "besprechungen", "reuniones", "reunions", "riunioni"]),
+    ("Calls", &["anrufe", "llamadas", "appels", "chiamate"]),
+    ("Products", &["items", "produkte", "productos", "produits", "prodotti", "produtos"]),
+    ("Vendors", &["suppliers", "lieferanten", "proveedores", "fournisseurs", "fornitori"]),
+    ("Quotes", &["estimates", "angebote", "cotizaciones", "devis", "preventivi"]),
+    ("Sales_Orders", &["orders", "auftrage"]),
+    ("Purchase_Orders", &["bestellungen"]),
+    ("Invoices", &["bills", "rechnungen", "facturas", "factures", "fatture"]),
+    ("Price_Books", &["pricelists", "preislisten"]),
+    ("Campaigns", &["kampagnen", "campanas", "campagnes", "campagne"]),
+    ("Cases", &["tickets", "falle", "casos"]),
+    ("Solutions", &["losungen", "soluciones"]),
+    ("Notes", &["notizen", "notas"]),
+];
+
+/// The API name of a standard module that is probably meant by this one: in another case, singular, misspelt by a letter or two, or by another name.
+fn likely_module(name: &str) -> Option<&'static str> {
+    let letters = |text: &str| text.chars().filter_map(plain_letter).collect::<String>();
+    let wanted = letters(name);
+    let meant = |api: &str, others: &[&str]| {
+        let api = letters(api);
+        wanted == api || format!("{wanted}s") == api || others.iter().any(|other| *other == wanted || other.strip_suffix('s') == Some(&wanted))
+    };
+    let exact = MODULES.iter().find(|(api, others)| meant(api, others)).map(|(api, _)| *api);
+    let near = || MODULES.iter().map(|(api, _)| (distance(&wanted, &letters(api)), *api)).min().filter(|(edits, api)| *edits * 4 <= api.len());
+    exact.or_else(|| near().map(|(_, api)| api)).filter(|api| *api != name)
+}
+
+/// Small letters without the marks of the languages above; nothing for what is no letter.
+fn plain_letter(c: char) -> Option<char> {
+    let c = c.to_lowercase().next()?;
+    Some(match c {
+        'ä' | 'á' | 'à' | 'â' | 'ã' => 'a',
+        'ö' | 'ó' | 'ô' | 'õ' => 'o',
+        'ü' | 'ú' => 'u',
+        'é' | 'è' | 'ê' => 'e',
+        'í' => 'i',
+        'ñ' => 'n',
+        'ç' => 'c',
+        c if c.is_alphabetic() => c,
+        _ => return None,
+    })
 }
 
 /// Whether a text stays one segment of a path once it is percent-encoded. These three don't: a URL's parser takes them out, and the
@@ -59,6 +125,38 @@ pub(crate) fn is_segment(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_module_that_is_probably_meant_is_named() {
+        for (given, meant) in [
+            ("Potentials", "Deals"),
+            ("potential", "Deals"),
+            ("contacts", "Contacts"),
+            ("Contact", "Contacts"),
+            ("Kontakte", "Contacts"),
+            ("Conatcts", "Contacts"),
+            ("Sales Orders", "Sales_Orders"),
+            ("SalesOrders", "Sales_Orders"),
+            ("Aufträge", "Sales_Orders"),
+            ("Meetings", "Events"),
+            ("Organizations", "Accounts"),
+            ("Invoice", "Invoices"),
+        ] {
+            assert_eq!(likely_module(given), Some(meant), "{given}");
+        }
+        for own in ["Contacts", "Projects_of_ours", "X", "", "Machines"] {
+            assert_eq!(likely_module(own), None, "{own}");
+        }
+    }
+
+    #[test]
+    fn an_error_about_a_record_names_it_and_one_about_a_token_does_not() {
+        let record = Record::new("Potentials", "99");
+        let error = |status| record.named_in(Error::new(status, "x", "no")).to_string();
+        assert_eq!(error(Status::NotFound), "no (Potentials 99)");
+        assert_eq!(error(Status::InvalidModule), "no (Potentials 99); did you mean \"Deals\"?");
+        assert_eq!(error(Status::Auth), "no");
+    }
 
     #[test]
     fn what_would_be_another_url_is_refused_whatever_is_switched_off() {

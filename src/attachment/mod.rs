@@ -82,7 +82,7 @@ pub fn download<'a>(client: &Client, record: &Record, id: &str, sink: Sink<'a>, 
     check_id(client.config(), "attachment_id", id)?;
     let mut ask = Ask::get(record, "Attachments");
     ask.path.push(id);
-    download::run(client, "attachment.download", ask, sink, call, &FILE)
+    download::run(client, "attachment.download", record, ask, sink, call, &FILE)
 }
 
 /// Deletes attachments. An id that isn't there is an error, unless an earlier attempt of this very call, or a call before (`Call::again`), may have
@@ -97,7 +97,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
     let mut seen = HashSet::new();
     let ids: Vec<&str> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
     let limits = client.limits(&call);
-    client.run("attachment.delete", limits, call.trace_id.as_deref(), async |session| {
+    client.run("attachment.delete", record, limits, call.trace_id.as_deref(), async |session| {
         let mut deletion = Deletion::new(client, session, record).again(call.again);
         match &ids[..] {
             [id] => deletion.one(id).await?,

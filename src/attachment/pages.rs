@@ -38,15 +38,15 @@ impl Pages {
             return Ok(None);
         }
         let Pages { client, walk } = self;
-        let outcome =
-            client.run("attachment.list", client.limits(call), call.trace_id.as_deref(), async |session| walk.next(client, session).await)?;
+        let (record, limits) = (walk.record.clone(), client.limits(call));
+        let outcome = client.run("attachment.list", &record, limits, call.trace_id.as_deref(), async |session| walk.next(client, session).await)?;
         Ok(outcome.transpose())
     }
 }
 
 pub(super) fn run(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
     let limits = client.limits(&call);
-    client.run("attachment.list", limits, call.trace_id.as_deref(), async |session| {
+    client.run("attachment.list", record, limits, call.trace_id.as_deref(), async |session| {
         if args.is_one_page() { Walk::new(client, record, args)?.one(client, session).await } else { all(client, session, record, args).await }
     })
 }

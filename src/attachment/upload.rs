@@ -22,7 +22,7 @@ pub(super) fn file<'a>(client: &Client, record: &Record, file: File<'a>, call: C
     framing.file(&file.name, &file.content_type)?;
     let ask = Ask { content_type: Some(framing.content_type()), ..post(record) };
     let (name, earlier) = (&file.name, Earlier::of(&call));
-    let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
+    let outcome = client.run("attachment.upload", record, client.limits(&call), call.trace_id.as_deref(), async |session| {
         let input = Input::new(file.bytes).sized(config, config.attachment_max_bytes, "attachment_size").await?;
         let input = if earlier.is_asked() { input.kept(config).await? } else { input };
         // What can't be read again has to be hashed now, to be known again if its reply is lost.
@@ -42,7 +42,7 @@ pub(super) fn link(client: &Client, record: &Record, url: String, title: String,
     check_link(client, &url, &title)?;
     let mut ask = post(record);
     let form = put_link(client.config(), &mut ask, &url, &title)?;
-    let outcome = client.run("attachment.upload", client.limits(&call), call.trace_id.as_deref(), async |session| {
+    let outcome = client.run("attachment.upload", record, client.limits(&call), call.trace_id.as_deref(), async |session| {
         let mut body = form.map(Outgoing::form);
         let settlement = Settlement::begin(client, session, record, &title, None, Some(&url), Earlier::of(&call)).await;
         store(client, session, &ask, body.as_mut(), settlement).await

@@ -14,6 +14,7 @@ use crate::config::{ApiVersion, Config, LogLevel, Secret};
 use crate::error::{Error, Result};
 use crate::http::{self, Lanes, Meter, Session};
 use crate::organisation::{Claims, Membership};
+use crate::record::Record;
 use crate::transfer::sha256;
 pub(crate) use request::Ask;
 
@@ -67,6 +68,7 @@ impl Client {
     pub(crate) fn run<T>(
         &self,
         operation: &'static str,
+        record: &Record,
         limits: Limits,
         trace_id: Option<&str>,
         work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
@@ -76,7 +78,8 @@ impl Client {
         let meter = Meter::default();
         let began = Instant::now();
         let gate = &self.0.membership.organisation().gate;
-        let outcome = http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| self.without_secrets(error));
+        let outcome =
+            http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| record.named_in(self.without_secrets(error)));
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
         Ok(Outcome {
             operation,

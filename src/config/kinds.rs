@@ -51,9 +51,9 @@ pub(super) trait Kind {
     const SECRET: bool = false;
     fn read(&self, text: &str) -> Read<Self::Value>;
     fn form(&self) -> Form;
-    /// The secret in a value, which no text may hold.
-    fn secret(_: &Self::Value) -> Option<&str> {
-        None
+    /// The secrets in a value, which no text may hold.
+    fn secrets(_: &Self::Value) -> Vec<&str> {
+        Vec::new()
     }
     /// What the words mean, for the help; empty where there are none.
     fn words(&self) -> String {
@@ -231,8 +231,8 @@ impl Kind for SecretText {
     type Value = Option<Secret>;
     const SECRET: bool = true;
 
-    fn secret(value: &Option<Secret>) -> Option<&str> {
-        value.as_ref().map(Secret::expose)
+    fn secrets(value: &Option<Secret>) -> Vec<&str> {
+        value.iter().map(Secret::expose).collect()
     }
 
     fn read(&self, text: &str) -> Read<Option<Secret>> {
@@ -251,8 +251,8 @@ impl Kind for SecretHeader {
     type Value = Option<Secret>;
     const SECRET: bool = true;
 
-    fn secret(value: &Option<Secret>) -> Option<&str> {
-        value.as_ref().map(Secret::expose)
+    fn secrets(value: &Option<Secret>) -> Vec<&str> {
+        value.iter().map(Secret::expose).collect()
     }
 
     fn read(&self, text: &str) -> Read<Option<Secret>> {

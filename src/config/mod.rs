@@ -109,7 +109,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
 }
 
 /// Edits from one word to the other. `a` may be anything a caller wrote: its length is bounded, so that the work is.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let a = &a.as_bytes()[..a.len().min(64)];
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {

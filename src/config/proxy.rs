@@ -126,6 +126,10 @@ impl Kind for Proxy {
     type Value = Option<Proxies>;
     const SECRET: bool = true;
 
+    fn secrets(value: &Option<Proxies>) -> Vec<&str> {
+        value.iter().flat_map(|proxies| [&proxies.https, &proxies.http]).flatten().map(Url::as_str).collect()
+    }
+
     fn read(&self, text: &str) -> Read<Option<Proxies>> {
         if text == "env" {
             return Proxies::from_environment(|name| std::env::var(name).ok());

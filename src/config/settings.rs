@@ -79,7 +79,7 @@ macro_rules! settings {
         impl Config {
             /// Every secret that is set.
             pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-                [$($(secret_in(&of::<$type, _>($kind), &self.$field),)+)+].into_iter().flatten()
+                [$($(secrets_in(&of::<$type, _>($kind), &self.$field),)+)+].into_iter().flatten()
             }
         }
 
@@ -114,8 +114,8 @@ const fn of<T, K: Kind<Value = T>>(kind: K) -> K {
     kind
 }
 
-fn secret_in<'v, K: Kind>(_: &K, value: &'v K::Value) -> Option<&'v str> {
-    K::secret(value)
+fn secrets_in<'v, K: Kind>(_: &K, value: &'v K::Value) -> Vec<&'v str> {
+    K::secrets(value)
 }
 
 const fn is_secret<K: Kind>(_: &K) -> bool {

@@ -41,7 +41,7 @@ pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'
     let mut ask = Ask { method: Method::POST, deed: Some(Deed::Change), content_type: Some(framing.content_type()), ..Ask::get(record, "photo") };
     ask.query.extend(call.restrict_triggers.clone().map(|triggers| ("restrict_triggers", triggers)));
     let limits = client.limits(&call);
-    client.run("photo.upload", limits, call.trace_id.as_deref(), async |session| {
+    client.run("photo.upload", record, limits, call.trace_id.as_deref(), async |session| {
         let config = client.config();
         let mut input = Input::new(file.bytes).sized(config, config.photo_max_bytes, "photo_size").await?;
         image::check(config, &mut input)?;
@@ -58,7 +58,7 @@ pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, call: Call
     check(client, record)?;
     let absent = || Error::new(Status::NotFound, "no_photo", "the record has no photo");
     let kind = download::Kind { absent, begins: Some(image::begins) };
-    download::run(client, "photo.download", Ask::get(record, "photo"), sink, call, &kind)
+    download::run(client, "photo.download", record, Ask::get(record, "photo"), sink, call, &kind)
 }
 
 /// Deletes the record's photo. Whether Zoho refuses when there is none is UNCONFIRMED; its answer is passed on.
@@ -67,7 +67,7 @@ pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcom
     check(client, record)?;
     let ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), ..Ask::get(record, "photo") };
     let limits = client.limits(&call);
-    client.run("photo.delete", limits, call.trace_id.as_deref(), async |session| {
+    client.run("photo.delete", record, limits, call.trace_id.as_deref(), async |session| {
         match client.ask(session, &ask, None, succeeded).await {
             Err(error) if error.status() == Status::NotFound && call.again => {}
             outcome => outcome?,

@@ -158,3 +158,16 @@ fn a_page_that_says_not_found_is_no_word_of_zohos() {
         assert!(["api_domain", "data_center", "prox"].iter().all(|hint| error.to_string().contains(hint)), "{error}");
     }
 }
+
+#[test]
+fn an_error_names_its_record_and_the_module_that_is_probably_meant() {
+    let w = world();
+    let list = |module: &str, id: &str| attachment::list(&w.client, &Record::new(module, id), &ListArgs::default(), Call::default()).unwrap_err();
+    for (module, meant) in [("Potentials", "Deals"), ("contacts", "Contacts"), ("Kontakte", "Contacts")] {
+        let error = list(module, "3652397000000649013");
+        assert_eq!(error.status(), Status::InvalidModule, "{error}");
+        assert!(error.to_string().contains(&format!("{module} 3652397000000649013")) && error.to_string().contains(&format!("{meant:?}")), "{error}");
+    }
+    assert!(list("Contacts", "3652397000000649013").to_string().contains("Contacts 3652397000000649013"));
+    assert!(list("My Contact", "1").to_string().contains("a module's API name"));
+}
