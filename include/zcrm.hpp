@@ -37,20 +37,43 @@
 #include <initializer_list>
 #include <istream>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
+/** After a function whose result is borrowed from its object: clang warns when that is a temporary. */
+#if defined(__clang__)
+#define ZCRM_BORROWED [[clang::lifetimebound]]
+#else
+#define ZCRM_BORROWED
+#endif
+
+/** A setter that chains: on an object it gives the object, on a temporary what was the temporary, so that nothing refers to one that is gone. */
+#define ZCRM_SETTER(Class, signature, ...) \
+    Class &signature & {                   \
+        __VA_ARGS__;                       \
+        return *this;                      \
+    }                                      \
+    Class signature && {                   \
+        __VA_ARGS__;                       \
+        return std::move(*this);           \
+    }
+
 namespace zcrm {
 
 class Client;
+class Source;
 
 namespace detail {
+
+Source keeping(Source source, std::shared_ptr<const void> bytes);
 
 template <auto Function>
 struct Free {
@@ -98,15 +121,15 @@ class Error {
     /** Its name, for example "ZCRM_E_NOT_FOUND". Static. */
     std::string_view name() const noexcept { return zcrm_status_name(status_); }
     /** A stable word for the exact reason, for example "record_invalid"; finer than the status. Borrowed, like every text here. */
-    std::string_view reason() const noexcept { return zcrm_error_reason(handle_.get()); }
+    std::string_view reason() const noexcept ZCRM_BORROWED { return zcrm_error_reason(handle_.get()); }
     /** One line for a person: what failed, where, and the way out. NUL-terminated, like every text here. */
-    std::string_view message() const noexcept {
+    std::string_view message() const noexcept ZCRM_BORROWED {
         return handle_ ? zcrm_error_message(handle_.get()) : text_ ? text_ : zcrm_status_name(status_);
     }
     /** HTTP status of the last reply; 0 when there was none. */
     std::int32_t http_status() const noexcept { return zcrm_error_http_status(handle_.get()); }
     /** Zoho's own code, for example "INVALID_DATA"; empty when Zoho sent none. */
-    std::string_view api_code() const noexcept { return zcrm_error_api_code(handle_.get()); }
+    std::string_view api_code() const noexcept ZCRM_BORROWED { return zcrm_error_api_code(handle_.get()); }
     /** Whether the same call may succeed later without a change. The library has already tried again as often as `max_retries` lets it. */
     bool retryable() const noexcept { return zcrm_error_retryable(handle_.get()) != 0; }
     /** How long to wait before the next try, where that is known. */
@@ -127,7 +150,7 @@ class Error {
         return ids;
     }
     /** All fields as a JSON object, Zoho's `details` included; empty when only the status is known. */
-    std::string_view json() const noexcept { return zcrm_error_json(handle_.get()); }
+    std::string_view json() const noexcept ZCRM_BORROWED { return zcrm_error_json(handle_.get()); }
 
   private:
     zcrm_status status_;
@@ -168,15 +191,22 @@ class [[nodiscard]] Result {
     const T &operator*() const &noexcept { return *std::get_if<0>(&state_); }
     /** The value, to be moved from. */
     T &&operator*() &&noexcept { return std::move(*std::get_if<0>(&state_)); }
+    /** A member of the value. Not of a temporary Result, which is gone before what was taken from it is used: give it a name. */
+    T *operator->() &noexcept { return std::get_if<0>(&state_); }
     /** A member of the value. */
-    T *operator->() noexcept { return std::get_if<0>(&state_); }
-    /** A member of the value. */
-    const T *operator->() const noexcept { return std::get_if<0>(&state_); }
+    const T *operator->() const &noexcept { return std::get_if<0>(&state_); }
+    /** Give the Result a name. */
+    T *operator->() && = delete;
     /** The error. */
     const Error &error() const &noexcept { return *std::get_if<1>(&state_); }
-    /** The error, to be moved from. */
-    Error &&error() &&noexcept { return std::move(*std::get_if<1>(&state_)); }
+    /** The error, taken out. */
+    Error error() &&noexcept { return std::move(*std::get_if<1>(&state_)); }
 #ifdef __cpp_exceptions
+    /** The value; throws Exception, with the error taken out, when there is none. */
+    T &value() & {
+        if (!*this) throw Exception(std::move(*this).error());
+        return **this;
+    }
     /** The value taken out; throws Exception, with the error taken out, when there is none. */
     T value() && {
         if (!*this) throw Exception(std::move(*this).error());
@@ -201,11 +231,11 @@ class [[nodiscard]] Result<void> {
     explicit operator bool() const noexcept { return !error_; }
     /** The error. */
     const Error &error() const &noexcept { return *error_; }
-    /** The error, to be moved from. */
-    Error &&error() &&noexcept { return *std::move(error_); }
+    /** The error, taken out. */
+    Error error() &&noexcept { return *std::move(error_); }
 #ifdef __cpp_exceptions
     /** Throws Exception, with the error taken out, when it failed. */
-    void value() && {
+    void value() {
         if (error_) throw Exception(*std::move(error_));
     }
 #endif
@@ -236,31 +266,31 @@ class Cancel {
 using Progress = std::function<bool(std::uint64_t done, std::int64_t total)>;
 
 /**
- * What belongs to one call alone; a default one asks for nothing. Each setter returns the object, so that they chain:
+ * What belongs to one call alone; a default one asks for nothing. The setters chain:
  * `Call{}.timeout(30s).sha256()`. A Call may be used for any number of calls.
  */
 class Call {
   public:
     /** Bound on the whole call with its retries, in place of the setting `call_timeout_ms`; 0 leaves that one in force. */
-    Call &timeout(std::chrono::milliseconds bound) noexcept { return timeout_ = bound, *this; }
+    ZCRM_SETTER(Call, timeout(std::chrono::milliseconds bound), timeout_ = bound)
     /** The token that can end it; must live until the call has begun. */
-    Call &cancel(const Cancel &token) noexcept { return cancel_ = token.get(), *this; }
+    ZCRM_SETTER(Call, cancel(const Cancel &token), cancel_ = token.get())
     /** Told of the progress, at most about ten times a second and at the end. When an attempt is repeated, `done` begins anew. */
-    Call &progress(Progress told) { return progress_ = std::move(told), *this; }
+    ZCRM_SETTER(Call, progress(Progress told), progress_ = std::move(told))
     /** Computes the SHA-256 of the bytes: Transfer::sha256. */
-    Call &sha256() noexcept { return flags_ |= ZCRM_CALL_SHA256, *this; }
+    ZCRM_SETTER(Call, sha256(), flags_ |= ZCRM_CALL_SHA256)
     /** The SHA-256 that the bytes must have, as 64 hexadecimal digits; others fail with ZCRM_E_CHECKSUM. */
-    Call &expect_sha256(std::string_view digits) { return expected_sha256_ = digits, *this; }
+    ZCRM_SETTER(Call, expect_sha256(std::string_view digits), expected_sha256_ = digits)
     /** The size that a download must have, in bytes; 0 is a size too. */
-    Call &expect_bytes(std::int64_t bytes) noexcept { return expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES, *this; }
+    ZCRM_SETTER(Call, expect_bytes(std::int64_t bytes), expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES)
     /** Attachment upload: one of the same name and size, or the same link, that is there already is the result. Costs one list. */
-    Call &skip_existing() noexcept { return flags_ |= ZCRM_CALL_SKIP_EXISTING, *this; }
+    ZCRM_SETTER(Call, skip_existing(), flags_ |= ZCRM_CALL_SKIP_EXISTING)
     /** As skip_existing(), but only when the bytes are the same too: what is there is downloaded to be compared. */
-    Call &skip_same_bytes() noexcept { return flags_ |= ZCRM_CALL_SKIP_SAME_BYTES, *this; }
+    ZCRM_SETTER(Call, skip_same_bytes(), flags_ |= ZCRM_CALL_SKIP_SAME_BYTES)
     /** Stands in the log lines of this call. */
-    Call &trace_id(std::string_view text) { return trace_id_ = text, *this; }
+    ZCRM_SETTER(Call, trace_id(std::string_view text), trace_id_ = text)
     /** Photo upload: "workflow" keeps workflows from being triggered. */
-    Call &restrict_triggers(std::string_view which) { return restrict_triggers_ = which, *this; }
+    ZCRM_SETTER(Call, restrict_triggers(std::string_view which), restrict_triggers_ = which)
 
   private:
     friend struct detail::Frame;
@@ -283,22 +313,24 @@ using Write = std::function<zcrm_status(const std::uint8_t *buf, std::size_t len
 /** Where the bytes of an upload come from: made by the from_*() functions. */
 class Source {
   public:
-    /** MIME type of the bytes, in place of "application/octet-stream". Returns the object, as do the setters of Call. */
-    Source &content_type(std::string_view type) { return content_type_ = type, *this; }
+    /** MIME type of the bytes, in place of "application/octet-stream". The setters chain. */
+    ZCRM_SETTER(Source, content_type(std::string_view type), content_type_ = type)
     /** File name as Zoho shall store it, in place of that of the from_*() function. */
-    Source &name(std::string_view name) { return name_ = name, *this; }
+    ZCRM_SETTER(Source, name(std::string_view name), name_ = name)
 
   private:
     explicit Source(std::int32_t kind, std::string_view name) : kind_(kind), name_(name) {}
     friend struct detail::Frame;
     friend Source from_file(std::string_view path);
     friend Source from_memory(std::string_view name, const void *data, std::size_t size);
+    friend Source detail::keeping(Source source, std::shared_ptr<const void> bytes);
     friend Source from_reader(std::string_view name, Read read, std::int64_t length, Rewind rewind);
     friend Source from_link(std::string_view url, std::string_view title);
 
     std::int32_t kind_;
     std::string name_, content_type_, path_, link_url_;
     const void *data_ = nullptr;
+    std::shared_ptr<const void> kept_;
     std::size_t size_ = 0;
     std::int64_t length_ = 0;
     Read read_;
@@ -327,6 +359,24 @@ Source from_memory(std::string_view name, const Bytes &bytes) {
     return from_memory(name, bytes.data(), bytes.size());
 }
 
+namespace detail {
+
+/** The source with the bytes that it borrows. */
+inline Source keeping(Source source, std::shared_ptr<const void> bytes) {
+    source.kept_ = std::move(bytes);
+    return source;
+}
+
+}  // namespace detail
+
+/** The same for a temporary, which the Source keeps. */
+template <class Bytes, std::size_t Size = sizeof(*std::declval<const Bytes &>().data()), std::enable_if_t<!std::is_lvalue_reference_v<Bytes>, int> = 0>
+Source from_memory(std::string_view name, Bytes &&bytes) {
+    static_assert(Size == 1, "a container of bytes is wanted");
+    auto kept = std::make_shared<const std::decay_t<Bytes>>(std::move(bytes));
+    return detail::keeping(from_memory(name, kept->data(), kept->size()), kept);
+}
+
 /**
  * What `read` gives.
  *
@@ -343,33 +393,59 @@ inline Source from_reader(std::string_view name, Read read, std::int64_t length 
     return source;
 }
 
+namespace detail {
+
+/** Runs `body` while the stream throws nothing. `body` gives the state to leave the stream in, and that throws if the stream is set to. */
+template <class Stream, class Body>
+void without_exceptions(Stream &stream, Body body) {
+    const std::ios::iostate throwing = stream.exceptions();
+    stream.exceptions(std::ios::goodbit);
+    const std::ios::iostate state = body();
+    stream.clear();
+    stream.exceptions(throwing);
+    stream.clear(state);
+}
+
+}  // namespace detail
+
 /**
  * The rest of a stream, which is referred to until the call returns. Open files as std::ios::binary.
  *
- * A stream that can seek is measured, and read again when an attempt must be repeated. A stream that fails is ZCRM_E_CALLBACK.
+ * A stream that can seek is measured, and read again when an attempt must be repeated. A stream that fails, or has failed
+ * before, as one of a file that couldn't be opened has, is ZCRM_E_CALLBACK; one that is set to throw throws then.
  *
  * @param name    file name as Zoho shall store it
  * @param in      the stream, read from where it stands
  * @param length  bytes that it will give; -1 = measure it, and if it can't seek the length is unknown: see from_reader()
  */
 inline Source from_stream(std::string_view name, std::istream &in, std::int64_t length = -1) {
-    const std::istream::pos_type start = in.tellg();
-    const bool seekable = start != std::istream::pos_type(-1);
-    if (seekable && length < 0 && in.seekg(0, std::ios::end)) {
-        length = static_cast<std::int64_t>(in.tellg() - start);
-        in.seekg(start);
-    }
-    in.clear(in.rdstate() & ~std::ios::failbit);  // tellg() of a pipe sets it
+    // A file that couldn't be opened has failed before anything was read.
+    if (in.fail() && !in.eof()) return from_reader(name, [](std::uint8_t *, std::size_t, std::size_t &) { return ZCRM_E_IO; });
+    std::istream::pos_type start;
+    detail::without_exceptions(in, [&] {
+        start = in.tellg();
+        if (start != std::istream::pos_type(-1) && length < 0 && in.seekg(0, std::ios::end)) {
+            length = static_cast<std::int64_t>(in.tellg() - start);
+            if (length == std::numeric_limits<std::int64_t>::max()) length = -1;  // of a directory
+            in.seekg(start);
+        }
+        return in.rdstate() & ~std::ios::failbit;  // tellg() of a pipe sets it
+    });
     Read read = [&in](std::uint8_t *buf, std::size_t cap, std::size_t &n) {
-        in.read(reinterpret_cast<char *>(buf), static_cast<std::streamsize>(cap));
-        n = static_cast<std::size_t>(in.gcount());
-        return in.bad() || (n == 0 && !in.eof()) ? ZCRM_E_IO : ZCRM_OK;
+        bool failed = false;
+        detail::without_exceptions(in, [&] {
+            in.read(reinterpret_cast<char *>(buf), static_cast<std::streamsize>(cap));
+            n = static_cast<std::size_t>(in.gcount());
+            failed = in.bad() || (n == 0 && !in.eof());
+            return failed ? in.rdstate() : std::ios::goodbit;  // the end sets failbit too, and is no failure
+        });
+        return failed ? ZCRM_E_IO : ZCRM_OK;
     };
     Rewind rewind = [&in, start] {
         in.clear();
         return in.seekg(start) ? ZCRM_OK : ZCRM_E_IO;
     };
-    return from_reader(name, std::move(read), length, seekable ? std::move(rewind) : Rewind{});
+    return from_reader(name, std::move(read), length, start != std::istream::pos_type(-1) ? std::move(rewind) : Rewind{});
 }
 
 /** No bytes but a link. Only for attachments. An empty title is that of the linked page. */
@@ -382,10 +458,10 @@ inline Source from_link(std::string_view url, std::string_view title = {}) {
 /** Where the bytes of a download go: made by the to_*() functions. */
 class Sink {
   public:
-    /** Most bytes to take; more fail with ZCRM_E_TOO_LARGE; 0 = no bound of the call. Returns the object, as do the setters of Call. */
-    Sink &max_bytes(std::uint64_t bytes) noexcept { return max_bytes_ = bytes, *this; }
+    /** Most bytes to take; more fail with ZCRM_E_TOO_LARGE; 0 = no bound of the call. The setters chain. */
+    ZCRM_SETTER(Sink, max_bytes(std::uint64_t bytes), max_bytes_ = bytes)
     /** Of to_file(): a file that exists is replaced. Without it that is ZCRM_E_IO, reason "target_exists". */
-    Sink &overwrite() noexcept { return flags_ |= ZCRM_OVERWRITE, *this; }
+    ZCRM_SETTER(Sink, overwrite(), flags_ |= ZCRM_OVERWRITE)
 
   private:
     explicit Sink(std::int32_t kind) : kind_(kind) {}
@@ -393,12 +469,15 @@ class Sink {
     friend Sink to_file(std::string_view path);
     friend Sink to_memory();
     friend Sink to_writer(Write write);
+    friend Sink to_stream(std::ostream &out);
+    friend class Client;
 
     std::int32_t kind_;
     std::int32_t flags_ = 0;
     std::string path_;
     std::uint64_t max_bytes_ = 0;
     Write write_;
+    std::function<bool()> finish_;
 };
 
 /** The file at `path`, which appears only when it is complete; its directory must exist. */
@@ -420,11 +499,17 @@ inline Sink to_writer(Write write) {
     return sink;
 }
 
-/** A stream, which is referred to until the call returns. Open files as std::ios::binary. A stream that fails is ZCRM_E_CALLBACK. */
+/**
+ * A stream, which is referred to until the call returns, and flushed at its end. Open files as std::ios::binary.
+ *
+ * A stream that fails, at the end too, is ZCRM_E_CALLBACK; one that is set to throw throws.
+ */
 inline Sink to_stream(std::ostream &out) {
-    return to_writer([&out](const std::uint8_t *buf, std::size_t len) {
+    Sink sink = to_writer([&out](const std::uint8_t *buf, std::size_t len) {
         return out.write(reinterpret_cast<const char *>(buf), static_cast<std::streamsize>(len)) ? ZCRM_OK : ZCRM_E_IO;
     });
+    sink.finish_ = [&out] { return static_cast<bool>(out.flush()); };
+    return sink;
 }
 
 namespace detail {
@@ -624,7 +709,7 @@ class BytesView {
 class Outcome {
   public:
     /** The whole result as a JSON object; borrowed from this object. */
-    std::string_view json() const noexcept {
+    std::string_view json() const noexcept ZCRM_BORROWED {
         std::size_t n = 0;
         const char *text = zcrm_result_json(handle_.get(), &n);
         return {text, n};
@@ -716,7 +801,7 @@ class Download : public Outcome {
     /** The bytes that were received. */
     Transfer transfer;
     /** The bytes themselves after to_memory(), borrowed from this object; ZCRM_E_STATE after another sink. */
-    Result<BytesView> data() const {
+    Result<BytesView> data() const ZCRM_BORROWED {
         const std::uint8_t *data = nullptr;
         std::size_t size = 0;
         zcrm_error *error = nullptr;
@@ -810,6 +895,7 @@ class Config {
     }
     /** Sets one setting. ZCRM_E_CONFIG for an unknown key (the message names the nearest one) or a wrong value. */
     Result<void> set(std::string_view key, std::string_view value) {
+        if (key.find('\0') != std::string_view::npos) return Error(ZCRM_E_ARGUMENT, nullptr, "key: holds a NUL");
         zcrm_error *error = nullptr;
         const std::string name(key);
         const char *text = value.data() ? value.data() : "";
@@ -819,12 +905,14 @@ class Config {
     /** The host gives the tokens instead of Zoho's accounts server. Held until config and clients are gone, or it is replaced. */
     Result<void> on_token(Token token) {
         auto held = std::make_unique<Token>(std::move(token));
-        return keep(zcrm_config_set_token_fn(handle_.get(), &give_token, held.get(), &drop<Token>), held);
+        const zcrm_status status = zcrm_config_set_token_fn(handle_.get(), *held ? &give_token : nullptr, held.get(), &drop<Token>);
+        return keep(status, held, nullptr, "token: is empty, or the config was moved from");
     }
     /** Log lines up to `max_level`, `ZCRM_LOG_*`, go to `log`. Held until config and clients are gone, or it is replaced. */
     Result<void> on_log(std::int32_t max_level, Log log) {
         auto held = std::make_unique<Log>(std::move(log));
-        return keep(zcrm_config_set_log_fn(handle_.get(), max_level, &take_line, held.get(), &drop<Log>), held);
+        const zcrm_status status = zcrm_config_set_log_fn(handle_.get(), max_level, *held ? &take_line : nullptr, held.get(), &drop<Log>);
+        return keep(status, held, nullptr, "log: is empty, max_level is none of ZCRM_LOG_*, or the config was moved from");
     }
     /** Processes and machines share one access token through `store`, so that each expiry costs one token request in all. For OAuth
      *  credentials alone. Held until config and clients are gone, or it is replaced. ZCRM_E_ARGUMENT when one of its functions is missing. */
@@ -848,8 +936,8 @@ class Config {
     explicit Config(zcrm_config *handle) noexcept : handle_(handle) {}
 
     template <class Function>
-    static Result<void> keep(zcrm_status status, std::unique_ptr<Function> &held, zcrm_error *error = nullptr) {
-        if (status != ZCRM_OK) return Error(status, error);
+    static Result<void> keep(zcrm_status status, std::unique_ptr<Function> &held, zcrm_error *error, const char *text = nullptr) {
+        if (status != ZCRM_OK) return Error(status, error, text);
         static_cast<void>(held.release());  // drop() frees it
         return {};
     }
@@ -998,7 +1086,9 @@ class Client {
         detail::Frame frame(call);
         const zcrm_target target = target_of(record, id);
         const zcrm_sink to = frame.c_sink(sink);
-        return detail::perform<Download>(frame, [&](auto *c, auto **result, auto **error) { return function(get(), &target, &to, c, result, error); });
+        auto done = detail::perform<Download>(frame, [&](auto *c, auto **result, auto **error) { return function(get(), &target, &to, c, result, error); });
+        if (done && sink.finish_ && !sink.finish_()) return Error(ZCRM_E_CALLBACK, nullptr, "the stream failed when it was flushed at the end");
+        return done;
     }
     template <class Function>
     Result<Outcome> remove(Function function, const Record &record, std::string_view ids, const Call &call) const {
@@ -1263,5 +1353,8 @@ inline std::string_view step_describe() noexcept {
 }
 
 }  // namespace zcrm
+
+#undef ZCRM_SETTER
+#undef ZCRM_BORROWED
 
 #endif  // ZCRM_HPP

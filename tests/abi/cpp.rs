@@ -205,6 +205,34 @@ fn a_result_cannot_be_ignored() {
     }
 }
 
+/// What would refer to a temporary that is gone.
+#[test]
+fn what_dangles_does_not_compile() {
+    let program = |body: &str| {
+        format!(
+            "#include \"zcrm.hpp\"\nusing namespace std::chrono_literals;\nvoid f(zcrm::Client &c, zcrm::Record &r) {{ (void)c; (void)r; {body} }}\n"
+        )
+    };
+    let dangling = [
+        "for (auto &a : c.attachment_list(r)->attachments) (void)a;",
+        "zcrm::Error &&e = c.step_run(\"{}\").error(); const zcrm::Error &kept = e; zcrm::Error &wrong = c.step_run(\"{}\").error(); (void)kept; (void)wrong;",
+        "zcrm::Call &call = zcrm::Call{}.timeout(5s); (void)call;",
+        "zcrm::Source &source = zcrm::from_file(\"a\").name(\"b\"); (void)source;",
+        "auto v = *c.attachment_download(r, \"1\", zcrm::to_memory())->data(); (void)v;",
+        "auto pages = zcrm::Client::make({})->attachment_pages(r);",
+    ];
+    let fine = "const auto list = c.attachment_list(r); if (list) for (auto &a : list->attachments) (void)a;\n\
+        const auto &e = c.step_run(\"{}\").error(); (void)e.message();\n\
+        const zcrm::Call &call = zcrm::Call{}.timeout(5s).sha256(); zcrm::Call named; named.timeout(5s).sha256(); (void)call;\n\
+        (void)c.attachment_upload(r, zcrm::from_memory(\"n\", std::string(\"y\")).content_type(\"text/plain\"), zcrm::Call{}.timeout(5s));";
+    for build in builds(&["-std=c++17"]) {
+        compiles(&build, "fine", &program(fine)).unwrap_or_else(|e| panic!("{}: {e}", build.name));
+        for body in dangling {
+            assert!(compiles(&build, "dangling", &program(body)).is_err(), "{}: compiles: {body}", build.name);
+        }
+    }
+}
+
 #[test]
 fn cpp20_spans_go_in_and_come_out() {
     let spans = "#include <span>\n#include \"zcrm.hpp\"\n\
@@ -218,7 +246,7 @@ fn cpp20_spans_go_in_and_come_out() {
 #[test]
 fn every_public_item_is_documented() {
     let doxygen = "QUIET=YES\nGENERATE_LATEX=NO\nGENERATE_HTML=NO\nGENERATE_XML=YES\nEXTRACT_ALL=NO\nWARN_IF_UNDOCUMENTED=YES\n\
-        WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions\nEXCLUDE_SYMBOLS=zcrm::detail\n";
+        WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions \"ZCRM_SETTER(Class,signature,...):=Class &signature;\" ZCRM_BORROWED:=\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\nEXCLUDE_SYMBOLS=zcrm::detail\n";
     let dir = scratch("doxygen");
     let settings = format!("{doxygen}INPUT={}\nOUTPUT_DIRECTORY={}\n", root().join("include/zcrm.hpp").display(), dir.display());
     std::fs::write(dir.join("Doxyfile"), settings).unwrap();

@@ -262,3 +262,17 @@ CASE(an_exception_in_a_token_store_comes_back_to_the_caller) {
 }
 
 #endif
+
+CASE(a_batch_is_safe_from_the_function_that_is_told_of_its_ends) {
+    const auto c = client();
+    auto batch = std::make_unique<zcrm::Batch>();
+    for (int i = 0; i < 50; ++i) CHECK(batch->add("k" + std::to_string(i), "{}"));
+    int refused = 0;
+    const auto chain = [&](const zcrm::BatchEnd &) {
+        for (int i = 0; i < 100; ++i) refused += fails(batch->add("n" + std::to_string(i), "{}"), ZCRM_E_STATE);
+        return true;
+    };
+    CHECK(NEED(batch->run(c, {}, chain)).failed == 50 && refused == 5000);
+    CHECK(batch->add("after", "{}"));
+    CHECK(NEED(batch->run(c, {}, [&](const zcrm::BatchEnd &) { return batch.reset(), true; })).failed == 51);
+}

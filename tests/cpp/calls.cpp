@@ -99,3 +99,20 @@ CASE(threads_share_one_client) {
     for (auto &thread : threads) thread.join();
     CHECK(right == 8);
 }
+
+CASE(an_operation_of_a_thread_local_at_its_threads_end_fails_for_itself_at_most) {
+    static const auto c = client();
+    static std::atomic<int> wrong{0};
+    struct AtThreadEnd {
+        ~AtThreadEnd() {
+            const auto list = c.attachment_list(contact());
+            if (!list && list.error().code() != ZCRM_E_STATE) ++wrong;
+        }
+    };
+    std::thread([] {
+        thread_local AtThreadEnd at_end;
+        static_cast<void>(at_end);
+        static_cast<void>(c.attachment_list(contact()));
+    }).join();
+    CHECK(wrong == 0 && c.attachment_list(contact()));
+}

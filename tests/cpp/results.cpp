@@ -108,3 +108,27 @@ CASE_WITH(attachments_that_may_be_a_lost_upload_are_named, R"({"attachment.uploa
     CHECK(uploaded.error().request_sent() == ZCRM_SENT_FULLY);
     CHECK(fails(c.attachment_list({"Contacts", "x"}), ZCRM_E_ARGUMENT) && c.attachment_list({"Contacts", "x"}).error().candidates().empty());
 }
+
+CASE(an_empty_function_or_a_key_with_a_nul_is_refused_with_a_reason) {
+    auto settings = config();
+    for (const auto &refused : {settings.on_token(zcrm::Token{}), settings.on_log(5, zcrm::Log{}), settings.on_log(99, [](std::int32_t, std::string_view) {}),
+                                settings.set(std::string_view("api_domain\0x", 12), "http://localhost")}) {
+        CHECK(fails(refused, ZCRM_E_ARGUMENT) && !refused.error().message().empty() && refused.error().message() != "ZCRM_E_ARGUMENT");
+    }
+}
+
+#ifdef __cpp_exceptions
+CASE(a_result_with_a_name_gives_its_value_too) {
+    auto made = zcrm::Config::make();
+    zcrm::Config &settings = made.value();
+    CHECK(settings.set("data_center", "eu"));
+    auto refused = settings.set("nonsense", "x");
+    bool thrown = false;
+    try {
+        refused.value();
+    } catch (const zcrm::Exception &e) {
+        thrown = e.error().code() == ZCRM_E_CONFIG;
+    }
+    CHECK(thrown);
+}
+#endif

@@ -75,3 +75,14 @@ CASE(other_bytes_than_expected_are_refused) {
     CHECK(!download(zcrm::Call{}.expect_bytes(11)));
     CHECK(!download(zcrm::Call{}.expect_bytes(0)));
 }
+
+CASE(what_never_reached_the_file_of_a_stream_is_an_error) {
+    const auto c = client();
+    const std::string id = attach(c, "small.txt", "abc");
+    std::ofstream full("/dev/full", std::ios::binary);
+    CHECK(fails(c.attachment_download(contact(), id, zcrm::to_stream(full)), ZCRM_E_CALLBACK));
+    std::ofstream closed;
+    CHECK(fails(c.attachment_download(contact(), id, zcrm::to_stream(closed)), ZCRM_E_CALLBACK));
+    std::ofstream good(path("small.txt"), std::ios::binary);
+    CHECK(c.attachment_download(contact(), id, zcrm::to_stream(good)) && read_file(path("small.txt")) == "abc");
+}

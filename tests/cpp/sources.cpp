@@ -136,3 +136,62 @@ CASE(a_reader_that_fails_ends_the_call_with_its_status) {
 CASE(a_reader_that_is_no_function_is_an_argument_error) {
     CHECK(fails(client().attachment_upload(contact(), zcrm::from_reader("r.txt", zcrm::Read{}, 10)), ZCRM_E_ARGUMENT));
 }
+
+CASE(a_stream_of_a_file_that_could_not_be_opened_fails) {
+    const auto c = client();
+    std::ifstream missing("/nonexistent/contract.pdf", std::ios::binary);
+    CHECK(fails(c.attachment_upload(contact(), zcrm::from_stream("contract.pdf", missing)), ZCRM_E_CALLBACK));
+    std::istringstream failed("text");
+    failed.setstate(std::ios::failbit);
+    CHECK(fails(c.attachment_upload(contact(), zcrm::from_stream("failed.txt", failed, 4)), ZCRM_E_CALLBACK));
+    std::ifstream directory(env("ZCRM_TEST_DIR"), std::ios::binary);
+    CHECK(fails(c.attachment_upload(contact(), zcrm::from_stream("directory", directory)), ZCRM_E_CALLBACK));
+    CHECK(NEED(c.attachment_list(contact())).attachments.empty());
+}
+
+CASE(a_stream_that_has_been_read_to_its_end_has_no_more_bytes) {
+    const auto c = client();
+    std::istringstream read("text");
+    std::string all;
+    while (std::getline(read, all)) {}
+    const auto upload = NEED(c.attachment_upload(contact(), zcrm::from_stream("rest.txt", read)));
+    CHECK(upload.attachment.bytes == 0);
+}
+
+CASE(a_temporary_of_bytes_is_kept_by_its_source) {
+    const auto c = client();
+    auto source = zcrm::from_memory("kept.txt", std::string(100000, 'y'));
+    const auto again = source;
+    source = zcrm::from_memory("other.txt", std::vector<char>(3, 'z'));
+    CHECK(fetch(c, NEED(c.attachment_upload(contact(), again)).attachment.id) == std::string(100000, 'y'));
+    CHECK(fetch(c, NEED(c.attachment_upload(contact(), source)).attachment.id) == "zzz");
+}
+
+#ifdef __cpp_exceptions
+CASE_WITH(a_stream_that_is_set_to_throw_is_uploaded_and_read_again, BUSY_ONCE) {
+    const auto c = client();
+    for (const std::int64_t length : {-1, 5}) {
+        std::istringstream in("bytes");
+        in.exceptions(std::ios::badbit | std::ios::failbit | std::ios::eofbit);
+        CHECK(fetch(c, NEED(c.attachment_upload(contact(), zcrm::from_stream("a.txt", in, length))).attachment.id) == "bytes");
+        CHECK(in.exceptions() == (std::ios::badbit | std::ios::failbit | std::ios::eofbit));
+    }
+}
+
+CASE(a_stream_that_is_set_to_throw_throws_when_it_fails) {
+    struct Broken : std::streambuf {
+        int_type underflow() override { throw std::runtime_error("the disk is gone"); }
+    } broken;
+    std::istream in(&broken);
+    in.exceptions(std::ios::badbit);
+    bool thrown = false;
+    try {
+        static_cast<void>(client().attachment_upload(contact(), zcrm::from_stream("a.txt", in, 5)));
+    } catch (const std::exception &) {
+        thrown = true;
+    }
+    CHECK(thrown);
+    std::istream quiet(&broken);
+    CHECK(fails(client().attachment_upload(contact(), zcrm::from_stream("a.txt", quiet, 5)), ZCRM_E_CALLBACK));
+}
+#endif
