@@ -19,7 +19,7 @@
 #define ZCRM_STR_OF(pointer, length) ((zcrm_str){(pointer), (length)})
 #endif
 
-/** A zcrm_str from a text literal. */
+/** A zcrm_str from a text literal. (C99 and C++; in C89 set ptr and len.) */
 #define ZCRM_STR(literal) ZCRM_STR_OF("" literal, sizeof("" literal) - 1)
 
 /** A zcrm_str from a pointer to a NUL-terminated text. */

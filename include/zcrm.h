@@ -2,7 +2,7 @@
  * zcrm: files and pictures of Zoho CRM records.
  *
  *   zcrm_attachment_upload      attach a file or a link to a record
- *   zcrm_attachment_list        list a record's attachments
+ *   zcrm_attachment_list        list a record's attachments; zcrm_pages_next, page by page
  *   zcrm_attachment_download    download an attachment
  *   zcrm_photo_upload           set a record's photo
  *   zcrm_photo_download         download a record's photo
@@ -11,25 +11,42 @@
  *   zcrm_step_run               any of these, as JSON
  *   zcrm_batch_run              many of these at once, with a journal
  *
- * Rules
+ * Rules: what a program can rely on, and what is relied on
  *
  *  1. Every function that can fail returns a zcrm_status. Its last parameter is `zcrm_error **err`, which may be NULL: on failure it
  *     receives an error object, which the caller frees. Outputs are untouched on failure, *err is untouched on success.
- *  2. Handles are opaque. Only the *_free functions free; they accept NULL and do no I/O. A client may be shared between threads and
- *     freed while calls run. A handle that was freed must not be used.
+ *  2. Handles are opaque. Only the *_free functions free; they accept NULL and do no I/O. Any thread may use a handle, and free it at any
+ *     moment: calls that use it go on to their end, later ones are ZCRM_E_ARGUMENT. Where only one thread at a time may use one, a second
+ *     one is ZCRM_E_STATE.
  *  3. Structs begin with struct_size: zero the struct, set struct_size to its sizeof, fill in what you need. Zero is the default of every
- *     field. This lets either side be the newer one: a struct with a field set that this library doesn't know is ZCRM_E_VERSION.
+ *     field. This lets either side be the newer one: a struct with a field set that this library doesn't know is ZCRM_E_VERSION. An output
+ *     is filled as far as its struct_size reaches; its texts are borrowed from the handle that gave it.
  *  4. Settings are string keys of zcrm_config_set().
- *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated and borrowed from
- *     the handle that gave it: valid until that is freed.
- *  6. Callbacks run on the thread that made the call, during the call, never after it. The token, token store and log callbacks are the exceptions:
- *     they may run on any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE).
+ *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated, and NULL only where
+ *     its comment says so. It is borrowed from the handle that gave it, and valid until that is freed; where no handle gave it, it is static.
+ *  6. Callbacks run on the thread that made the call, during the call, and never after it. Log, token and token store callbacks may run on
+ *     any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE). It may free any handle, and fire
+ *     any cancel token. Where it returns a zcrm_status, anything but 0 ends the call with ZCRM_E_CALLBACK, and
+ *     zcrm_error_callback_status() gives it back. pthread_cancel takes effect after the call. An operation in a destructor that runs when its
+ *     thread or the process ends may be ZCRM_E_STATE.
  *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print or handle signals, and reads the
  *     environment only where a setting says so and in zcrm_client_new(). The thread that calls needs 128 KiB of stack beside its callbacks.
  *     A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case: when memory runs out where
  *     nothing can report it. Where something can, the status is ZCRM_E_MEMORY, which says more.
  *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.
  *  9. Compare zcrm_abi_version() with ZCRM_ABI_VERSION once at start. Don't unload the library.
+ *
+ * Operations: what they share, said once
+ *
+ *   client   the client
+ *   target   the record; for zcrm_attachment_download() and zcrm_attachment_delete() the attachment, too
+ *   call     NULL, or what applies to this call only: timeout, cancel token, progress, ...
+ *   result   NULL, or receives the result, which the caller frees with zcrm_result_free()
+ *   err      NULL, or receives the error, which the caller frees with zcrm_error_free(); the same for every other function
+ *
+ *   Each can return ZCRM_OK, ZCRM_E_ARGUMENT, ZCRM_E_STATE, ZCRM_E_VERSION, ZCRM_E_AUTH, ZCRM_E_SCOPE, ZCRM_E_FORBIDDEN,
+ *   ZCRM_E_INVALID_MODULE, ZCRM_E_INVALID_RECORD, ZCRM_E_RATE_LIMITED, ZCRM_E_REJECTED, ZCRM_E_SERVER, ZCRM_E_NETWORK, ZCRM_E_TLS,
+ *   ZCRM_E_TIMEOUT, ZCRM_E_CANCELLED, ZCRM_E_CALLBACK, ZCRM_E_PROTOCOL, ZCRM_E_MEMORY and ZCRM_E_PANIC. Its own comment says what else.
  *
  * This file is generated from src/capi: change it there.
  */
@@ -61,15 +78,12 @@
 #define ZCRM_STR_OF(pointer, length) ((zcrm_str){(pointer), (length)})
 #endif
 
-/** A zcrm_str from a text literal. */
+/** A zcrm_str from a text literal. (C99 and C++; in C89 set ptr and len.) */
 #define ZCRM_STR(literal) ZCRM_STR_OF("" literal, sizeof("" literal) - 1)
-
 /** A zcrm_str from a pointer to a NUL-terminated text. */
 #define ZCRM_CSTR(pointer) ZCRM_STR_OF(pointer, ZCRM_NUL)
-
 /** The version of the library that this header belongs to; zcrm_version() gives that of the loaded one. */
 #define ZCRM_VERSION "0.1.0"
-
 /** Success. */
 #define ZCRM_OK 0
 /** A parameter is missing, malformed or contradicts another one. Nothing was sent. */
@@ -110,7 +124,7 @@
 #define ZCRM_E_PROTOCOL 18
 /** The API, or this version of it, doesn't offer this. */
 #define ZCRM_E_UNSUPPORTED 19
-/** Memory for the bytes of a file, a reply, a list or a step could not be had; with some, the same call works. (Small blocks, the steps of a batch, and what the parsers, HTTP and TLS below copy can't be refused so in stable Rust: without memory for these the process ends.) */
+/** There was not enough memory for the bytes of a file, a reply, a list or a step. With more, the same call works. (Stable Rust can't report it for small blocks, steps of a batch, and what the parsers, HTTP and TLS copy: without memory for those the process ends.) */
 #define ZCRM_E_MEMORY 20
 /** The library has a bug; this client is not to be used any more. */
 #define ZCRM_E_PANIC 21
@@ -146,40 +160,28 @@
 #define ZCRM_E_SOURCE_CHANGED 36
 /** The bytes aren't those that the caller expected. */
 #define ZCRM_E_CHECKSUM 37
-
 /** The version of the ABI that this header describes. It is raised on each incompatible change. */
 #define ZCRM_ABI_VERSION 1
-
 /** From zcrm_error_request_sent(): nothing has left. Nothing can have happened at Zoho. */
 #define ZCRM_SENT_NO 0
-
 /** From zcrm_error_request_sent(): some bytes may have left. An upload may be stored or not. */
 #define ZCRM_SENT_PARTLY 1
-
 /** From zcrm_error_request_sent(): the whole request has left, and no reply came. An upload may be stored or not. */
 #define ZCRM_SENT_FULLY 2
-
 /** From zcrm_error_request_sent(): the whole request has left, and a reply came. */
 #define ZCRM_SENT_ANSWERED 3
-
 /** Log level: a call failed. */
 #define ZCRM_LOG_ERROR 1
-
 /** Log level: something that a person may want to look at. */
 #define ZCRM_LOG_WARN 2
-
 /** Log level: one line for each call. */
 #define ZCRM_LOG_INFO 3
-
 /** Log level: one line for each HTTP exchange. */
 #define ZCRM_LOG_DEBUG 4
-
 /** Log level: inner steps. */
 #define ZCRM_LOG_TRACE 5
-
 /** Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs. */
 #define ZCRM_CALL_SHA256 1
-
 /** Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected. */
 #define ZCRM_CALL_EXPECT_BYTES 2
 
@@ -188,7 +190,6 @@
  * its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
  */
 #define ZCRM_CALL_SKIP_EXISTING 4
-
 /** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared. */
 #define ZCRM_CALL_SKIP_SAME_BYTES 8
 
@@ -199,43 +200,30 @@
  * for each upload that is compared. It holds for each step of a batch, too.
  */
 #define ZCRM_CALL_AGAIN 16
-
 /** Kind of zcrm_source: the file `path`, read while it is sent. */
 #define ZCRM_FROM_FILE 1
-
 /** Kind of zcrm_source: the memory `data`, `data_len`. */
 #define ZCRM_FROM_MEMORY 2
-
 /** Kind of zcrm_source: the callback `read`. */
 #define ZCRM_FROM_READER 3
-
 /** Kind of zcrm_source: no bytes but the link `link_url`. Attachments only. */
 #define ZCRM_FROM_LINK 4
-
 /** Kind of zcrm_sink: the file `path`, which appears only when it is complete. */
 #define ZCRM_TO_FILE 1
-
 /** Kind of zcrm_sink: memory, read with zcrm_result_data(). The setting `memory_max_bytes` bounds it. */
 #define ZCRM_TO_MEMORY 2
-
 /** Kind of zcrm_sink: the callback `write`. */
 #define ZCRM_TO_WRITER 3
-
 /** Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists". */
 #define ZCRM_OVERWRITE 1
-
 /** In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`). */
 #define ZCRM_UPLOAD_SKIPPED 1
-
 /** In zcrm_attachment: the reply was lost, and the upload was found on the record. */
 #define ZCRM_UPLOAD_SETTLED 2
-
 /** In zcrm_attachment: Zoho stored it under another name; known only when the record was listed. */
 #define ZCRM_UPLOAD_NAME_CHANGED 4
-
 /** In zcrm_attachment: a repeated sending has made further copies; zcrm_result_json() names their ids as `twins`. */
 #define ZCRM_UPLOAD_TWINS 8
-
 /** In zcrm_attachment: the upload waited; zcrm_result_json() says why as `wait_reason`. */
 #define ZCRM_UPLOAD_WAITED 16
 
@@ -285,26 +273,24 @@ typedef int32_t zcrm_status;
 
 /**
  * Gives an access token. Called for each operation, on any thread, perhaps on several at once: answer from a cache of your own.
- *
  * @param user           as passed to zcrm_config_set_token_fn()
  * @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
  * @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
  * @param cap            bytes that `buf` holds
  * @param n              set it to the token's length
- * @return 0, or any other number to say that no token can be had: the call fails with `ZCRM_E_CALLBACK`, and
- *         zcrm_error_callback_status() gives the number back
+ * @return 0, or any other number if there is no token: the call fails with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status()
+ *         gives the number back
  */
 typedef zcrm_status (*zcrm_token_fn)(void *user, int32_t force_refresh, char *buf, size_t cap, size_t *n);
 
 /**
- * Told once that `user` isn't used any more: the setting was replaced, or the config and every client made from it are gone.
- * Called on the thread that let go of it last.
+ * Called once, when `user` is no longer used: the setting was replaced, or the config and every client made from it are gone. Runs on the
+ * thread that let go of it last. It may use the config and make clients, but not start an operation.
  */
 typedef void (*zcrm_drop_fn)(void *user);
 
 /**
  * Takes a log line. Called on any thread, also on several at once. It must not start an operation.
- *
  * @param user   as passed to zcrm_config_set_log_fn()
  * @param level  `ZCRM_LOG_*`
  * @param line   one line without line end, NUL-terminated, valid during the callback; never holds a token, a secret or bytes of a file
@@ -319,100 +305,71 @@ typedef void (*zcrm_log_fn)(void *user, int32_t level, const char *line, size_t 
  * Out: borrowed from the handle that gave it, and NUL-terminated; never NULL.
  */
 typedef struct zcrm_str {
-    /** First byte. */
-    const char *ptr;
-    /** Bytes, a terminating NUL not counted; `ZCRM_NUL` = up to the first NUL. */
-    size_t len;
+    const char *ptr; /**< First byte. */
+    size_t len; /**< Bytes, a terminating NUL not counted; `ZCRM_NUL` = up to the first NUL. */
 } zcrm_str;
 
 /** The record that an operation is about, and the attachment where one is needed. Borrowed for the call. */
 typedef struct zcrm_target {
-    /** `sizeof(zcrm_target)`. */
-    size_t struct_size;
+    size_t struct_size; /**< `sizeof(zcrm_target)`. */
     /** The module's API name, for example "Contacts"; see https://www.zoho.com/crm/developer/docs/api/v8/modules-api.html */
     struct zcrm_str module;
-    /** The record's id: digits. */
-    struct zcrm_str record_id;
+    struct zcrm_str record_id; /**< The record's id: digits. */
     /** The attachment's id: digits. Only download and delete of attachments read it. Delete takes several, separated by commas. */
     struct zcrm_str attachment_id;
 } zcrm_target;
 
 /**
  * Gives the next bytes of an upload. Runs on the thread that made the call.
- *
- * @param user  zcrm_source.user
  * @param buf   where the bytes go
  * @param cap   bytes that `buf` holds
  * @param n     set it to the number of bytes written; 0 is the end
- * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
  */
 typedef zcrm_status (*zcrm_read_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
 
-/**
- * Goes back to the first byte, so that an attempt can be repeated. Runs on the thread that made the call.
- *
- * @param user  zcrm_source.user
- * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
- */
+/** Goes back to the first byte, so that an attempt can be repeated. Runs on the thread that made the call. */
 typedef zcrm_status (*zcrm_rewind_fn)(void *user);
 
 /** Where the bytes of an upload come from. Borrowed for the call; the fields of other kinds are not read. */
 typedef struct zcrm_source {
-    /** `sizeof(zcrm_source)`. */
-    size_t struct_size;
-    /** `ZCRM_FROM_*`. */
-    int32_t kind;
+    size_t struct_size; /**< `sizeof(zcrm_source)`. */
+    int32_t kind; /**< `ZCRM_FROM_*`. */
     /** File name as Zoho shall store it, or the title of a link. Empty: the last part of `path`, or the linked page's own title. */
     struct zcrm_str name;
-    /** MIME type of the bytes; empty = "application/octet-stream". */
-    struct zcrm_str content_type;
-    /** FILE: path of a regular file. */
-    struct zcrm_str path;
-    /** MEMORY: first byte; may be NULL when `data_len` is 0. */
-    const uint8_t *data;
-    /** MEMORY: number of bytes. */
-    size_t data_len;
+    struct zcrm_str content_type; /**< MIME type of the bytes; empty = "application/octet-stream". */
+    struct zcrm_str path; /**< FILE: path of a regular file. */
+    const uint8_t *data; /**< MEMORY: first byte; may be NULL when `data_len` is 0. */
+    size_t data_len; /**< MEMORY: number of bytes. */
     /**
      * READER: bytes that `read` will give; -1 = unknown: see the setting `unknown_length`. More or fewer fail with
      * `ZCRM_E_SOURCE_CHANGED`.
      */
     int64_t length;
-    /** READER: gives the bytes. */
-    zcrm_read_fn read;
+    zcrm_read_fn read; /**< READER: gives the bytes. */
     /** READER: goes back to the first byte; NULL = the bytes can't be sent twice, so nothing is tried again once some have left. */
     zcrm_rewind_fn rewind;
-    /** READER: passed to `read` and `rewind`. */
-    void *user;
-    /** LINK: the URL. Empty for every other kind. */
-    struct zcrm_str link_url;
+    void *user; /**< READER: passed to `read` and `rewind`. */
+    struct zcrm_str link_url; /**< LINK: the URL. Empty for every other kind. */
 } zcrm_source;
 
 /**
  * Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
  *
- * When an attempt is repeated, `done` begins anew.
- *
- * @param user   zcrm_call.user
+ * When an attempt is repeated, `done` starts again from 0.
  * @param done   bytes of the file done so far
  * @param total  bytes of the file; -1 = unknown
  * @return 0 to go on; anything else ends the call with `ZCRM_E_CANCELLED`
  */
 typedef int32_t (*zcrm_progress_fn)(void *user, uint64_t done, int64_t total);
 
-/** What belongs to one call alone. NULL instead of it, or zeros, mean the defaults. Borrowed for the call. */
+/** What applies to one call only. NULL, or zeros, mean the defaults. Borrowed for the call. */
 typedef struct zcrm_call {
-    /** `sizeof(zcrm_call)`. */
-    size_t struct_size;
-    /** NULL, or the token that ends this call. The token may be freed while the call runs. */
-    const struct zcrm_cancel *cancel;
-    /** Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`. */
-    int64_t timeout_ms;
-    /** NULL, or told of the progress. */
-    zcrm_progress_fn progress;
-    /** Passed to `progress`. */
-    void *user;
-    /** Stands in the log lines of this call. */
-    struct zcrm_str trace_id;
+    size_t struct_size; /**< `sizeof(zcrm_call)`. */
+    const struct zcrm_cancel *cancel; /**< NULL, or the token that ends this call. The token may be freed while the call runs. */
+    int64_t timeout_ms; /**< Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`. */
+    zcrm_progress_fn progress; /**< NULL, or told of the progress. */
+    void *user; /**< Passed to `progress`. */
+    struct zcrm_str trace_id; /**< Stands in the log lines of this call. */
     /**
      * The SHA-256 that the bytes must have, as 64 hexadecimal digits. With others the call fails with `ZCRM_E_CHECKSUM`: an upload isn't
      * stored, and a file isn't written.
@@ -420,56 +377,38 @@ typedef struct zcrm_call {
     struct zcrm_str expected_sha256;
     /** The size that a download must have, in bytes, as the list said; 0 = not given, unless `ZCRM_CALL_EXPECT_BYTES` is set. */
     int64_t expected_bytes;
-    /** Photo upload: "workflow" keeps workflows from being triggered. */
-    struct zcrm_str restrict_triggers;
-    /** `ZCRM_CALL_*`, or-ed. */
-    uint32_t flags;
-    /** Must be 0. */
-    uint32_t reserved;
+    struct zcrm_str restrict_triggers; /**< Photo upload: "workflow" keeps workflows from being triggered. */
+    uint32_t flags; /**< `ZCRM_CALL_*`, or-ed. */
+    uint32_t reserved; /**< Must be 0. */
 } zcrm_call;
 
 /** Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call. */
 typedef struct zcrm_list_args {
-    /** `sizeof(zcrm_list_args)`. */
-    size_t struct_size;
-    /** Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has. */
-    struct zcrm_str fields;
-    /** One page: the token from zcrm_page.next_page_token. */
-    struct zcrm_str page_token;
-    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. */
-    uint32_t page;
-    /** Attachments a page, at most 200; 0 = 200. */
-    uint32_t per_page;
+    size_t struct_size; /**< `sizeof(zcrm_list_args)`. */
+    struct zcrm_str fields; /**< Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has. */
+    struct zcrm_str page_token; /**< One page: the token from zcrm_page.next_page_token. */
+    uint32_t page; /**< One page: its number, from 1; 0 = every page, unless `page_token` is set. */
+    uint32_t per_page; /**< Attachments a page, at most 200; 0 = 200. */
 } zcrm_list_args;
 
 /**
  * Takes the next bytes of a download, all of them. Runs on the thread that made the call.
  *
  * Once it has taken bytes, nothing is tried again: what was written stays written when the call fails.
- *
- * @param user  zcrm_sink.user
  * @param buf   the bytes, valid during the callback
  * @param len   how many, at least 1
- * @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
  */
 typedef zcrm_status (*zcrm_write_fn)(void *user, const uint8_t *buf, size_t len);
 
 /** Where the bytes of a download go. Borrowed for the call; the fields of other kinds are not read. */
 typedef struct zcrm_sink {
-    /** `sizeof(zcrm_sink)`. */
-    size_t struct_size;
-    /** `ZCRM_TO_*`. */
-    int32_t kind;
-    /** 0 or `ZCRM_OVERWRITE`. */
-    int32_t flags;
-    /** FILE: path of the file; its directory must exist. */
-    struct zcrm_str path;
-    /** Most bytes to take; more fail with `ZCRM_E_TOO_LARGE`; 0 = no bound of the call. */
-    uint64_t max_bytes;
-    /** WRITER: takes the bytes. */
-    zcrm_write_fn write;
-    /** WRITER: passed to `write`. */
-    void *user;
+    size_t struct_size; /**< `sizeof(zcrm_sink)`. */
+    int32_t kind; /**< `ZCRM_TO_*`. */
+    int32_t flags; /**< 0 or `ZCRM_OVERWRITE`. */
+    struct zcrm_str path; /**< FILE: path of the file; its directory must exist. */
+    uint64_t max_bytes; /**< Most bytes to take; more fail with `ZCRM_E_TOO_LARGE`; 0 = no bound of the call. */
+    zcrm_write_fn write; /**< WRITER: takes the bytes. */
+    void *user; /**< WRITER: passed to `write`. */
 } zcrm_sink;
 
 /**
@@ -478,96 +417,62 @@ typedef struct zcrm_sink {
  * The fields as Zoho documents them: https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
  */
 typedef struct zcrm_attachment {
-    /** `sizeof(zcrm_attachment)`. */
-    size_t struct_size;
-    /** The attachment's id: digits. */
-    struct zcrm_str id;
+    size_t struct_size; /**< `sizeof(zcrm_attachment)`. */
+    struct zcrm_str id; /**< The attachment's id: digits. */
     /** File name as Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters. */
     struct zcrm_str file_name;
-    /** URL of a link; empty for a file. */
-    struct zcrm_str link_url;
-    /** When it was attached, as Zoho writes it: ISO 8601 with an offset. */
-    struct zcrm_str created_time;
-    /** When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload. */
-    struct zcrm_str modified_time;
-    /** Id of the record it hangs on. Empty after an upload. */
-    struct zcrm_str parent_id;
-    /** Name of its owner. Empty after an upload. */
-    struct zcrm_str owner_name;
-    /** Size in bytes; -1 = unknown. */
-    int64_t bytes;
-    /** 1 for a link, 0 for a file. */
-    int32_t is_link;
-    /** After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0. */
-    uint32_t flags;
+    struct zcrm_str link_url; /**< URL of a link; empty for a file. */
+    struct zcrm_str created_time; /**< When it was attached, as Zoho writes it: ISO 8601 with an offset. */
+    struct zcrm_str modified_time; /**< When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload. */
+    struct zcrm_str parent_id; /**< Id of the record it hangs on. Empty after an upload. */
+    struct zcrm_str owner_name; /**< Name of its owner. Empty after an upload. */
+    int64_t bytes; /**< Size in bytes; -1 = unknown. */
+    int32_t is_link; /**< 1 for a link, 0 for a file. */
+    uint32_t flags; /**< After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0. */
     /** `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it. */
     struct zcrm_str safe_name;
-    /** Id of its owner. Empty after an upload. */
-    struct zcrm_str owner_id;
-    /** Id of the user who attached it. Empty after an upload. */
-    struct zcrm_str created_by_id;
-    /** Zoho's id of the stored bytes; empty for a link, and after an upload. */
-    struct zcrm_str file_id;
-    /** Zoho's `$type`, opaque. Empty after an upload. */
-    struct zcrm_str kind;
+    struct zcrm_str owner_id; /**< Id of its owner. Empty after an upload. */
+    struct zcrm_str created_by_id; /**< Id of the user who attached it. Empty after an upload. */
+    struct zcrm_str file_id; /**< Zoho's id of the stored bytes; empty for a link, and after an upload. */
+    struct zcrm_str kind; /**< Zoho's `$type`, opaque. Empty after an upload. */
 } zcrm_attachment;
 
 /** The bytes that an upload or a download moved. An output: set `struct_size` before the call. */
 typedef struct zcrm_transfer {
-    /** `sizeof(zcrm_transfer)`. */
-    size_t struct_size;
-    /** How many; 0 for a link. */
-    uint64_t bytes;
-    /** File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
-    struct zcrm_str file_name;
-    /** Download: the MIME type that Zoho gives, or empty. */
-    struct zcrm_str content_type;
-    /** SHA-256 as 64 hexadecimal digits when the call asked for it, else empty. */
-    struct zcrm_str sha256;
-    /** Download to a file: the file that was written, else empty. */
-    struct zcrm_str path;
-    /** Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0. */
-    int32_t length_verified;
-    /** Always 0. */
-    int32_t reserved;
+    size_t struct_size; /**< `sizeof(zcrm_transfer)`. */
+    uint64_t bytes; /**< How many; 0 for a link. */
+    struct zcrm_str file_name; /**< File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
+    struct zcrm_str content_type; /**< Download: the MIME type that Zoho gives, or empty. */
+    struct zcrm_str sha256; /**< SHA-256 as 64 hexadecimal digits when the call asked for it, else empty. */
+    struct zcrm_str path; /**< Download to a file: the file that was written, else empty. */
+    int32_t length_verified; /**< Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0. */
+    int32_t reserved; /**< Always 0. */
 } zcrm_transfer;
 
 /** Where a list stands. An output: set `struct_size` before the call. */
 typedef struct zcrm_page {
-    /** `sizeof(zcrm_page)`. */
-    size_t struct_size;
+    size_t struct_size; /**< `sizeof(zcrm_page)`. */
     /** For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens. */
     struct zcrm_str next_page_token;
-    /** 1 when Zoho has more attachments after these, else 0. */
-    int32_t more_records;
-    /** Always 0. */
-    int32_t reserved;
+    int32_t more_records; /**< 1 when Zoho has more attachments after these, else 0. */
+    int32_t reserved; /**< Always 0. */
 } zcrm_page;
 
 /** How a batch ended. An output: set `struct_size` before the call. */
 typedef struct zcrm_batch_summary {
-    /** `sizeof(zcrm_batch_summary)`. */
-    size_t struct_size;
-    /** Steps that are done, those of earlier runs included. */
-    uint64_t done;
-    /** Of these, done in an earlier run. */
-    uint64_t from_journal;
-    /** Steps that were refused or failed. */
-    uint64_t failed;
-    /** Of these, uploads of which nobody knows whether they are stored. */
-    uint64_t unknown;
-    /** Steps that were not begun, or not ended: the next run takes them up. */
-    uint64_t left;
-    /** API calls made. */
-    uint64_t attempts;
+    size_t struct_size; /**< `sizeof(zcrm_batch_summary)`. */
+    uint64_t done; /**< Steps that are done, those of earlier runs included. */
+    uint64_t from_journal; /**< Of these, done in an earlier run. */
+    uint64_t failed; /**< Steps that were refused or failed. */
+    uint64_t unknown; /**< Of these, uploads that may or may not be stored. */
+    uint64_t left; /**< Steps that were not begun, or not ended: the next run takes them up. */
+    uint64_t attempts; /**< API calls made. */
     /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled", "call_timeout" or "journal"; else empty. */
     struct zcrm_str stopped;
 } zcrm_batch_summary;
 
 /**
  * Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
- *
- * @param user          zcrm_batch_args.user
  * @param key           the step's key, NUL-terminated; during the callback
  * @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
  * @param json          what zcrm_result_json() or zcrm_error_json() would have given, NUL-terminated; during the callback
@@ -578,8 +483,7 @@ typedef int32_t (*zcrm_batch_fn)(void *user, const char *key, zcrm_status status
 
 /** How a batch is run. NULL instead of it, or zeros, mean the defaults. Borrowed for the call. */
 typedef struct zcrm_batch_args {
-    /** `sizeof(zcrm_batch_args)`. */
-    size_t struct_size;
+    size_t struct_size; /**< `sizeof(zcrm_batch_args)`. */
     /**
      * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
      * Run again with the same journal, a batch goes on where a killed run was: what is done is told from the journal, and what was begun and has no
@@ -588,33 +492,23 @@ typedef struct zcrm_batch_args {
      * isn't sent again. A step whose file has changed since fails with the reason "journal_source_changed", and nothing is sent.
      */
     struct zcrm_str journal;
-    /** API calls after which no further step is begun; 0 = no bound. */
-    uint64_t credits;
-    /** NULL, or told of each end. */
-    zcrm_batch_fn ended;
-    /** Passed to `ended`. */
-    void *user;
-    /** Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
-    uint32_t parallel;
-    /** Must be 0. */
-    uint32_t reserved;
+    uint64_t credits; /**< API calls after which no further step is begun; 0 = no bound. */
+    zcrm_batch_fn ended; /**< NULL, or told of each end. */
+    void *user; /**< Passed to `ended`. */
+    uint32_t parallel; /**< Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
+    uint32_t reserved; /**< Must be 0. */
 } zcrm_batch_args;
 
 /**
  * Reads the stored document, which is secret. May run on any thread.
- *
- * @param user  zcrm_token_store.user
  * @param buf   receives the document, if it fits
  * @param cap   bytes that fit
  * @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit, and this is called again with room for it
- * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
  */
 typedef zcrm_status (*zcrm_store_get_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
 
 /**
  * Stores the document in place of the old one, whole or not at all. May run on any thread.
- *
- * @param user  zcrm_token_store.user
  * @param buf   the document; during the callback
  * @param len   its length in bytes
  * @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
@@ -624,18 +518,11 @@ typedef zcrm_status (*zcrm_store_put_fn)(void *user, const uint8_t *buf, size_t 
 /**
  * Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
  * any thread.
- *
- * @param user    zcrm_token_store.user
  * @param locked  receives 1 when the lock is taken, 0 when somebody has it
- * @return `ZCRM_OK`, or what the call shall fail with as the callback's status
  */
 typedef zcrm_status (*zcrm_store_lock_fn)(void *user, int32_t *locked);
 
-/**
- * Gives the lock back. May run on any thread.
- *
- * @param user  zcrm_token_store.user
- */
+/** Gives the lock back. May run on any thread. */
 typedef void (*zcrm_store_unlock_fn)(void *user);
 
 /**
@@ -643,20 +530,13 @@ typedef void (*zcrm_store_unlock_fn)(void *user);
  * For processes of one machine the setting `token_file` is there already.
  */
 typedef struct zcrm_token_store {
-    /** `sizeof(zcrm_token_store)`. */
-    size_t struct_size;
-    /** Reads the document. */
-    zcrm_store_get_fn get;
-    /** Stores it. */
-    zcrm_store_put_fn put;
-    /** Takes the lock. */
-    zcrm_store_lock_fn try_lock;
-    /** Gives it back. */
-    zcrm_store_unlock_fn unlock;
-    /** Passed to each; must be usable from any thread. */
-    void *user;
-    /** NULL, or called once when `user` isn't used any more; not called when zcrm_config_set_token_store() fails. */
-    zcrm_drop_fn drop;
+    size_t struct_size; /**< `sizeof(zcrm_token_store)`. */
+    zcrm_store_get_fn get; /**< Reads the document. */
+    zcrm_store_put_fn put; /**< Stores it. */
+    zcrm_store_lock_fn try_lock; /**< Takes the lock. */
+    zcrm_store_unlock_fn unlock; /**< Gives it back. */
+    void *user; /**< Passed to each; must be usable from any thread. */
+    zcrm_drop_fn drop; /**< NULL, or called once when `user` isn't used any more; not called when zcrm_config_set_token_store() fails. */
 } zcrm_token_store;
 
 /**
@@ -665,68 +545,42 @@ typedef struct zcrm_token_store {
  * Members are only ever added at the end: in a host built with a newer header than the library, those that the library doesn't have are NULL.
  */
 typedef struct zcrm_plugin_v1 {
-    /** Bytes of this struct that the library has filled. */
-    size_t struct_size;
-    /** The `ZCRM_ABI_VERSION` of the library. */
-    uint32_t abi;
-    /** Always 0. */
-    uint32_t reserved;
-    /** zcrm_version() */
+    size_t struct_size; /**< Bytes of this struct that the library has filled. */
+    uint32_t abi; /**< The `ZCRM_ABI_VERSION` of the library. */
+    uint32_t reserved; /**< Always 0. */
     const char *(*version)(void);
-    /** zcrm_step_describe() */
-    const char *(*describe)(void);
-    /** zcrm_status_name() */
+    const char *(*describe)(void); /**< zcrm_step_describe() */
     const char *(*status_name)(zcrm_status status);
-    /** zcrm_config_new() */
     zcrm_status (*config_new)(struct zcrm_config **out);
-    /** zcrm_config_set() */
     zcrm_status (*config_set)(struct zcrm_config *config, const char *key, const char *value, size_t len, struct zcrm_error **err);
-    /** zcrm_config_free() */
     void (*config_free)(struct zcrm_config *config);
-    /** zcrm_client_new() */
     zcrm_status (*client_new)(const struct zcrm_config *config, struct zcrm_client **out, struct zcrm_error **err);
-    /** zcrm_client_free() */
     void (*client_free)(struct zcrm_client *client);
-    /** zcrm_cancel_new() */
     zcrm_status (*cancel_new)(struct zcrm_cancel **out);
-    /** zcrm_cancel_fire() */
     void (*cancel_fire)(const struct zcrm_cancel *cancel);
-    /** zcrm_cancel_free() */
     void (*cancel_free)(struct zcrm_cancel *cancel);
-    /** zcrm_step_run() */
     zcrm_status (*step_run)(const struct zcrm_client *client,
                             const char *json,
                             size_t len,
                             const struct zcrm_call *call,
                             struct zcrm_result **result,
                             struct zcrm_error **err);
-    /** zcrm_result_json() */
     const char *(*result_json)(const struct zcrm_result *result, size_t *n);
-    /** zcrm_result_free() */
     void (*result_free)(struct zcrm_result *result);
-    /** zcrm_error_code() */
     zcrm_status (*error_code)(const struct zcrm_error *error);
-    /** zcrm_error_reason() */
     const char *(*error_reason)(const struct zcrm_error *error);
-    /** zcrm_error_message() */
     const char *(*error_message)(const struct zcrm_error *error);
-    /** zcrm_error_http_status() */
     int32_t (*error_http_status)(const struct zcrm_error *error);
-    /** zcrm_error_api_code() */
     const char *(*error_api_code)(const struct zcrm_error *error);
-    /** zcrm_error_retryable() */
     int32_t (*error_retryable)(const struct zcrm_error *error);
-    /** zcrm_error_retry_after_ms() */
     int64_t (*error_retry_after_ms)(const struct zcrm_error *error);
-    /** zcrm_error_json() */
     const char *(*error_json)(const struct zcrm_error *error);
-    /** zcrm_error_free() */
     void (*error_free)(struct zcrm_error *error);
 } zcrm_plugin_v1;
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * The version of the ABI that the loaded library has.
@@ -735,37 +589,26 @@ extern "C" {
  */
 ZCRM_API uint32_t zcrm_abi_version(void);
 
-/**
- * The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`.
- *
- * @return static text; never NULL, never to be freed
- */
+/** The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`. */
 ZCRM_API const char *zcrm_version(void);
 
-/**
- * The name of a status, for example "ZCRM_E_NOT_FOUND"; "ZCRM_E_UNKNOWN" for a number that this version doesn't have.
- *
- * @return static text; never NULL, never to be freed
- */
+/** The name of a status, for example "ZCRM_E_NOT_FOUND"; "ZCRM_E_UNKNOWN" for a number that this version doesn't have. */
 ZCRM_API const char *zcrm_status_name(zcrm_status status);
 
 /**
  * The status that the failed function returned.
- *
  * @return `ZCRM_OK` when `error` is NULL
  */
 ZCRM_API zcrm_status zcrm_error_code(const struct zcrm_error *error);
 
 /**
  * A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with.
- *
  * @return text borrowed from `error`; "" when `error` is NULL
  */
 ZCRM_API const char *zcrm_error_reason(const struct zcrm_error *error);
 
 /**
  * One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
- *
  * @return text borrowed from `error`; "" when `error` is NULL
  */
 ZCRM_API const char *zcrm_error_message(const struct zcrm_error *error);
@@ -777,7 +620,6 @@ ZCRM_API int32_t zcrm_error_http_status(const struct zcrm_error *error);
  * Zoho's own error code as Zoho sent it, for example "INVALID_DATA".
  *
  * The codes: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
- *
  * @return text borrowed from `error`; "" when Zoho sent none, or `error` is NULL
  */
 ZCRM_API const char *zcrm_error_api_code(const struct zcrm_error *error);
@@ -804,9 +646,7 @@ ZCRM_API int32_t zcrm_error_outcome_open(const struct zcrm_error *error);
 ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 
 /**
- * The id of an attachment that may be the upload of which nobody knows whether it is stored (`ZCRM_E_OUTCOME_UNKNOWN`).
- *
- * @param error  the error
+ * `ZCRM_E_OUTCOME_UNKNOWN`: the id of an attachment that may be the upload in question.
  * @param index  from 0
  * @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
  */
@@ -816,7 +656,6 @@ ZCRM_API const char *zcrm_error_candidate(const struct zcrm_error *error, size_t
  * All fields as one JSON object, Zoho's `details` as it sent them included:
  * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
  * `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
- *
  * @return text borrowed from `error`; "" when `error` is NULL
  */
 ZCRM_API const char *zcrm_error_json(const struct zcrm_error *error);
@@ -826,9 +665,7 @@ ZCRM_API void zcrm_error_free(struct zcrm_error *error);
 
 /**
  * Makes a config with every setting at its default.
- *
  * @param out  receives the config; free it with zcrm_config_free()
- * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
  */
 ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
 
@@ -837,12 +674,10 @@ ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
  *
  * A client needs at least `refresh_token`, `client_id` and `client_secret`, or an `access_token`, or a token callback; and `data_center`
  * unless it is "us". How to get them: https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
- *
  * @param config  the config to change; clients made before keep what they have
  * @param key     the key, NUL-terminated
  * @param value   UTF-8 text, copied
  * @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_CONFIG` for an unknown key (the message names the nearest known one) or a wrong value (the message says what
  *         it takes), or `ZCRM_E_ARGUMENT`
  */
@@ -851,8 +686,6 @@ ZCRM_API zcrm_status zcrm_config_set(struct zcrm_config *config, const char *key
 /**
  * The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
  * it are refused by zcrm_client_new().
- *
- * @param config  the config to change
  * @param fn      the callback; see zcrm_token_fn
  * @param user    passed to it; must be usable from any thread
  * @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -862,8 +695,6 @@ ZCRM_API zcrm_status zcrm_config_set_token_fn(struct zcrm_config *config, zcrm_t
 
 /**
  * Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
- *
- * @param config     the config to change
  * @param max_level  `ZCRM_LOG_*`: lines up to this level are given
  * @param fn         the callback; see zcrm_log_fn
  * @param user       passed to it; must be usable from any thread
@@ -877,10 +708,8 @@ ZCRM_API void zcrm_config_free(struct zcrm_config *config);
 
 /**
  * Makes a client. Nothing is sent and no thread is started: wrong credentials show at the first operation.
- *
  * @param config  the settings, copied; it may be changed or freed afterwards
  * @param out     receives the client; free it with zcrm_client_free()
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
  *         or `ZCRM_E_ARGUMENT`
  */
@@ -891,9 +720,7 @@ ZCRM_API void zcrm_client_free(struct zcrm_client *client);
 
 /**
  * Makes a token that isn't fired.
- *
  * @param out  receives the token; free it with zcrm_cancel_free()
- * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
  */
 ZCRM_API zcrm_status zcrm_cancel_new(struct zcrm_cancel **out);
 
@@ -910,25 +737,15 @@ ZCRM_API void zcrm_cancel_free(struct zcrm_cancel *cancel);
 
 /**
  * Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
  *
  * An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
  * the status is `ZCRM_E_OUTCOME_UNKNOWN`.
- *
- * @param client  the client
- * @param target  the record
  * @param source  the file or the link
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_attachment() 0 is what was stored; free it with zcrm_result_free()
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, or what every operation can return: `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` (from inside a callback, or poisoned),
- *         `ZCRM_E_VERSION`, `ZCRM_E_AUTH`, `ZCRM_E_SCOPE`, `ZCRM_E_FORBIDDEN`, `ZCRM_E_INVALID_MODULE`, `ZCRM_E_INVALID_RECORD`,
- *         `ZCRM_E_RATE_LIMITED`, `ZCRM_E_REJECTED`, `ZCRM_E_SERVER`, `ZCRM_E_NETWORK`, `ZCRM_E_TLS`, `ZCRM_E_TIMEOUT`,
- *         `ZCRM_E_CANCELLED`, `ZCRM_E_PROTOCOL`, `ZCRM_E_MEMORY`, `ZCRM_E_PANIC`; and beside these `ZCRM_E_TOO_LARGE`,
- *         `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
- *         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
- *         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
+ * @param result  zcrm_result_attachment() 0 is what was stored
+ * @return also `ZCRM_E_TOO_LARGE`, `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
+ *         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_SOURCE_CONSUMED`,
+ *         `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
  */
 ZCRM_API
 zcrm_status zcrm_attachment_upload(const struct zcrm_client *client,
@@ -940,16 +757,10 @@ zcrm_status zcrm_attachment_upload(const struct zcrm_client *client,
 
 /**
  * Lists the attachments of a record: GET {module}/{record_id}/Attachments. A record without any gives an empty list.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
- *
- * @param client  the client
- * @param target  the record
- * @param args    NULL for every page, or what is wanted
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_PAGE`, or what every operation can return: see zcrm_attachment_upload()
+ * @param args    NULL for every page, or which part to fetch
+ * @param result  zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
+ * @return also `ZCRM_E_PAGE`
  */
 ZCRM_API
 zcrm_status zcrm_attachment_list(const struct zcrm_client *client,
@@ -961,17 +772,11 @@ zcrm_status zcrm_attachment_list(const struct zcrm_client *client,
 
 /**
  * Downloads an attachment: GET {module}/{record_id}/Attachments/{attachment_id}.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
- *
- * @param client  the client
  * @param target  the record and the attachment
  * @param sink    where the bytes go
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
- *         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+ * @param result  zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+ * @return also `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CHECKSUM`
  */
 ZCRM_API
 zcrm_status zcrm_attachment_download(const struct zcrm_client *client,
@@ -983,15 +788,10 @@ zcrm_status zcrm_attachment_download(const struct zcrm_client *client,
 
 /**
  * Deletes one attachment, or several: DELETE {module}/{record_id}/Attachments/{attachment_id}.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html
- *
- * @param client  the client
  * @param target  the record and the attachment; several ids are separated by commas
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result; zcrm_result_json() names the ids
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, or what every operation can return: see zcrm_attachment_upload()
+ * @param result  zcrm_result_json() names the ids
+ * @return also `ZCRM_E_NOT_FOUND`, and `ZCRM_E_OUTCOME_UNKNOWN`
  */
 ZCRM_API
 zcrm_status zcrm_attachment_delete(const struct zcrm_client *client,
@@ -1005,12 +805,9 @@ zcrm_status zcrm_attachment_delete(const struct zcrm_client *client,
  *
  * Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind. A list that
  * runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
- *
  * @param client  the client; may be freed before the walk ends
- * @param target  the record
  * @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
  * @param out     receives the walk; free it with zcrm_pages_free()
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` or `ZCRM_E_VERSION` (page tokens of an API version that has none)
  */
 ZCRM_API
@@ -1023,15 +820,10 @@ zcrm_status zcrm_pages_new(const struct zcrm_client *client,
 /**
  * Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
  * empty page.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
- *
- * @param pages   the walk
  * @param call    NULL, or timeout, cancel token and trace id of this page
- * @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; free it with zcrm_result_free()
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, also at the end; `ZCRM_E_STATE` while another call fetches; or what zcrm_attachment_list() returns: the next call then
- *         asks for the same page again
+ * @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
+ * @return what zcrm_attachment_list() returns, and the next call asks for the same page again; `ZCRM_E_STATE` while another call fetches
  */
 ZCRM_API zcrm_status zcrm_pages_next(struct zcrm_pages *pages, const struct zcrm_call *call, struct zcrm_result **result, struct zcrm_error **err);
 
@@ -1040,18 +832,12 @@ ZCRM_API void zcrm_pages_free(struct zcrm_pages *pages);
 
 /**
  * Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
- *
- * @param client  the client
  * @param target  the record; modules with photos are Leads, Contacts, Accounts, Products, Vendors and custom modules
  * @param source  a PNG, JPEG, GIF or BMP; not a link
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_transfer(); free it with zcrm_result_free()
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_TOO_LARGE` (bytes or pixels), `ZCRM_E_FILE_TYPE`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
- *         `ZCRM_E_IO`, `ZCRM_E_CALLBACK`, `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`, or what every operation
- *         can return: see zcrm_attachment_upload()
+ * @param result  zcrm_result_transfer()
+ * @return also `ZCRM_E_TOO_LARGE` (bytes or pixels), `ZCRM_E_FILE_TYPE`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`, `ZCRM_E_IO`,
+ *         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
  */
 ZCRM_API
 zcrm_status zcrm_photo_upload(const struct zcrm_client *client,
@@ -1063,17 +849,10 @@ zcrm_status zcrm_photo_upload(const struct zcrm_client *client,
 
 /**
  * Downloads the photo of a record: GET {module}/{record_id}/photo.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/download-image.html
- *
- * @param client  the client
- * @param target  the record
  * @param sink    where the bytes go
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
- *         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+ * @param result  zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+ * @return also `ZCRM_E_NOT_FOUND` (the record has no photo), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CHECKSUM`
  */
 ZCRM_API
 zcrm_status zcrm_photo_download(const struct zcrm_client *client,
@@ -1085,16 +864,8 @@ zcrm_status zcrm_photo_download(const struct zcrm_client *client,
 
 /**
  * Deletes the photo of a record: DELETE {module}/{record_id}/photo.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
- *
- * @param client  the client
- * @param target  the record
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, also when there was none as far as is known (UNCONFIRMED), or what every operation can return: see
- *         zcrm_attachment_upload()
+ * That the record has none is no error, as far as is known (UNCONFIRMED).
  */
 ZCRM_API
 zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
@@ -1108,59 +879,44 @@ ZCRM_API size_t zcrm_result_count(const struct zcrm_result *result);
 
 /**
  * Fills `out` with the attachment number `index`, from 0.
- *
  * @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
  * @param index   less than zcrm_result_count()
- * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_attachment(const struct zcrm_result *result, size_t index, struct zcrm_attachment *out, struct zcrm_error **err);
 
 /**
  * Fills `out` with what is known of the bytes that an upload or a download moved.
- *
  * @param result  of an upload or a download, of an attachment or a photo
- * @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, struct zcrm_transfer *out, struct zcrm_error **err);
 
 /**
  * Fills `out` with where a list stands.
- *
  * @param result  of zcrm_attachment_list()
- * @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);
 
 /**
  * Fills `out` with how a batch ended.
- *
  * @param result  of zcrm_batch_run(), or of a step that was a batch
- * @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_batch(const struct zcrm_result *result, struct zcrm_batch_summary *out, struct zcrm_error **err);
 
 /**
  * The bytes of a download to memory.
- *
  * @param result  of a download with `ZCRM_TO_MEMORY`
  * @param data    receives the first byte, borrowed from `result`; NULL when there are none
  * @param n       receives how many
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
  */
 ZCRM_API zcrm_status zcrm_result_data(const struct zcrm_result *result, const uint8_t **data, size_t *n, struct zcrm_error **err);
 
 /**
  * The whole result as one JSON object: `{"operation":...,"result":...,"attempts":...,"waited_ms":...}`. zcrm_step_describe() has its schema.
- *
  * @param result  of any operation
  * @param n       NULL, or receives the length without the NUL
  * @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
@@ -1172,16 +928,11 @@ ZCRM_API void zcrm_result_free(struct zcrm_result *result);
 
 /**
  * Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
- *
  * https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
- *
  * @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and
- *                `expires_in`. It holds secrets: keep it out of logs.
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`, `ZCRM_E_CONFIG`, `ZCRM_E_AUTH` (the code is used up, expired or of another client), or what every operation can
- *         return: see zcrm_attachment_upload()
+ * @param result  zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and `expires_in`. It holds secrets: keep it
+ *                out of logs.
+ * @return also `ZCRM_E_CONFIG`; `ZCRM_E_AUTH`: the code is used up, expired or of another client
  */
 ZCRM_API
 zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
@@ -1196,8 +947,6 @@ zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
  * `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
  * `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
  * `help`, `retry` (whether such a failure may pass by itself); `limits`.
- *
- * @return static text; never NULL, never to be freed
  */
 ZCRM_API const char *zcrm_step_describe(void);
 
@@ -1208,15 +957,11 @@ ZCRM_API const char *zcrm_step_describe(void);
  *
  * The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
  * in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
- *
- * @param client  the client
  * @param json    the input, UTF-8, borrowed for the call
  * @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
- * @param call    NULL, or what belongs to this call alone
- * @param result  NULL, or receives the result: zcrm_result_json(), and what the typed function's result has
- * @param err     NULL, or receives the error
- * @return `ZCRM_OK`; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and `details.json_path`
- *         of zcrm_error_json() say where), or "path_not_allowed"; or what the typed function returns
+ * @param result  zcrm_result_json(), and what the typed function's result has
+ * @return what the typed function returns; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and
+ *         `details.json_path` of zcrm_error_json() say where), or "path_not_allowed"
  */
 ZCRM_API
 zcrm_status zcrm_step_run(const struct zcrm_client *client,
@@ -1228,29 +973,22 @@ zcrm_status zcrm_step_run(const struct zcrm_client *client,
 
 /**
  * Makes an empty batch.
- *
  * @param out  receives the batch, which the caller frees
- * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
  */
 ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
 
 /**
  * Adds a step.
- *
- * @param batch  the batch
  * @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
- * @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, files are named below `allow_paths` alone,
- *               and a download goes to a file
+ * @param json   the step, as zcrm_step_run() takes it; it is checked when it runs, may name files only below `allow_paths`, and downloads
+ *               only to a file
  * @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
- * @param err    NULL, or receives the error
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs, also from its `ended`
  */
 ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, const char *json, size_t len, struct zcrm_error **err);
 
 /**
  * Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
- *
- * @param batch  the batch
  * @param on     anything but 0 to hold it, 0 to let it go on
  */
 ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
@@ -1262,16 +1000,13 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
  * ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
  * journal.
  *
- * Each step costs what it costs alone; one that a killed process had begun costs one list more.
+ * A step costs as many API calls as it would by itself; one that a killed process had begun costs one list more.
  * https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
- *
- * @param client  the client
  * @param batch   the steps; they stay, so that it can be run again
  * @param args    NULL, or how to run it
  * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256`, `ZCRM_CALL_SKIP_*` and `ZCRM_CALL_AGAIN` for
  *                each step; nothing else of it is used
  * @param result  NULL, or receives the summary: zcrm_result_batch()
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
  *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
  */
@@ -1288,12 +1023,9 @@ ZCRM_API void zcrm_batch_free(struct zcrm_batch *batch);
 
 /**
  * Processes and machines share one access token through this store, so that each expiry costs one token request in all. Replaces an earlier
- * store and the setting `token_file`. For OAuth credentials alone: with an access token or a token callback it isn't asked.
+ * store and the setting `token_file`. Only for OAuth credentials: with an access token or a token callback it isn't used.
  * https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html
- *
- * @param config  the config to change
  * @param store   the callbacks; the struct is copied
- * @param err     NULL, or receives the error
  * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when a callback is missing
  */
 ZCRM_API zcrm_status zcrm_config_set_token_store(struct zcrm_config *config, const struct zcrm_token_store *store, struct zcrm_error **err);
@@ -1302,7 +1034,6 @@ ZCRM_API zcrm_status zcrm_config_set_token_store(struct zcrm_config *config, con
  * Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.
  *
  * Load with `RTLD_NOW | RTLD_LOCAL`, and don't unload.
- *
  * @param host_abi    `ZCRM_ABI_VERSION` of the header that the host was built with
  * @param table       filled; what it held before doesn't matter, and what lies behind what the library knows becomes zero
  * @param table_size  `sizeof(zcrm_plugin_v1)` of that header
@@ -1312,7 +1043,7 @@ ZCRM_API zcrm_status zcrm_config_set_token_store(struct zcrm_config *config, con
 ZCRM_API zcrm_status zcrm_plugin_init(uint32_t host_abi, struct zcrm_plugin_v1 *table, size_t table_size);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* ZCRM_H */

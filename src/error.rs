@@ -72,8 +72,8 @@ statuses! {
     Protocol = 18, "ZCRM_E_PROTOCOL";
     /// The API, or this version of it, doesn't offer this.
     Unsupported = 19, "ZCRM_E_UNSUPPORTED";
-    /// Memory for the bytes of a file, a reply, a list or a step could not be had; with some, the same call works. (Small blocks, the
-    /// steps of a batch, and what the parsers, HTTP and TLS below copy can't be refused so in stable Rust: without memory for these the process ends.)
+    /// There was not enough memory for the bytes of a file, a reply, a list or a step. With more, the same call works. (Stable Rust can't
+    /// report it for small blocks, steps of a batch, and what the parsers, HTTP and TLS copy: without memory for those the process ends.)
     Memory = 20, "ZCRM_E_MEMORY";
     /// The library has a bug; this client is not to be used any more.
     Panic = 21, "ZCRM_E_PANIC";

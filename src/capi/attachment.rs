@@ -36,25 +36,16 @@ pub struct zcrm_list_args {
 unsafe impl sized::Struct for zcrm_list_args {}
 
 /// Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
 ///
 /// An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
 /// the status is `ZCRM_E_OUTCOME_UNKNOWN`.
 ///
-/// @param client  the client
-/// @param target  the record
 /// @param source  the file or the link
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_attachment() 0 is what was stored; free it with zcrm_result_free()
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, or what every operation can return: `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` (from inside a callback, or poisoned),
-///         `ZCRM_E_VERSION`, `ZCRM_E_AUTH`, `ZCRM_E_SCOPE`, `ZCRM_E_FORBIDDEN`, `ZCRM_E_INVALID_MODULE`, `ZCRM_E_INVALID_RECORD`,
-///         `ZCRM_E_RATE_LIMITED`, `ZCRM_E_REJECTED`, `ZCRM_E_SERVER`, `ZCRM_E_NETWORK`, `ZCRM_E_TLS`, `ZCRM_E_TIMEOUT`,
-///         `ZCRM_E_CANCELLED`, `ZCRM_E_PROTOCOL`, `ZCRM_E_MEMORY`, `ZCRM_E_PANIC`; and beside these `ZCRM_E_TOO_LARGE`,
-///         `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
-///         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
-///         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
+/// @param result  zcrm_result_attachment() 0 is what was stored
+/// @return also `ZCRM_E_TOO_LARGE`, `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
+///         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_SOURCE_CONSUMED`,
+///         `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_attachment_upload(
     client: *const zcrm_client,
@@ -75,16 +66,11 @@ pub unsafe extern "C" fn zcrm_attachment_upload(
 }
 
 /// Lists the attachments of a record: GET {module}/{record_id}/Attachments. A record without any gives an empty list.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 ///
-/// @param client  the client
-/// @param target  the record
-/// @param args    NULL for every page, or what is wanted
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_PAGE`, or what every operation can return: see zcrm_attachment_upload()
+/// @param args    NULL for every page, or which part to fetch
+/// @param result  zcrm_result_count(), zcrm_result_attachment(), zcrm_result_page()
+/// @return also `ZCRM_E_PAGE`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_attachment_list(
     client: *const zcrm_client,
@@ -119,17 +105,12 @@ pub(super) unsafe fn list_args(args: *const zcrm_list_args) -> Result<ListArgs> 
 }
 
 /// Downloads an attachment: GET {module}/{record_id}/Attachments/{attachment_id}.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
 ///
-/// @param client  the client
 /// @param target  the record and the attachment
 /// @param sink    where the bytes go
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
-///         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+/// @param result  zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+/// @return also `ZCRM_E_NOT_FOUND`, `ZCRM_E_IS_LINK` (it has a URL, not bytes), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CHECKSUM`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_attachment_download(
     client: *const zcrm_client,
@@ -150,15 +131,11 @@ pub unsafe extern "C" fn zcrm_attachment_download(
 }
 
 /// Deletes one attachment, or several: DELETE {module}/{record_id}/Attachments/{attachment_id}.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/delete-attachments.html
 ///
-/// @param client  the client
 /// @param target  the record and the attachment; several ids are separated by commas
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result; zcrm_result_json() names the ids
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND`, or what every operation can return: see zcrm_attachment_upload()
+/// @param result  zcrm_result_json() names the ids
+/// @return also `ZCRM_E_NOT_FOUND`, and `ZCRM_E_OUTCOME_UNKNOWN`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_attachment_delete(
     client: *const zcrm_client,

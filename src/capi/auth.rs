@@ -9,16 +9,12 @@ use super::{guard, handle};
 use crate::auth::{self, Granted};
 
 /// Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
 ///
 /// @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and
-///                `expires_in`. It holds secrets: keep it out of logs.
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_CONFIG`, `ZCRM_E_AUTH` (the code is used up, expired or of another client), or what every operation can
-///         return: see zcrm_attachment_upload()
+/// @param result  zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and `expires_in`. It holds secrets: keep it
+///                out of logs.
+/// @return also `ZCRM_E_CONFIG`; `ZCRM_E_AUTH`: the code is used up, expired or of another client
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_auth_exchange(
     config: *const zcrm_config,

@@ -30,7 +30,6 @@ impl Noun for zcrm_batch {
 
 /// Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
 ///
-/// @param user          zcrm_batch_args.user
 /// @param key           the step's key, NUL-terminated; during the callback
 /// @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
 /// @param json          what zcrm_result_json() or zcrm_error_json() would have given, NUL-terminated; during the callback
@@ -69,7 +68,6 @@ unsafe impl sized::Struct for zcrm_batch_args {}
 /// Makes an empty batch.
 ///
 /// @param out  receives the batch, which the caller frees
-/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_status {
     let body = || {
@@ -84,12 +82,10 @@ pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_statu
 
 /// Adds a step.
 ///
-/// @param batch  the batch
 /// @param key    what the caller calls the step, NUL-terminated, copied: unique in the batch, and the same whenever it is run again
-/// @param json   the step, as zcrm_step_run() takes it; it is looked at when it is run, files are named below `allow_paths` alone,
-///               and a download goes to a file
+/// @param json   the step, as zcrm_step_run() takes it; it is checked when it runs, may name files only below `allow_paths`, and downloads
+///               only to a file
 /// @param len    its length in bytes; `ZCRM_NUL` = NUL-terminated
-/// @param err    NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs, also from its `ended`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_add(
@@ -121,7 +117,6 @@ pub unsafe extern "C" fn zcrm_batch_add(
 
 /// Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
 ///
-/// @param batch  the batch
 /// @param on     anything but 0 to hold it, 0 to let it go on
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
@@ -139,16 +134,14 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 /// ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
 /// journal.
 ///
-/// Each step costs what it costs alone; one that a killed process had begun costs one list more.
+/// A step costs as many API calls as it would by itself; one that a killed process had begun costs one list more.
 /// https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 ///
-/// @param client  the client
 /// @param batch   the steps; they stay, so that it can be run again
 /// @param args    NULL, or how to run it
 /// @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256`, `ZCRM_CALL_SKIP_*` and `ZCRM_CALL_AGAIN` for
 ///                each step; nothing else of it is used
 /// @param result  NULL, or receives the summary: zcrm_result_batch()
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
 ///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]

@@ -33,15 +33,14 @@ const FLAGS: u32 = ZCRM_CALL_AGAIN | ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES |
 
 /// Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
 ///
-/// When an attempt is repeated, `done` begins anew.
+/// When an attempt is repeated, `done` starts again from 0.
 ///
-/// @param user   zcrm_call.user
 /// @param done   bytes of the file done so far
 /// @param total  bytes of the file; -1 = unknown
 /// @return 0 to go on; anything else ends the call with `ZCRM_E_CANCELLED`
 pub type zcrm_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: i64) -> i32>;
 
-/// What belongs to one call alone. NULL instead of it, or zeros, mean the defaults. Borrowed for the call.
+/// What applies to one call only. NULL, or zeros, mean the defaults. Borrowed for the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zcrm_call {

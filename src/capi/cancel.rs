@@ -17,7 +17,6 @@ impl Noun for zcrm_cancel {
 /// Makes a token that isn't fired.
 ///
 /// @param out  receives the token; free it with zcrm_cancel_free()
-/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_cancel_new(out: *mut *mut zcrm_cancel) -> zcrm_status {
     let body = || {

@@ -27,7 +27,6 @@ impl Noun for zcrm_client {
 ///
 /// @param config  the settings, copied; it may be changed or freed afterwards
 /// @param out     receives the client; free it with zcrm_client_free()
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
 ///         or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]

@@ -53,8 +53,8 @@ fn in_use() -> Error {
 /// @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
 /// @param cap            bytes that `buf` holds
 /// @param n              set it to the token's length
-/// @return 0, or any other number to say that no token can be had: the call fails with `ZCRM_E_CALLBACK`, and
-///         zcrm_error_callback_status() gives the number back
+/// @return 0, or any other number if there is no token: the call fails with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status()
+///         gives the number back
 pub type zcrm_token_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, force_refresh: i32, buf: *mut c_char, cap: usize, n: *mut usize) -> zcrm_status>;
 
@@ -77,14 +77,13 @@ pub const ZCRM_LOG_TRACE: i32 = 5;
 /// @param len    its length without the NUL
 pub type zcrm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: *const c_char, len: usize)>;
 
-/// Told once that `user` isn't used any more: the setting was replaced, or the config and every client made from it are gone.
-/// Called on the thread that let go of it last.
+/// Called once, when `user` is no longer used: the setting was replaced, or the config and every client made from it are gone. Runs on the
+/// thread that let go of it last. It may use the config and make clients, but not start an operation.
 pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// Makes a config with every setting at its default.
 ///
 /// @param out  receives the config; free it with zcrm_config_free()
-/// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when `out` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_status {
     let body = || {
@@ -107,7 +106,6 @@ pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_sta
 /// @param key     the key, NUL-terminated
 /// @param value   UTF-8 text, copied
 /// @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_CONFIG` for an unknown key (the message names the nearest known one) or a wrong value (the message says what
 ///         it takes), or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
@@ -144,7 +142,6 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<()> {
 /// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
 /// it are refused by zcrm_client_new().
 ///
-/// @param config  the config to change
 /// @param fn      the callback; see zcrm_token_fn
 /// @param user    passed to it; must be usable from any thread
 /// @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -188,7 +185,6 @@ fn ask_token(ask: Ask, user: *mut c_void, force: bool) -> std::result::Result<Se
 
 /// Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
 ///
-/// @param config     the config to change
 /// @param max_level  `ZCRM_LOG_*`: lines up to this level are given
 /// @param fn         the callback; see zcrm_log_fn
 /// @param user       passed to it; must be usable from any thread

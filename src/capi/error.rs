@@ -148,9 +148,8 @@ pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) ->
     unsafe { get(error, 0, |e| e.error.detail().callback_status) }
 }
 
-/// The id of an attachment that may be the upload of which nobody knows whether it is stored (`ZCRM_E_OUTCOME_UNKNOWN`).
+/// `ZCRM_E_OUTCOME_UNKNOWN`: the id of an attachment that may be the upload in question.
 ///
-/// @param error  the error
 /// @param index  from 0
 /// @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
 #[unsafe(no_mangle)]

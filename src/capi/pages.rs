@@ -32,10 +32,8 @@ impl Noun for zcrm_pages {
 /// runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
 ///
 /// @param client  the client; may be freed before the walk ends
-/// @param target  the record
 /// @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
 /// @param out     receives the walk; free it with zcrm_pages_free()
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, `ZCRM_E_STATE` or `ZCRM_E_VERSION` (page tokens of an API version that has none)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_pages_new(
@@ -60,15 +58,11 @@ pub unsafe extern "C" fn zcrm_pages_new(
 
 /// Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
 /// empty page.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 ///
-/// @param pages   the walk
 /// @param call    NULL, or timeout, cancel token and trace id of this page
-/// @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; free it with zcrm_result_free()
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, also at the end; `ZCRM_E_STATE` while another call fetches; or what zcrm_attachment_list() returns: the next call then
-///         asks for the same page again
+/// @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
+/// @return what zcrm_attachment_list() returns, and the next call asks for the same page again; `ZCRM_E_STATE` while another call fetches
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_pages_next(
     pages: *mut zcrm_pages,

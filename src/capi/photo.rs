@@ -13,18 +13,13 @@ use crate::photo::{self, PhotoDeleted, PhotoUploaded};
 use crate::transfer::Source;
 
 /// Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
 ///
-/// @param client  the client
 /// @param target  the record; modules with photos are Leads, Contacts, Accounts, Products, Vendors and custom modules
 /// @param source  a PNG, JPEG, GIF or BMP; not a link
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_transfer(); free it with zcrm_result_free()
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_TOO_LARGE` (bytes or pixels), `ZCRM_E_FILE_TYPE`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
-///         `ZCRM_E_IO`, `ZCRM_E_CALLBACK`, `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`, or what every operation
-///         can return: see zcrm_attachment_upload()
+/// @param result  zcrm_result_transfer()
+/// @return also `ZCRM_E_TOO_LARGE` (bytes or pixels), `ZCRM_E_FILE_TYPE`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`, `ZCRM_E_IO`,
+///         `ZCRM_E_SOURCE_CONSUMED`, `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_photo_upload(
     client: *const zcrm_client,
@@ -48,17 +43,11 @@ pub unsafe extern "C" fn zcrm_photo_upload(
 }
 
 /// Downloads the photo of a record: GET {module}/{record_id}/photo.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/download-image.html
 ///
-/// @param client  the client
-/// @param target  the record
 /// @param sink    where the bytes go
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_transfer(), and zcrm_result_data() for a memory sink
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, `ZCRM_E_NOT_FOUND` (the record has no photo), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CALLBACK`,
-///         `ZCRM_E_CHECKSUM`, or what every operation can return: see zcrm_attachment_upload()
+/// @param result  zcrm_result_transfer(), and zcrm_result_data() for a memory sink
+/// @return also `ZCRM_E_NOT_FOUND` (the record has no photo), `ZCRM_E_TOO_LARGE`, `ZCRM_E_IO`, `ZCRM_E_CHECKSUM`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_photo_download(
     client: *const zcrm_client,
@@ -79,16 +68,8 @@ pub unsafe extern "C" fn zcrm_photo_download(
 }
 
 /// Deletes the photo of a record: DELETE {module}/{record_id}/photo.
-///
 /// https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
-///
-/// @param client  the client
-/// @param target  the record
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`, also when there was none as far as is known (UNCONFIRMED), or what every operation can return: see
-///         zcrm_attachment_upload()
+/// That the record has none is no error, as far as is known (UNCONFIRMED).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_photo_delete(
     client: *const zcrm_client,

@@ -245,7 +245,7 @@ pub struct zcrm_batch_summary {
     pub from_journal: u64,
     /// Steps that were refused or failed.
     pub failed: u64,
-    /// Of these, uploads of which nobody knows whether they are stored.
+    /// Of these, uploads that may or may not be stored.
     pub unknown: u64,
     /// Steps that were not begun, or not ended: the next run takes them up.
     pub left: u64,
@@ -275,8 +275,6 @@ pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize 
 ///
 /// @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
 /// @param index   less than zcrm_result_count()
-/// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_attachment(
@@ -307,8 +305,6 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
 /// Fills `out` with what is known of the bytes that an upload or a download moved.
 ///
 /// @param result  of an upload or a download, of an attachment or a photo
-/// @param out     filled, at most `struct_size` bytes of it; its texts are borrowed from `result`
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *mut zcrm_transfer, err: *mut *mut zcrm_error) -> zcrm_status {
@@ -336,8 +332,6 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
 /// Fills `out` with where a list stands.
 ///
 /// @param result  of zcrm_attachment_list()
-/// @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut zcrm_page, err: *mut *mut zcrm_error) -> zcrm_status {
@@ -357,8 +351,6 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
 /// Fills `out` with how a batch ended.
 ///
 /// @param result  of zcrm_batch_run(), or of a step that was a batch
-/// @param out     filled, at most `struct_size` bytes of it; its text is borrowed from `result`
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut zcrm_batch_summary, err: *mut *mut zcrm_error) -> zcrm_status {
@@ -388,7 +380,6 @@ pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut
 /// @param result  of a download with `ZCRM_TO_MEMORY`
 /// @param data    receives the first byte, borrowed from `result`; NULL when there are none
 /// @param n       receives how many
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_data(result: *const zcrm_result, data: *mut *const u8, n: *mut usize, err: *mut *mut zcrm_error) -> zcrm_status {

@@ -22,10 +22,8 @@ pub const ZCRM_OVERWRITE: i32 = 1;
 ///
 /// Once it has taken bytes, nothing is tried again: what was written stays written when the call fails.
 ///
-/// @param user  zcrm_sink.user
 /// @param buf   the bytes, valid during the callback
 /// @param len   how many, at least 1
-/// @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
 pub type zcrm_write_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *const u8, len: usize) -> zcrm_status>;
 
 /// Where the bytes of a download go. Borrowed for the call; the fields of other kinds are not read.

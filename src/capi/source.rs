@@ -19,17 +19,12 @@ pub const ZCRM_FROM_LINK: i32 = 4;
 
 /// Gives the next bytes of an upload. Runs on the thread that made the call.
 ///
-/// @param user  zcrm_source.user
 /// @param buf   where the bytes go
 /// @param cap   bytes that `buf` holds
 /// @param n     set it to the number of bytes written; 0 is the end
-/// @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
 pub type zcrm_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *mut u8, cap: usize, n: *mut usize) -> zcrm_status>;
 
 /// Goes back to the first byte, so that an attempt can be repeated. Runs on the thread that made the call.
-///
-/// @param user  zcrm_source.user
-/// @return 0; anything else ends the call with `ZCRM_E_CALLBACK`, and zcrm_error_callback_status() gives it back
 pub type zcrm_rewind_fn = Option<unsafe extern "C" fn(user: *mut c_void) -> zcrm_status>;
 
 /// Where the bytes of an upload come from. Borrowed for the call; the fields of other kinds are not read.

@@ -14,8 +14,6 @@ pub type zcrm_status = i32;
 pub(super) const OK: zcrm_status = 0;
 
 /// The name of a status, for example "ZCRM_E_NOT_FOUND"; "ZCRM_E_UNKNOWN" for a number that this version doesn't have.
-///
-/// @return static text; never NULL, never to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_status_name(status: zcrm_status) -> *const c_char {
     guard::value(UNKNOWN.as_ptr(), || match Status::ALL.iter().position(|s| *s as i32 == status) {

@@ -25,8 +25,6 @@ const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!(
 /// `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
 /// `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
 /// `help`, `retry` (whether such a failure may pass by itself); `limits`.
-///
-/// @return static text; never NULL, never to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_step_describe() -> *const c_char {
     DESCRIPTION.as_ptr()
@@ -39,14 +37,11 @@ pub extern "C" fn zcrm_step_describe() -> *const c_char {
 /// The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
 /// in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
 ///
-/// @param client  the client
 /// @param json    the input, UTF-8, borrowed for the call
 /// @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
-/// @param call    NULL, or what belongs to this call alone
-/// @param result  NULL, or receives the result: zcrm_result_json(), and what the typed function's result has
-/// @param err     NULL, or receives the error
-/// @return `ZCRM_OK`; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and `details.json_path`
-///         of zcrm_error_json() say where), or "path_not_allowed"; or what the typed function returns
+/// @param result  zcrm_result_json(), and what the typed function's result has
+/// @return what the typed function returns; `ZCRM_E_ARGUMENT` with the reason "step_input" when the input isn't as described (the message and
+///         `details.json_path` of zcrm_error_json() say where), or "path_not_allowed"
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_step_run(
     client: *const zcrm_client,

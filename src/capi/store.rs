@@ -14,16 +14,13 @@ use crate::fallible;
 
 /// Reads the stored document, which is secret. May run on any thread.
 ///
-/// @param user  zcrm_token_store.user
 /// @param buf   receives the document, if it fits
 /// @param cap   bytes that fit
 /// @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit, and this is called again with room for it
-/// @return `ZCRM_OK`, or what the call shall fail with as the callback's status
 pub type zcrm_store_get_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *mut u8, cap: usize, n: *mut usize) -> zcrm_status>;
 
 /// Stores the document in place of the old one, whole or not at all. May run on any thread.
 ///
-/// @param user  zcrm_token_store.user
 /// @param buf   the document; during the callback
 /// @param len   its length in bytes
 /// @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
@@ -32,14 +29,10 @@ pub type zcrm_store_put_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf:
 /// Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
 /// any thread.
 ///
-/// @param user    zcrm_token_store.user
 /// @param locked  receives 1 when the lock is taken, 0 when somebody has it
-/// @return `ZCRM_OK`, or what the call shall fail with as the callback's status
 pub type zcrm_store_lock_fn = Option<unsafe extern "C" fn(user: *mut c_void, locked: *mut i32) -> zcrm_status>;
 
 /// Gives the lock back. May run on any thread.
-///
-/// @param user  zcrm_token_store.user
 pub type zcrm_store_unlock_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// A place where processes and machines share one access token: a row in a database, a key in Redis. All four callbacks are needed.
@@ -67,12 +60,10 @@ pub struct zcrm_token_store {
 unsafe impl sized::Struct for zcrm_token_store {}
 
 /// Processes and machines share one access token through this store, so that each expiry costs one token request in all. Replaces an earlier
-/// store and the setting `token_file`. For OAuth credentials alone: with an access token or a token callback it isn't asked.
+/// store and the setting `token_file`. Only for OAuth credentials: with an access token or a token callback it isn't used.
 /// https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html
 ///
-/// @param config  the config to change
 /// @param store   the callbacks; the struct is copied
-/// @param err     NULL, or receives the error
 /// @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when a callback is missing
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_config_set_token_store(

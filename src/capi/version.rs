@@ -14,8 +14,6 @@ pub extern "C" fn zcrm_abi_version() -> u32 {
 }
 
 /// The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`.
-///
-/// @return static text; never NULL, never to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()

@@ -49,7 +49,7 @@ pub fn structs(header: &str) -> Vec<(String, Vec<String>)> {
             inside = true;
         } else if line.starts_with('}') {
             inside = false;
-        } else if let (true, Some(name)) = (inside, field(line)) {
+        } else if let (true, Some(name)) = (inside, field(line.split(" /**<").next().unwrap_or(line))) {
             all.last_mut().unwrap().1.push(name.to_owned());
         }
     }
@@ -70,7 +70,7 @@ fn generated() -> String {
     let sources = SOURCES.iter().fold(cbindgen::Builder::new(), |builder, name| builder.with_src(root().join(format!("src/capi/{name}.rs"))));
     let mut text = Vec::new();
     sources.with_config(config).generate().unwrap().write(&mut text);
-    tidy(&String::from_utf8(text).unwrap())
+    tighten(&tidy(&String::from_utf8(text).unwrap()))
 }
 
 /// A comment of one line in one line, and one blank line at most: what cbindgen has no setting for.
@@ -97,6 +97,27 @@ fn tidy(header: &str) -> String {
     text
 }
 
+/// Comments as C89 has them, no empty line of a comment before its first `@`, a field and its comment in one line where that isn't long, no empty
+/// line between constants, and no comment that is a function's name alone: the table of the plugin says it once.
+fn tighten(header: &str) -> String {
+    let header =
+        header.replace("\n *\n * @", "\n * @").replace("// extern \"C\"", "/* extern \"C\" */").replace("// __cplusplus", "/* __cplusplus */");
+    let mut lines: Vec<String> = Vec::new();
+    for line in header.lines() {
+        let comment = lines.last().and_then(|last| last.trim_start().strip_prefix("/** ")?.strip_suffix(" */")).map(str::to_owned);
+        let single = line.starts_with("    ") && line.ends_with(';');
+        match comment {
+            Some(comment) if field(line).is_some_and(|name| comment == format!("zcrm_{name}()")) => *lines.last_mut().unwrap() = line.to_owned(),
+            Some(comment) if single && line.len() + comment.len() <= 140 => *lines.last_mut().unwrap() = format!("{line} /**< {comment} */"),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    let starts = |i: usize, with: &str| lines.get(i).is_some_and(|line| line.starts_with(with));
+    let between_constants = |i: usize| starts(i - 1, "#define ZCRM_") && starts(i + 1, "/** ") && starts(i + 2, "#define ZCRM_");
+    let kept = (0..lines.len()).filter(|i| !(lines[*i].is_empty() && *i > 0 && between_constants(*i)));
+    kept.fold(String::new(), |text, i| text + &lines[i] + "\n")
+}
+
 /// What isn't made from an item of the code: the version, the statuses and macros for text.
 fn preamble() -> String {
     let mut text = format!("\n{}", include_str!("../../include/preamble.h").trim_end());
@@ -113,14 +134,26 @@ fn preamble() -> String {
 fn the_committed_header_is_what_the_code_says() {
     let generated = generated();
     committed(HEADER, &generated);
-    assert!(generated.lines().count() < 1400, "a header that nobody reads");
+    assert!(generated.lines().count() <= 1100, "a header that nobody reads: {} lines", generated.lines().count());
 }
 
 #[test]
 fn every_item_and_every_field_is_documented() {
     let header = generated();
     let lines: Vec<&str> = header.lines().skip_while(|line| !line.starts_with("/**")).collect();
-    let missing: Vec<&str> = lines.windows(2).filter(|pair| is_item(pair[1]) && !pair[0].trim_end().ends_with("*/")).map(|pair| pair[1]).collect();
+    let named: Vec<&str> =
+        lines.iter().filter_map(|line| field(line).filter(|name| line.contains("(*") && header.contains(&format!("zcrm_{name}(")))).collect();
+    assert!(named.len() > 20, "the table of the plugin has a member for each function, under its name: {named:?}");
+    let missing: Vec<&str> = lines
+        .windows(2)
+        .filter(|pair| {
+            is_item(pair[1])
+                && !pair[1].ends_with("*/")
+                && !pair[0].trim_end().ends_with("*/")
+                && !field(pair[1]).is_some_and(|name| named.contains(&name))
+        })
+        .map(|pair| pair[1])
+        .collect();
     assert!(missing.is_empty(), "without documentation: {missing:#?}");
 }
 
@@ -131,9 +164,10 @@ fn is_item(line: &str) -> bool {
 }
 
 #[test]
-fn the_header_is_clean_c99_c11_and_cpp17() {
+fn the_header_is_clean_c89_c99_c11_and_cpp17() {
     let dir = tempfile::tempdir().unwrap();
-    let compilers: [(fn() -> Command, _, _); 3] = [(compiler::c, "c99", "c"), (compiler::c, "c11", "c"), (compiler::cpp, "c++17", "cpp")];
+    let compilers: [(fn() -> Command, _, _); 4] =
+        [(compiler::c, "c89", "c"), (compiler::c, "c99", "c"), (compiler::c, "c11", "c"), (compiler::cpp, "c++17", "cpp")];
     for (compiler, standard, extension) in compilers {
         let source = dir.path().join(format!("header.{extension}"));
         std::fs::write(&source, include_str!("../c/header.c")).unwrap();

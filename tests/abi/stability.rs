@@ -25,7 +25,8 @@ fn skeleton(header: &str, dir: &Path) -> PathBuf {
 fn without_comments(header: &str) -> String {
     let mut parts = header.split("/*");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.filter_map(|part| part.split_once("*/")).fold(first, |text, (_, code)| text + code)
+    let code = parts.filter_map(|part| part.split_once("*/")).fold(first, |text, (_, code)| text + code);
+    code.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 /// The body of a struct, as its fields.
@@ -60,7 +61,7 @@ fn breaks(case: &str, old: &str, new: &str) -> String {
 }
 
 fn abi_version(header: &str) -> u32 {
-    header.split("#define ZCRM_ABI_VERSION ").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
+    header.split("#define ZCRM_ABI_VERSION ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
@@ -83,7 +84,7 @@ fn programs_built_with_the_last_release_go_on_working() {
 /// The comparison above is worth something only if it sees what it is for.
 #[test]
 fn a_break_of_the_abi_is_seen_and_growth_is_not_one() {
-    let header = read("include/zcrm.h");
+    let header = without_comments(&read("include/zcrm.h"));
     let changed = |from: &str, to: &str| {
         assert!(header.contains(from), "{from}");
         header.replacen(from, to, 1)
