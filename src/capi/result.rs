@@ -5,6 +5,7 @@ use std::ffi::c_char;
 
 use once_cell::sync::OnceCell;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::error::zcrm_error;
 use super::handle::{self, Noun};
@@ -37,8 +38,8 @@ pub const ZCRM_UPLOAD_WAITED: u32 = 16;
 pub struct zcrm_result {
     outcome: Box<dyn Kept>,
     // Built on first use: callers of the typed functions never pay for JSON, and vice versa.
-    /// With a NUL behind it.
-    json: OnceCell<Vec<u8>>,
+    /// With a NUL behind it. Wiped, as that of zcrm_auth_exchange() holds a refresh token.
+    json: OnceCell<Zeroizing<Vec<u8>>>,
     attachments: OnceCell<Texts>,
     transfer: OnceCell<Texts>,
     page_token: OnceCell<Texts>,
@@ -120,9 +121,9 @@ impl zcrm_result {
         let made = self.json.get_or_try_init(|| {
             let mut json = self.outcome.json()?;
             fallible::append(&mut json, b"\0")?;
-            Ok(json)
+            Ok(Zeroizing::new(json))
         });
-        made.map(Vec::as_slice)
+        made.map(|json| json.as_slice())
     }
 
     pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {

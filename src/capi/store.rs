@@ -128,7 +128,7 @@ impl TokenStore for Store {
                     return Ok(Some(buf));
                 }
                 n if n > MOST => return Err(Error::argument("store.get", format_args!("a document of {n} bytes is none of this library's"))),
-                n => *buf = fallible::zeroed(n)?,
+                n => buf = Zeroizing::new(fallible::zeroed(n)?), // the old one is wiped, too
             }
         }
     }

@@ -1,17 +1,19 @@
 //! The body of a request: framing and source as one stream of bytes, of a known length whenever the source's is.
 
 use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::digest::{Digest, Hash, HashKind};
 use super::multipart::Framing;
 use super::progress::Progress;
 use super::source::Input;
+
 use crate::error::{Error, Result, Status};
 use crate::fallible;
 
 /// A request's body.
 pub(crate) struct Outgoing<'a> {
-    head: Vec<u8>,
+    head: Zeroizing<Vec<u8>>, // the form of a token request is in it
     tail: Vec<u8>,
     file: Option<FilePart<'a>>,
     at: At,
@@ -35,12 +37,12 @@ enum At {
 impl<'a> Outgoing<'a> {
     /// A body without a file.
     pub(crate) fn small(bytes: &[u8]) -> Outgoing<'a> {
-        Outgoing { head: bytes.to_vec(), tail: Vec::new(), file: None, at: At::Head(0) }
+        Outgoing { head: Zeroizing::new(bytes.to_vec()), tail: Vec::new(), file: None, at: At::Head(0) }
     }
 
     /// A form without a file.
     pub(crate) fn form(framing: Framing) -> Outgoing<'a> {
-        Outgoing { head: framing.head, tail: framing.tail, file: None, at: At::Head(0) }
+        Outgoing { head: Zeroizing::new(framing.head), tail: framing.tail, file: None, at: At::Head(0) }
     }
 
     /// A form with a file.
