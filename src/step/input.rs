@@ -74,6 +74,7 @@ inputs! {
     /// # List attachments
     ///
     /// Lists the attachments of a record, files and links: every page, or one.
+    #[cfg_attr(test, schemars(extend("not" = number_and_token())))]
     AttachmentList = "attachment.list" {
         /// Comma list of the API names of the fields to ask for; those of the result when not given.
         pub(super) fields: Option<String>,
@@ -226,6 +227,12 @@ fn alone(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[cfg(test)]
 fn file_or_links() -> Value {
     one_of(&[("a file or a link", &["source"], &["links"]), ("several links", &["links"], &["source"])])
+}
+
+/// A page is named by its number or by its token.
+#[cfg(test)]
+fn number_and_token() -> Value {
+    serde_json::json!({"required": ["page", "page_token"], "properties": {"page": {"type": "integer"}, "page_token": {"type": "string", "minLength": 1}}})
 }
 
 /// What an upload attaches.

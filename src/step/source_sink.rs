@@ -64,7 +64,7 @@ pub(super) struct Picture(pub(super) File);
 pub(super) struct Link {
     /// The URL: http or https, without a user name or password.
     #[serde(deserialize_with = "filled")]
-    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000), extend("pattern" = URL)))]
     pub(super) url: String,
     /// Title under which the link stands in the record; the page's own when not given.
     #[cfg_attr(test, schemars(length(max = 255)))]
@@ -84,13 +84,15 @@ struct SourceFields {
     #[cfg_attr(test, schemars(length(min = 1)))]
     path: Option<String>,
     /// URL of a link: http or https, without a user name or password.
-    #[cfg_attr(test, schemars(length(min = 1, max = 3000)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 3000), extend("pattern" = URL)))]
     url: Option<String>,
     /// The bytes of a small file, as base64.
     base64: Option<Content>,
     /// File name under which it is stored; needed with base64, with path its last part when not given.
+    #[cfg_attr(test, schemars(extend("not" = control())))]
     name: Option<String>,
     /// MIME type of the file; application/octet-stream when not given.
+    #[cfg_attr(test, schemars(extend("pattern" = MIME_TYPE)))]
     content_type: Option<String>,
     /// Title of a link; the page's own when not given.
     #[cfg_attr(test, schemars(length(max = 255)))]
@@ -108,8 +110,10 @@ struct PictureFields {
     /// The bytes of a small file, as base64.
     base64: Option<Content>,
     /// File name under which it is sent; needed with base64, with path its last part when not given.
+    #[cfg_attr(test, schemars(extend("not" = control())))]
     name: Option<String>,
     /// MIME type of the picture; application/octet-stream when not given.
+    #[cfg_attr(test, schemars(extend("pattern" = MIME_TYPE)))]
     content_type: Option<String>,
 }
 
@@ -222,6 +226,19 @@ const MOST_CHARACTERS: u64 = MAX_BASE64_BYTES.div_ceil(3) * 4;
 /// What the engine below takes: pieces of four, and at the end two or three signs, which padding may follow.
 #[cfg(test)]
 const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}={0,2}|[A-Za-z0-9+/]{3}=?)?$";
+
+/// What an attached link may look like. What is behind it, and whether its host can be, no pattern says.
+#[cfg(test)]
+const URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20/?#\\@]+([/?#][^\x00-\x20]*)?$";
+
+#[cfg(test)]
+const MIME_TYPE: &str = "^([A-Za-z0-9!#$&^_.+-]+/[ -~]+)?$";
+
+/// A name goes out with its quotes and line ends escaped, and with no other control character.
+#[cfg(test)]
+fn control() -> serde_json::Value {
+    serde_json::json!({"type": "string", "pattern": r"[\x00-\x09\x0B\x0C\x0E-\x1F\x7F-\x9F]"})
+}
 
 /// As many characters without padding stand for a byte more than with it.
 #[cfg(test)]

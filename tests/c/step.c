@@ -59,6 +59,34 @@ static void operations(zcrm_client *client) {
     EXPECT(run(client, json, NULL, &err), ZCRM_OK, &err, "a result that nobody wants is no error");
 }
 
+/* A step's result says what was out of the ordinary, as the typed call's does; and a call may say for its step that it may have been done before. */
+static void flags(zcrm_client *client) {
+    zcrm_error *err = NULL;
+    zcrm_result *result = NULL;
+    zcrm_attachment stored = {.struct_size = sizeof stored};
+    zcrm_call again = {.struct_size = sizeof again, .flags = ZCRM_CALL_AGAIN};
+    const char *form = "{\"operation\":\"attachment.upload\",\"module\":\"Contacts\",\"record_id\":\"%s\",%s"
+                       "\"source\":{\"base64\":\"aGVsbG8K\",\"name\":\"flags.txt\"}}";
+    char json[1024];
+
+    snprintf(json, sizeof json, form, env("ZCRM_TEST_RECORD"), "");
+    EXPECT(run(client, json, &result, &err), ZCRM_OK, &err, "a step attaches a file");
+    EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "which is read");
+    CHECK(stored.flags == 0, "with nothing out of the ordinary");
+    zcrm_result_free(result);
+
+    EXPECT(zcrm_step_run(client, json, ZCRM_NUL, &again, &result, &err), ZCRM_OK, &err, "the call says that it may have been done before");
+    EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "and the attachment is found");
+    CHECK(stored.flags == ZCRM_UPLOAD_SKIPPED, "and skipped");
+    zcrm_result_free(result);
+
+    snprintf(json, sizeof json, form, env("ZCRM_TEST_RECORD"), "\"again\":true,");
+    EXPECT(run(client, json, &result, &err), ZCRM_OK, &err, "so does the step");
+    EXPECT(zcrm_result_attachment(result, 0, &stored, &err), ZCRM_OK, &err, "with the same result");
+    CHECK(stored.flags == ZCRM_UPLOAD_SKIPPED, "and the same flag");
+    zcrm_result_free(result);
+}
+
 static void refusals(zcrm_client *client) {
     zcrm_error *err = NULL;
     zcrm_result *result = (zcrm_result *)&err;
@@ -101,6 +129,7 @@ int main(void) {
     zcrm_client *client = emulator();
     described();
     operations(client);
+    flags(client);
     refusals(client);
     cancelled(client);
     zcrm_client_free(client);

@@ -64,6 +64,7 @@ mod kill;
 mod matrix;
 mod operation;
 mod quick;
+#[path = "../support/random.rs"]
 mod random;
 mod relay;
 mod replay;

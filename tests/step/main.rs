@@ -4,7 +4,11 @@ mod batches;
 mod description;
 mod operations;
 mod paths;
+#[allow(dead_code, reason = "the seed is all that a step test takes from the environment")]
+#[path = "../support/random.rs"]
+mod random;
 mod refusals;
+mod schemas;
 #[path = "../support/world.rs"]
 mod support;
 
