@@ -467,7 +467,7 @@ typedef struct zcrm_batch_summary {
     uint64_t unknown; /**< Of these, uploads that may or may not be stored. */
     uint64_t left; /**< Steps that were not begun, or not ended: the next run takes them up. */
     uint64_t attempts; /**< API calls made. */
-    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled", "call_timeout" or "journal"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
     struct zcrm_str stopped;
 } zcrm_batch_summary;
 

@@ -1238,7 +1238,7 @@ class BatchSummary : public Outcome {
     std::uint64_t unknown = 0;
     /** Steps that were not begun, or not ended: the next run takes them up. */
     std::uint64_t left = 0;
-    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled", "call_timeout" or "journal"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
     std::string stopped;
     /** API calls made. */
     std::uint64_t attempts = 0;

@@ -35,7 +35,7 @@ type BatchSummary struct {
 	Failed      int64  `json:"failed"`       // steps that were refused or failed
 	Unknown     int64  `json:"unknown"`      // of these, uploads of which nobody knows whether they are stored
 	Left        int64  `json:"left"`         // steps that were not begun, or not ended: the next run takes them up
-	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, no_token, cancelled, call_timeout or journal; else empty
+	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, no_token, cancelled or call_timeout; else empty
 	Attempts    int64  `json:"attempts"`     // API calls made
 }
 

@@ -252,7 +252,7 @@ pub struct zcrm_batch_summary {
     pub left: u64,
     /// API calls made.
     pub attempts: u64,
-    /// Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled", "call_timeout" or "journal"; else empty.
+    /// Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty.
     pub stopped: zcrm_str,
 }
 
