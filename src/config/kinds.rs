@@ -39,7 +39,7 @@ pub struct Form {
 }
 
 impl Form {
-    fn text(format: Option<&'static str>) -> Form {
+    pub(super) fn text(format: Option<&'static str>) -> Form {
         Form { kind: "string", format, ..Form::default() }
     }
 }
@@ -282,80 +282,6 @@ impl Kind for Header {
     }
 }
 
-/// `scheme://host[:port]` without a path: what the API calls a domain.
-pub(super) struct BaseUrl;
-
-impl Kind for BaseUrl {
-    type Value = Option<String>;
-
-    /// The text isn't shown: a password or a token may stand in a URL.
-    fn read(&self, text: &str) -> Read<Option<String>> {
-        let Some(text) = Text.read(text)? else { return Ok(None) };
-        let url = reqwest::Url::parse(&text).map_err(|_| "is not a URL of the form https://host")?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL holds a user name or password".into());
-        }
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err("is not of the form https://host".into());
-        }
-        if !bare(&url) {
-            return Err("is not of the form https://host: a path, a query or a fragment stands behind the host".into());
-        }
-        if url.port() == Some(0) {
-            return Err("has the port 0, where nothing can listen".into());
-        }
-        Ok(Some(url.origin().ascii_serialization()))
-    }
-
-    fn form(&self) -> Form {
-        Form::text(Some("uri"))
-    }
-}
-
-/// Whether a URL names a host and no more.
-pub(crate) fn bare(url: &reqwest::Url) -> bool {
-    url.path() == "/" && url.query().is_none() && url.fragment().is_none()
-}
-
-/// A host that the caller named: `host`, `host:port`, or a URL of no more than these.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamedHost {
-    /// `None`: nobody said, so that http is as good as what led to it, and no better.
-    pub(crate) scheme: Option<String>,
-    pub(crate) host: String,
-    /// `None`: the scheme's own.
-    pub(crate) port: Option<u16>,
-}
-
-impl NamedHost {
-    /// The host of a URL that [`BaseUrl`] took.
-    pub(crate) fn of(url: &str) -> Option<NamedHost> {
-        let url = reqwest::Url::parse(url).ok()?;
-        Some(NamedHost { scheme: Some(url.scheme().to_owned()), host: url.host_str()?.to_owned(), port: url.port() })
-    }
-}
-
-/// Hosts, separated by commas.
-pub(super) struct HostList;
-
-impl Kind for HostList {
-    type Value = Vec<NamedHost>;
-
-    fn read(&self, text: &str) -> Read<Vec<NamedHost>> {
-        let read = |entry: &str| {
-            let url = if entry.contains("://") { entry.to_owned() } else { format!("https://{entry}") };
-            let named = BaseUrl.read(&url).ok().flatten().and_then(|url| NamedHost::of(&url)).filter(|named| !named.host.contains('*'));
-            let named = named.ok_or_else(|| format!("{:?} is not a host, host:port or https://host:port", one_line(entry)))?;
-            Ok(if entry.contains("://") { named } else { NamedHost { scheme: None, ..named } })
-        };
-        entries(text).map(read).collect()
-    }
-
-    fn form(&self) -> Form {
-        Form { kind: "list", format: Some("host"), separator: Some(","), ..Form::default() }
-    }
-}
-
 /// A path, taken as it is.
 pub(super) struct Path(pub(super) &'static str);
 
@@ -404,7 +330,7 @@ impl Kind for Directories {
     }
 }
 
-fn entries(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
@@ -426,40 +352,6 @@ mod tests {
             assert!(SecretText.read(text).is_err() && Text.read(text).is_err(), "{text:?}");
         }
         assert_eq!((SecretText.read("").unwrap(), Text.read("").unwrap()), (None, None));
-    }
-
-    #[test]
-    fn a_domain_is_a_host_and_no_more_and_is_never_shown() {
-        assert_eq!(BaseUrl.read("https://www.zohoapis.eu/").unwrap().as_deref(), Some("https://www.zohoapis.eu"));
-        for wrong in [
-            "www.zohoapis.eu",
-            "https://",
-            "https://u:canary@www.zohoapis.com",
-            "https://www.zohoapis.com/?token=canary",
-            "https://www.zohoapis.com/canary",
-            "https://www.zohoapis.com#canary",
-            "ftp://canary.example",
-            "https://www.zohoapis.com:0",
-        ] {
-            let problem = BaseUrl.read(wrong).unwrap_err();
-            assert!(!problem.contains("canary"), "{problem}");
-        }
-    }
-
-    #[test]
-    fn a_host_is_named_with_or_without_port_and_scheme_and_with_nothing_else() {
-        let named = |scheme: Option<&str>, host: &str, port| NamedHost { scheme: scheme.map(Into::into), host: host.into(), port };
-        let read = HostList.read("Files.Example, files.example:8443,http://[::1]:80, https://10.0.0.1:1").unwrap();
-        let all = [
-            named(None, "files.example", None),
-            named(None, "files.example", Some(8443)),
-            named(Some("http"), "[::1]", None),
-            named(Some("https"), "10.0.0.1", Some(1)),
-        ];
-        assert_eq!(read, all);
-        for wrong in ["*.example", "https://u:p@a", "a/b", "a b", "ftp://a", "a:99999"] {
-            assert!(HostList.read(wrong).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod log;
 mod proxy;
 mod secret;
 mod settings;
+mod urls;
 mod words;
 
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use crate::error::{Error, Result, Status, in_one_line};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
 pub use kinds::Form;
-pub(crate) use kinds::{NamedHost, bare};
+
 pub use log::{LogFn, LogLevel};
 pub use secret::Secret;
 pub use settings::{Config, KEYS, Key};
+pub(crate) use urls::{NamedHost, bare};
 pub use words::{BulkDelete, Check, Environment, LinkCarrier, OnTwin, OnUnknown, Settle, UnknownLength};
 
 /// How a token is had from the host: called with `true` when the last one was refused.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kinds::{
-    BaseUrl, Directories, Form, Header, HostList, Kind, MAX, Millis, MillisList, MillisOrNone, Path, PathOrEnv, Read, SecretHeader, SecretText, Text,
-    number, word, word_list,
+    Directories, Form, Header, Kind, MAX, Millis, MillisList, MillisOrNone, Path, PathOrEnv, Read, SecretHeader, SecretText, Text, number, word,
+    word_list,
 };
 use super::proxy::{Proxies, Proxy};
+use super::urls::{BaseUrl, HostList};
 use super::{
     ApiVersion, BulkDelete, Check, DataCenter, Environment, LinkCarrier, LogFn, LogLevel, NamedHost, OnTwin, OnUnknown, Secret, Settle, TokenFn,
     TokenStore, UnknownLength,
