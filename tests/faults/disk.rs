@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use zcrm::attachment::{self, ListArgs};
 use zcrm::batch::{self, Item, Options, Summary};
 use zcrm::{Call, Client, Config, Error, File, Record, Result, Sent, Sink, Status, Streamed};
+use zcrm_emulator::{Fault, StallAt};
 
 use crate::quick::quick;
 use crate::support::{World, bytes};
@@ -317,4 +318,42 @@ fn without_file_descriptors_a_call_fails_and_works_again_when_some_are_back() {
     let stored: usize = std::fs::read_to_string(out.path()).unwrap().parse().unwrap();
     assert!(stored > 1, "some calls found enough of them before all were back");
     assert_eq!(w.emulator.attachments("Contacts", &w.contact.id).len(), stored, "I1, I3");
+}
+
+#[test]
+#[ignore = "the process that is killed"]
+fn killed_download() {
+    let (client, record) = elsewhere(&[]);
+    let of_parent = |name: &str| std::env::var(name).expect("started by a test");
+    // Its file is open when the reply begins.
+    let mut progress = |_: u64, _: Option<u64>| {
+        std::fs::write(of_parent("ZCRM_OUT"), "it begins").unwrap();
+        true
+    };
+    let call = Call { progress: Some(&mut progress), ..Call::default() };
+    let sink = Sink::file(directory().join("target.bin"), of_parent("ZCRM_OVERWRITE") == "1");
+    let _ = attachment::download(&client, &record, &of_parent("ZCRM_ATTACHMENT"), sink, call);
+}
+
+#[test]
+fn a_process_that_is_killed_in_a_download_leaves_nothing() {
+    for overwrite in ["0", "1"] {
+        let w = quick(&[]);
+        let id = w.emulator.attach("Contacts", &w.contact.id, "a.bin", &bytes(LENGTH));
+        w.emulator.script("attachment.download", [Fault::stall_after(StallAt::Reply, LENGTH as u64 / 2)]);
+        let control = tempfile::tempdir().unwrap();
+        let (out, dir) = (control.path().join("out"), control.path().join("files"));
+        std::fs::create_dir(&dir).unwrap();
+        let mut process = crate::again("disk::killed_download");
+        process.envs(address(&w)).env("ZCRM_OUT", &out).env("ZCRM_SHIM_DIR", &dir).env("ZCRM_ATTACHMENT", &id).env("ZCRM_OVERWRITE", overwrite);
+        let mut process = process.spawn().unwrap();
+        while !out.exists() {
+            assert_eq!(process.try_wait().unwrap(), None, "it waits for the rest of the file");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
