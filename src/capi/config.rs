@@ -276,3 +276,33 @@ impl Drop for User {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null_mut;
+
+    use super::*;
+
+    unsafe extern "C" fn no_line(_: *mut c_void, _: i32, _: *const c_char, _: usize) {}
+
+    unsafe extern "C" fn sets_another(config: *mut c_void) {
+        // SAFETY: the test passes its config.
+        unsafe {
+            assert_eq!(zcrm_config_set(config.cast(), c"data_center".as_ptr(), c"eu".as_ptr(), 2, null_mut()), OK);
+            assert_eq!(zcrm_config_set_log_fn(config.cast(), ZCRM_LOG_INFO, Some(no_line), null_mut(), None), OK);
+        }
+    }
+
+    /// Under Miri it shows that no reference into the config is live then.
+    #[test]
+    fn what_a_setter_replaces_is_let_go_of_when_the_config_is_whole() {
+        let mut config = null_mut();
+        // SAFETY: a config of this test's own, and the callbacks above.
+        unsafe {
+            assert_eq!(zcrm_config_new(&raw mut config), OK);
+            assert_eq!(zcrm_config_set_log_fn(config, ZCRM_LOG_INFO, Some(no_line), config.cast(), Some(sets_another)), OK);
+            assert_eq!(zcrm_config_set_log_fn(config, ZCRM_LOG_INFO, Some(no_line), null_mut(), None), OK);
+            zcrm_config_free(config);
+        }
+    }
+}

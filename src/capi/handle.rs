@@ -152,3 +152,83 @@ pub(super) fn out_if_given<T>(pointer: *mut T, field: &'static str) -> Result<Op
     }
     Ok((!pointer.is_null()).then_some(pointer))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// Counts those that are dropped.
+    struct Thing(Arc<AtomicU32>);
+
+    impl Noun for Thing {
+        const MAGIC: u32 = 1;
+    }
+
+    impl Drop for Thing {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Other;
+
+    impl Noun for Other {
+        const MAGIC: u32 = 2;
+    }
+
+    /// `lend`, of whatever `give` has given.
+    fn look(handle: *const Thing) -> std::result::Result<Lent<Thing>, String> {
+        // SAFETY: each handle here came from `give`.
+        unsafe { lend(handle, "thing") }.map_err(|e| e.to_string())
+    }
+
+    fn let_go(handle: *mut Thing) {
+        // SAFETY: as above.
+        unsafe { free(handle) };
+    }
+
+    #[test]
+    fn a_value_lives_as_long_as_it_is_used_and_is_dropped_once() {
+        let dropped = Arc::new(AtomicU32::new(0));
+        let handle = give(Thing(dropped.clone()));
+        let used = look(handle).unwrap();
+        let_go(handle);
+        let_go(handle);
+        assert_eq!(dropped.load(Ordering::Relaxed), 0);
+        assert_eq!(look(handle).err().unwrap(), "thing: was freed");
+        drop(used);
+        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_handle_of_another_kind_is_refused_and_left_alone() {
+        let other = give(Other);
+        assert_eq!(look(other.cast()).err().unwrap(), "thing: is not a handle of this kind");
+        let_go(other.cast());
+        // SAFETY: it came from `give`.
+        unsafe {
+            assert!(lend(other, "other").is_ok());
+            free(other);
+        }
+    }
+
+    #[test]
+    fn threads_may_use_a_handle_while_one_frees_it() {
+        let (dropped, rounds) = (Arc::new(AtomicU32::new(0)), if cfg!(miri) { 20 } else { 2000 });
+        for _ in 0..rounds {
+            let at = give(Thing(dropped.clone())).expose_provenance();
+            std::thread::scope(|scope| {
+                for frees in [false, true, false] {
+                    scope.spawn(move || {
+                        let handle = std::ptr::with_exposed_provenance_mut(at);
+                        if frees { let_go(handle) } else { drop(look(handle)) }
+                    });
+                }
+            });
+        }
+        assert_eq!(dropped.load(Ordering::Relaxed), rounds);
+    }
+}

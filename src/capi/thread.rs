@@ -12,17 +12,16 @@ pub(super) struct Uncancelled {
     before: c_int,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 unsafe extern "C" {
     /// The crate libc hasn't got it for Linux.
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
 /// `PTHREAD_CANCEL_DISABLE` of glibc and musl.
-#[cfg(target_os = "linux")]
 const DISABLED: c_int = 1;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 fn set_cancelling(state: c_int) -> c_int {
     let mut before = 0;
     // SAFETY: it fails for an unknown state alone, and `before` is ours.
@@ -30,21 +29,20 @@ fn set_cancelling(state: c_int) -> c_int {
     before
 }
 
+/// Elsewhere nothing is done, nor under Miri, which doesn't know it.
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn set_cancelling(state: c_int) -> c_int {
+    state
+}
+
 impl Uncancelled {
-    #[cfg(target_os = "linux")]
     pub(super) fn new() -> Uncancelled {
         Uncancelled { before: set_cancelling(DISABLED) }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn new() -> Uncancelled {
-        Uncancelled { before: 0 }
     }
 }
 
 impl Drop for Uncancelled {
     fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
         set_cancelling(self.before);
     }
 }
