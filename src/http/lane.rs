@@ -43,7 +43,7 @@ fn idle_lanes() -> MutexGuard<'static, Vec<Lane>> {
 fn runtimes() -> &'static Mutex<Builder> {
     RUNTIMES.get(|_| {
         let mut builder = Builder::new_current_thread();
-        builder.enable_all().event_interval(8); // a connection that is flooded keeps a cancel waiting for so many of its turns
+        builder.enable_all().event_interval(2); // a connection that is flooded keeps a cancel waiting for so many of its turns
         Mutex::new(builder)
     })
 }
