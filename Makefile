@@ -4,21 +4,25 @@
 export PATH := $(HOME)/.cargo/bin:$(HOME)/.local/go/bin:$(PATH):/usr/local/go/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build generated soak licences clean
+.PHONY: help demo pictures test build generated soak licences clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-27s %s\n", $$1, $$2 }'
 
-demo: ## every operation once, by a C program, against the emulator (or a real organisation: see README.md)
+demo: ## every operation once, by a C program, against the emulator or your organisation; two minutes the first time
 	@scripts/demo
 
-test: ## every test; STAGE=name runs one stage: format lint rust readme demo go bento install package
+pictures: ## the pictures of README.md, drawn from a run of the demo and from the figures of the last bench
+	@scripts/demo --emulator >/dev/null
+	PICTURE_TITLE='make demo' scripts/picture examples/c/tour.svg scripts/demo --emulator
+	bench/report.py
+
+test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go bento install package
 	@scripts/test $(STAGE)
 
-build: ## libzcrm.so, libzcrm.a and the emulator, optimised: some minutes the first time
+build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes the first time
 	@scripts/setup build
-	@$(MAKE) --no-print-directory zcrm-release
-	@cargo build --quiet --release --package zcrm-emulator
+	@$(MAKE) --no-print-directory zcrm-release zcrm-emulator
 
 # Few arenas: with one for each thread of each round, the peak of memory says more of malloc than of what was in use.
 soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations (SEED=n repeats); then make asan and make tsan

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs every workload through every client and prints one table. Measures; asserts nothing about speed.
+"""Runs every workload through every client, prints one table, and after a whole run has bench/report.py write it to where it is read.
+Measures; asserts nothing about speed.
 
 A figure is a ratio of medians over runs made in turn (A B A B ...), where B is libcurl with its default settings. Before a run counts, the
 server's own counts must show that the client did the work it was asked for: a run that did other work ends the bench.
@@ -20,6 +21,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+
+import report
 
 OUT = pathlib.Path(os.environ.get("BENCH_OUT", "build/bench"))
 # Files of transfers lie in a memory file system: a disk would be measured otherwise.
@@ -42,8 +45,8 @@ COMMANDS = {
     "Python SDK v8": [OUT / "sdk8/bin/python", PEERS / "python_sdk.py"],
     "Python SDK v2": [OUT / "sdk2/bin/python", PEERS / "python_sdk.py"],
 }
-BASE = "libcurl"
-EVERYBODY = ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8", "Python SDK v2"]
+BASE = report.BASE
+EVERYBODY = report.CLIENTS[1:]
 
 
 # The caller itself holds the bytes: not the client's work, nor its memory.
@@ -275,48 +278,6 @@ def machine():
     }
 
 
-def cell(row):
-    def short(x):
-        return f"{x:.2f}" if x < 10 else f"{x:.0f}"
-    return f"{short(row['cpu'])} / {short(row['wall'])}" if row else ""
-
-
-def markdown(result):
-    m = result["machine"]
-    lines = [f"Measured {m['date']} on {m['cores']} cores of {m['cpu']}, {m['memory_gib']} GiB, Linux {m['kernel']}, {m['libc']}; loopback, files in {m['data']}. "
-             f"{m['libcurl']}, {m['openssl']}, {m['rustc']}, {m['go']}, {m['python']}, {', '.join(m['python_sdk'])}.", "",
-             "CPU / wall time relative to libcurl with default settings doing the same work (below 1 = less than libcurl): "
-             f"ratios of medians over {PAIRS} pairs of runs in turn (zcrm; at most 5 of the other clients, 3 of the SDK). Python SDK: by the call, its start not counted.", ""]
-    rows = result["ratios"]
-    clients = [c for c in ["zcrm", *EVERYBODY] if any(r["client"] == c for r in rows)]
-    lines += ["| work | | " + " | ".join(clients) + " | zcrm, µs CPU a call | peak MiB: zcrm, libcurl |", "|---|---|" + "---|" * (len(clients) + 2)]
-    for w in WORKLOADS:
-        for scheme in w.schemes:
-            of = {r["client"]: r for r in rows if r["workload"] == w.name and r["scheme"] == scheme}
-            if "zcrm" in of:
-                z = of["zcrm"]
-                lines.append(f"| {w.name} | {scheme} | " + " | ".join(cell(of.get(c)) for c in clients)
-                             + f" | {z['cpu_us_per_call']:,.0f} | {z['peak_mib']:.1f}, {z['base_peak_mib']:.1f} |")
-    if result["go"]:
-        lines += ["", "Go through the binding, against the same calls from C (CPU / wall):", "", "| work | | Go zcrm |", "|---|---|---|"]
-        lines += [f"| {r['workload']} | {r['scheme']} | {cell(r)} |" for r in result["go"]]
-    if result["read_callback_ns"]:
-        lines += ["", f"64 KiB of an io.Reader cost {result['read_callback_ns'] / 1000:.2f} µs through Go beyond the copy."]
-    if result["crowds"]:
-        lines += ["", f"10,000 lists of 20 through 4 places (`max_in_flight`), from a server 10 ms away, with at most {CROWD_DESCRIPTORS} descriptors:", "",
-                  "| callers | failed | connections | peak MiB | ms a call |", "|---|---|---|---|---|"]
-        lines += [f"| {r['workload']} | 0 | {r['connections']:.0f} | {r['peak_mib']:.0f} | {r['ms']:.1f} |" for r in result["crowds"]]
-    if result["memory"]:
-        lines += ["", "Peak memory of the whole process in MiB, without the caller's own 100 MB where source or sink is memory:", "",
-                  "| transfer | | zcrm: 1 KB | 100 MB | 25 × 100 MB at once | libcurl: 1 KB | 100 MB | 25 × 100 MB at once |", "|---|---|" + "---|" * 6]
-        peak = {(r["scheme"], r["work"], r["client"], r["size"], r["threads"]): r["peak_mib"] for r in result["memory"]}
-        for scheme, work in dict.fromkeys((r["scheme"], r["work"]) for r in result["memory"]):
-            cells = [peak.get((scheme, work, client, size, threads)) for client in ("zcrm", BASE) for size, threads in ((1000, 1), (MB100, 1), (MB100, 25))]
-            lines.append(f"| {work} | {scheme} | " + " | ".join("" if c is None else f"{c:.1f}" for c in cells) + " |")
-    lines += ["", f"libzcrm.so, stripped: {result['size']:,} bytes."]
-    return "\n".join(lines) + "\n"
-
-
 def main():
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the server and the files go too
@@ -328,7 +289,8 @@ def main():
     server = Server()
     try:
         result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through_go(server, data), "read_callback_ns": read_callback(),
-                  "crowds": crowds(server, data), "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
+                  "crowds": crowds(server, data), "crowd_descriptors": CROWD_DESCRIPTORS,
+                  "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
     finally:
         server.stop()
         for file in DATA.iterdir():
@@ -336,10 +298,14 @@ def main():
         DATA.rmdir()
     result["seconds"] = round(time.monotonic() - began)
     (OUT.parent / "bench.json").write_text(json.dumps(result, indent=1))
-    table = markdown(result)
-    (OUT.parent / "bench.md").write_text(table)
-    print(table)
-    print(f"{result['seconds']} s; {OUT.parent / 'bench.json'} and {OUT.parent / 'bench.md'} hold it.", file=sys.stderr)
+    print(report.markdown(result))
+    print(f"{result['seconds']} s; {OUT.parent / 'bench.json'} has every figure.", file=sys.stderr)
+    if QUICK or ONLY or CLIENTS:
+        print("A part of the bench: bench/figures.json, and what is written from it, stay as they are.", file=sys.stderr)
+        return
+    report.FIGURES.write_text(json.dumps(result, indent=1) + "\n")
+    report.write(result)
+    print(f"Written: {report.FIGURES}, {report.TABLES}, {report.README}, {report.CHART}", file=sys.stderr)
 
 
 if __name__ == "__main__":

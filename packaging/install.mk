@@ -2,13 +2,14 @@
 #
 #   install, uninstall   PREFIX, LIBDIR and DESTDIR as everywhere
 #   dist                 build/zcrm-VERSION-linux-ARCH.tar.gz: that prefix, with checksums and an SBOM
-#   deb                  build/libzcrm0_….deb and build/libzcrm-dev_….deb
+#   deb                  build/libzcrm0_….deb, build/libzcrm-dev_….deb and build/zcrm-emulator_….deb
 #
 # Plain install(1) and not cargo-c: that one builds everything a second time in a layout of its own, its .pc isn't relocatable, and the
 # C++ header, the CMake package and the manifest would be installed from here all the same.
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
@@ -29,7 +30,8 @@ ZCRM_LIB := $(DESTDIR)$(LIBDIR)
 ZCRM_CMAKE := $(ZCRM_LIB)/cmake/zcrm
 ZCRM_DOCS = $(wildcard $(addprefix $(ZCRM_ROOT)/,README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE))
 ZCRM_INSTALLED = $(addprefix $(ZCRM_LIB)/,libzcrm.so libzcrm.so.$(ZCRM_SOVERSION) libzcrm.so.$(ZCRM_VERSION) \
-	libzcrm.a pkgconfig/zcrm.pc cmake/zcrm zcrm) $(addprefix $(DESTDIR)$(INCLUDEDIR)/,zcrm.h zcrm.hpp) $(DESTDIR)$(DATADIR)/doc/zcrm
+	libzcrm.a pkgconfig/zcrm.pc cmake/zcrm zcrm) $(addprefix $(DESTDIR)$(INCLUDEDIR)/,zcrm.h zcrm.hpp) $(DESTDIR)$(BINDIR)/zcrm-emulator $(DESTDIR)$(DATADIR)/man/man1/zcrm-emulator.1 \
+	$(DESTDIR)$(DATADIR)/doc/zcrm
 
 # Fills in a template; paths are relative to where the file will lie, so that the prefix can be moved.
 #   $(call zcrm_fill,TEMPLATE,FILE)
@@ -41,7 +43,7 @@ sed -e 's|@VERSION@|$(ZCRM_VERSION)|g' -e 's|@SOVERSION@|$(ZCRM_SOVERSION)|g' -e
 chmod 644 $(2)
 endef
 
-.PHONY: zcrm-release zcrm-files install uninstall dist deb
+.PHONY: zcrm-release zcrm-emulator zcrm-files install uninstall dist deb
 
 # Panics name their source by path: shortened, no path of the machine that builds stands in the library, and it is 15 KB smaller.
 ZCRM_REMAP = $$(printf -- '--remap-path-prefix=%s= ' "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/*/ "$$(rustc --print sysroot)/lib/rustlib/src/")
@@ -53,15 +55,23 @@ zcrm-release:
 	@began=$$(date +%s); cd $(ZCRM_ROOT) && RUSTFLAGS="$(RUSTFLAGS) $(ZCRM_REMAP)" \
 		$(CARGO) rustc --quiet --release --locked --lib --crate-type cdylib,staticlib && echo "built in $$(($$(date +%s) - began)) s"
 
-install: ## the library with its headers, pkg-config and CMake files, below PREFIX
+zcrm-emulator:
+	@cd $(ZCRM_ROOT) && $(CARGO) fetch --quiet --locked
+	@echo "building the emulator, optimised"
+	@cd $(ZCRM_ROOT) && RUSTFLAGS="$(RUSTFLAGS) $(ZCRM_REMAP)" $(CARGO) build --quiet --release --locked --package zcrm-emulator
+
+install: ## the library with its headers, pkg-config and CMake files, and the emulator, below PREFIX
 	@$(ZCRM_ROOT)/scripts/setup install
-	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release zcrm-files
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release zcrm-emulator zcrm-files
 	@$(if $(DESTDIR),,echo "installed below $(PREFIX). Let the loader find it: run ldconfig (as root), or set LD_LIBRARY_PATH=$(LIBDIR);" \
 		"with a prefix of your own set PKG_CONFIG_PATH=$(LIBDIR)/pkgconfig too.")
 
 # Installs what was built, and builds nothing.
 zcrm-files:
-	$(INSTALL) -d $(ZCRM_LIB)/pkgconfig $(ZCRM_CMAKE) $(ZCRM_LIB)/zcrm $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/doc/zcrm
+	$(INSTALL) -d $(ZCRM_LIB)/pkgconfig $(ZCRM_CMAKE) $(ZCRM_LIB)/zcrm $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/doc/zcrm \
+		$(DESTDIR)$(DATADIR)/man/man1
+	$(INSTALL) -m 755 $(ZCRM_RELEASE)/zcrm-emulator $(DESTDIR)$(BINDIR)/zcrm-emulator
+	$(INSTALL) -m 644 $(ZCRM_ROOT)/packaging/zcrm-emulator.1 $(DESTDIR)$(DATADIR)/man/man1
 	$(INSTALL) -m 755 $(ZCRM_RELEASE)/libzcrm.so $(ZCRM_LIB)/libzcrm.so.$(ZCRM_VERSION)
 	ln -sf libzcrm.so.$(ZCRM_VERSION) $(ZCRM_LIB)/libzcrm.so.$(ZCRM_SOVERSION)
 	ln -sf libzcrm.so.$(ZCRM_SOVERSION) $(ZCRM_LIB)/libzcrm.so
@@ -86,10 +96,10 @@ ZCRM_EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell git -C $(ZCRM_ROOT) log -1 --form
 
 dist: ## that prefix as a tar.gz with checksums and an SBOM, in build
 	@$(ZCRM_ROOT)/scripts/setup dist
-	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release zcrm-emulator
 	rm -rf $(ZCRM_BUILD)/$(ZCRM_DIST) && mkdir -p $(ZCRM_BUILD)
 	$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-files DESTDIR=$(ZCRM_BUILD) PREFIX=/$(ZCRM_DIST) LIBDIR=/$(ZCRM_DIST)/lib \
-		INCLUDEDIR=/$(ZCRM_DIST)/include DATADIR=/$(ZCRM_DIST)/share
+		BINDIR=/$(ZCRM_DIST)/bin INCLUDEDIR=/$(ZCRM_DIST)/include DATADIR=/$(ZCRM_DIST)/share
 	cargo cyclonedx --version 2>/dev/null | grep -q ' $(ZCRM_CYCLONEDX_VERSION)$$' || \
 		$(CARGO) install --locked --quiet cargo-cyclonedx@$(ZCRM_CYCLONEDX_VERSION)
 	cd $(ZCRM_ROOT) && SOURCE_DATE_EPOCH=$(ZCRM_EPOCH) PATH="$(PATH):$$HOME/.cargo/bin" $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 \
@@ -107,7 +117,7 @@ ZCRM_MAINTAINER ?= zcrm maintainers <zcrm@localhost>
 ZCRM_DEB := $(ZCRM_BUILD)/deb/zcrm
 deb: ## Debian packages, in build
 	@$(ZCRM_ROOT)/scripts/setup deb
-	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release
+	@$(MAKE) --no-print-directory -C $(ZCRM_ROOT) zcrm-release zcrm-emulator
 	rm -rf $(ZCRM_BUILD)/deb && mkdir -p $(ZCRM_DEB)
 	cp -r $(ZCRM_ROOT)/packaging/debian $(ZCRM_DEB)/debian
 	sed -i 's/@MAINTAINER@/$(ZCRM_MAINTAINER)/' $(ZCRM_DEB)/debian/control

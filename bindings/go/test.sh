@@ -20,7 +20,7 @@ if [ -z "${ZCRM_LIB_DIR:-}" ]; then
     ZCRM_LIB_DIR=$release
 fi
 if [ -z "${ZCRM_EMULATOR:-}" ]; then
-    (cd "$root" && cargo build --release --quiet --package zcrm-emulator >&2)
+    make --no-print-directory -C "$root" zcrm-emulator >&2
     ZCRM_EMULATOR=$release/zcrm-emulator
 fi
 ZCRM_INCLUDE_DIR=${ZCRM_INCLUDE_DIR:-$root/include}

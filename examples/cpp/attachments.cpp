@@ -2,14 +2,17 @@
  * Puts a file on a record, lists what hangs there and fetches it all into a directory.
  *
  *   g++ -std=c++17 attachments.cpp $(pkg-config --cflags --libs zcrm) -o attachments
- *   ZOHO_CLIENT_ID=… ZOHO_CLIENT_SECRET=… ZOHO_REFRESH_TOKEN=… ./attachments Contacts 3652397000000649013 offer.pdf downloads
+ *   ZCRM_CLIENT_ID=… ZCRM_CLIENT_SECRET=… ZCRM_REFRESH_TOKEN=… ./attachments Contacts 3652397000000649013 offer.pdf downloads
  *
- * ZOHO_DATA_CENTER (us, eu, in …) says where the organisation lives; ZOHO_URL sends everything to another server, such as the emulator.
+ * ZCRM_DATA_CENTER (us, eu, in …) says which data centre hosts the organisation; ZCRM_API_DOMAIN and ZCRM_ACCOUNTS_URL name other servers, such
+ * as the emulator. ZCRM_ACCESS_TOKEN can stand in place of the first three.
  */
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <string>
+#include <utility>
 
 #include <zcrm.hpp>
 
@@ -17,9 +20,23 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string setting(const char *name) {
+constexpr std::pair<const char *, const char *> settings[] = {
+    {"ZCRM_ACCESS_TOKEN", "access_token"}, {"ZCRM_CLIENT_ID", "client_id"},     {"ZCRM_CLIENT_SECRET", "client_secret"},
+    {"ZCRM_REFRESH_TOKEN", "refresh_token"}, {"ZCRM_DATA_CENTER", "data_center"}, {"ZCRM_ENVIRONMENT", "environment"},
+    {"ZCRM_API_DOMAIN", "api_domain"},     {"ZCRM_ACCOUNTS_URL", "accounts_url"}, {"ZCRM_TOKEN_FILE", "token_file"},
+};
+
+std::string environment(const char *name) {
     const char *value = std::getenv(name);
     return value ? value : "";
+}
+
+/** The variable that is missing, or nullptr. */
+const char *missing() {
+    if (!environment("ZCRM_ACCESS_TOKEN").empty()) return nullptr;
+    for (const char *name : {"ZCRM_CLIENT_ID", "ZCRM_CLIENT_SECRET", "ZCRM_REFRESH_TOKEN"})
+        if (environment(name).empty()) return name;
+    return nullptr;
 }
 
 int fail(const zcrm::Error &error) {
@@ -31,15 +48,8 @@ int fail(const zcrm::Error &error) {
 zcrm::Result<zcrm::Client> connect() {
     auto config = zcrm::Config::make();
     if (!config) return std::move(config).error();
-    const std::pair<const char *, std::string> settings[] = {
-        {"client_id", setting("ZOHO_CLIENT_ID")},
-        {"client_secret", setting("ZOHO_CLIENT_SECRET")},
-        {"refresh_token", setting("ZOHO_REFRESH_TOKEN")},
-        {"data_center", setting("ZOHO_DATA_CENTER")},
-        {"api_domain", setting("ZOHO_URL")},
-        {"accounts_url", setting("ZOHO_URL")},
-    };
-    for (const auto &[key, value] : settings) {
+    for (const auto &[variable, key] : settings) {
+        const auto value = environment(variable);
         if (value.empty()) continue;
         if (auto set = config->set(key, value); !set) return std::move(set).error();
     }
@@ -51,6 +61,10 @@ zcrm::Result<zcrm::Client> connect() {
 int main(int argc, char **argv) {
     if (argc != 5) {
         std::fprintf(stderr, "usage: %s MODULE RECORD FILE DIRECTORY\n", argv[0]);
+        return 2;
+    }
+    if (const char *name = missing()) {
+        std::fprintf(stderr, "%s is not set. Set ZCRM_ACCESS_TOKEN, or all of ZCRM_CLIENT_ID, ZCRM_CLIENT_SECRET and ZCRM_REFRESH_TOKEN.\n", name);
         return 2;
     }
     const zcrm::Record record{argv[1], argv[2]};

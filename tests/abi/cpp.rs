@@ -176,9 +176,13 @@ fn the_example_attaches_lists_and_fetches() {
     let (record, credentials) = (emulator.add_record("Contacts"), emulator.credentials());
     std::fs::write(files.path().join("offer.txt"), "an offer").unwrap();
     let mut command = Command::new(program);
-    command.current_dir(&files).args(["Contacts", &record, "offer.txt", "downloads"]).env("ZOHO_URL", emulator.url());
-    command.env("ZOHO_CLIENT_ID", credentials.client_id).env("ZOHO_CLIENT_SECRET", credentials.client_secret);
-    succeed(command.env("ZOHO_REFRESH_TOKEN", credentials.refresh_token));
+    command
+        .current_dir(&files)
+        .args(["Contacts", &record, "offer.txt", "downloads"])
+        .env("ZCRM_API_DOMAIN", emulator.url())
+        .env("ZCRM_ACCOUNTS_URL", emulator.url());
+    command.env("ZCRM_CLIENT_ID", credentials.client_id).env("ZCRM_CLIENT_SECRET", credentials.client_secret);
+    succeed(command.env("ZCRM_REFRESH_TOKEN", credentials.refresh_token));
     let stored = emulator.attachments("Contacts", &record);
     assert_eq!(stored.len(), 1);
     assert_eq!(std::fs::read(files.path().join("downloads").join(&stored[0].id)).unwrap(), b"an offer");
