@@ -188,7 +188,7 @@ const SINK: &[(&str, &str)] = &[("path", "sink.path")];
 /// A sink whose path is allowed.
 fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
     match sink {
-        Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes)),
+        Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes.min(client.config().memory_max_bytes))),
         Sink::File { path, overwrite, max_bytes } => {
             let to = paths::target(client.config(), &path, overwrite).map_err(|e| parse::placed(e, SINK))?;
             Ok(transfer::Sink { to, max_bytes })

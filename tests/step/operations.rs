@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use zcrm::{Call, Cancel, Status, step};
 use zcrm_emulator::{Fault, PNG, StallAt};
 
-use crate::support::world;
+use crate::support::{world, world_with};
 use crate::{but, refusal, run, upload};
+
 #[test]
 fn a_file_is_attached_by_its_path() {
     let w = world();
@@ -223,6 +224,16 @@ fn a_file_over_the_cap_comes_inside_no_result() {
     assert_eq!(refusal(&w, &input(json!({"base64": true, "max_bytes": 1_u64 << 40}))).status(), Status::TooLarge);
     assert_eq!(refusal(&w, &input(json!({"path": w.path("a.bin"), "max_bytes": 5}))).status(), Status::TooLarge);
     run(&w, &input(json!({"path": w.path("a.bin")}))).unwrap();
+}
+
+#[test]
+fn a_file_in_the_json_is_held_in_memory_and_bounded_by_that_setting() {
+    let w = world_with(&[("memory_max_bytes", "1000")]);
+    let record = w.record();
+    let id = w.emulator.attach("Contacts", &record, "a.bin", &[7; 1001]);
+    let sink = json!({"base64": true, "max_bytes": 2000});
+    let input = json!({"operation": "attachment.download", "module": "Contacts", "record_id": record, "attachment_id": id, "sink": sink});
+    assert_eq!(refusal(&w, &input).status(), Status::TooLarge);
 }
 
 #[test]
