@@ -40,13 +40,14 @@ type worker struct {
 	log bytes.Buffer
 }
 
-func newBench(t *testing.T, ackWait string) *bench {
+func newBench(t *testing.T, ackWait string, more ...string) *bench {
 	b := &bench{T: t, dir: t.TempDir(), emulator: emulator.Start(t), workers: map[string]*worker{}}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
 	b.ctx = ctx
 	check(t, os.Mkdir(filepath.Join(b.dir, "files"), 0o700))
-	server := exec.Command(program(t, "jetstream"), "-dir", filepath.Join(b.dir, "streams"), "-ack-wait", ackWait, "-max-ack-pending", strconv.Itoa(limit))
+	arguments := append([]string{"-dir", filepath.Join(b.dir, "streams"), "-ack-wait", ackWait, "-max-ack-pending", strconv.Itoa(limit)}, more...)
+	server := exec.Command(program(t, "jetstream"), arguments...)
 	server.Stderr = os.Stderr
 	stdout, err := server.StdoutPipe()
 	check(t, err)

@@ -32,7 +32,7 @@ func TestEveryConfigIsCleanToTheLinter(t *testing.T) {
 		t.Errorf("these are all: %v", configs)
 	}
 	env := environment(&emulator.Emulator{}, "ZCRM_ALLOW_PATHS=/srv")
-	for _, name := range []string{"ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN", "RECORD_ID"} {
+	for _, name := range []string{"ZCRM_CLIENT_ID", "ZCRM_CLIENT_SECRET", "ZCRM_REFRESH_TOKEN", "RECORD_ID"} {
 		env = append(env, name+"=x")
 	}
 	if said := run(t, env, append([]string{"lint"}, configs...)...); said != "" {

@@ -56,7 +56,7 @@ NATS_URL=$(head -n 1 "$dir/log/jetstream")
 export NATS_URL
 for name in ada grace; do
     ZCRM_WORKER=$name ZCRM_WORKER_ADDRESS=127.0.0.1:0 ZCRM_SHUTDOWN=2s background "worker-$name" "$bento" -c worker.yaml
-    first "worker-$name" 'nats_jetstream is now active'
+    first "worker-$name" 'Input type zoho_crm_jobs is now active'
 done
 # Calls that take their time, so that there is something to see. Where curl is missing it is over sooner.
 delays=$(yes '{"kind":"delay","ms":120},' | head -n "$files" | tr -d '\n')

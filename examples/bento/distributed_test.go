@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // The whole thing once: jobs of all kinds in a queue, two workers of which one is killed while its upload is stored but not answered,
@@ -183,4 +188,153 @@ func TestAJobThatAShutdownCutsOffIsDoneByAnotherWorker(t *testing.T) {
 		t.Errorf("the record has %v", names)
 	}
 	b.stop("two")
+}
+
+func TestABatchThatItsTimeoutCutsShortComesAgainUntilNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	b.emulator.Fault(t, "attachment.upload", slices.Repeat([]map[string]any{{"kind": "delay", "ms": 400}}, 12)...)
+	var steps []object
+	for i := range 20 {
+		name := fmt.Sprintf("part %d.txt", i)
+		step := object{"operation": "attachment.upload", "module": "Contacts", "record_id": record, "source": object{"base64": "eA==", "name": name}}
+		steps = append(steps, object{"key": name, "step": step})
+	}
+	b.start("one", "ZCRM_TIMEOUT=1s")
+	b.enqueue(job{id: "long", body: must(json.Marshal(object{"operation": "batch", "steps": steps}))})
+	b.waitForResults(1)
+	got := b.outcomes()["long"]
+	if len(got) != 1 || got[0].Subject() != "zcrm.done" || !bytes.Contains(got[0].Data(), []byte(`"done":20`)) {
+		t.Error(texts(got))
+	}
+	if names := b.emulator.Names(t, "Contacts", record); len(names) != 20 {
+		t.Errorf("the record has %d attachments: %v", len(names), names)
+	}
+	b.stop("one")
+}
+
+func TestAJobThatWasHandedOutTooOftenIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s", "-max-deliver", "2")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	b.emulator.Fault(t, "attachment.list", slices.Repeat([]map[string]any{{"kind": "status", "status": 503}}, 40)...)
+	b.start("one")
+	body := []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)
+	b.enqueue(job{id: "hopeless", body: body})
+	b.waitForResults(1)
+	got := b.outcomes()["hopeless"]
+	if len(got) != 1 || got[0].Subject() != "zcrm.dead" || got[0].Headers().Get("zcrm_code") != "UNDELIVERABLE" || !bytes.Equal(got[0].Data(), body) {
+		t.Error(texts(got))
+	}
+	b.expectNoJobLeft()
+	b.stop("one")
+}
+
+func TestAWorkerWhoseCredentialsAreRefusedTakesNoJobs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	for i := range 20 {
+		b.enqueue(job{id: fmt.Sprint(i), body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
+	}
+	address := "127.0.0.1:" + freePort(t)
+	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_TOKEN_FILE=", "ZCRM_WORKER_ADDRESS="+address)
+	for ready := http.StatusOK; ready != http.StatusServiceUnavailable; time.Sleep(50 * time.Millisecond) {
+		if reply, err := http.Get("http://" + address + "/ready"); err == nil {
+			ready = reply.StatusCode
+			reply.Body.Close()
+		}
+		if b.ctx.Err() != nil {
+			t.Fatal("the worker stays ready")
+		}
+	}
+	b.stop("mistyped")
+	if n := must(must(b.js.Stream(b.ctx, "ZCRM_JOBS")).Info(b.ctx)).State.Msgs; n != 20 {
+		t.Errorf("%d jobs of 20 are left in the queue", n)
+	}
+	b.start("right")
+	b.waitForResults(20)
+	for id, got := range b.outcomes() {
+		if len(got) != 1 || got[0].Subject() != "zcrm.done" {
+			t.Errorf("%s: %s", id, texts(got))
+		}
+	}
+	b.stop("right")
+}
+
+func TestAResultThatFitsIntoNoMessageIsADeadLetterWithoutIt(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s", "-max-payload", "65536")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	for i := range 180 {
+		b.emulator.Attach(t, "Contacts", record, fmt.Sprint(strings.Repeat("n", 200), i), "x")
+	}
+	large := b.emulator.Attach(t, "Contacts", record, "large", strings.Repeat("x", 60000))
+	b.start("one", "ZCRM_MESSAGE_FILE_BYTES=30000")
+	b.enqueue(job{id: "list", body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
+	b.enqueue(job{id: "file", body: []byte(`{"operation":"attachment.download","module":"Contacts","record_id":"` + record + `","attachment_id":"` + large + `","sink":{"base64":true}}`)})
+	b.waitForResults(2)
+	for id, code := range map[string]string{"list": "RESULT_TOO_LARGE", "file": "TOO_LARGE"} {
+		got := b.outcomes()[id]
+		if len(got) != 1 || got[0].Subject() != "zcrm.dead" || got[0].Headers().Get("zcrm_code") != code || got[0].Headers().Get("job") == "" {
+			t.Errorf("%s: %s", id, texts(got))
+		}
+	}
+	b.expectNoJobLeft()
+	b.stop("one")
+}
+
+func TestAnIDMadeForAJobMeetsNoOther(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	body := []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)
+	b.enqueue(job{id: "3", body: body})
+	for range 2 {
+		_, err := b.js.Publish(b.ctx, "zcrm.jobs", body)
+		check(t, err)
+	}
+	b.start("one")
+	b.waitForResults(3)
+	if outcomes := b.outcomes(); len(outcomes) != 3 {
+		t.Errorf("%d outcomes of 3 jobs", len(outcomes))
+	}
+	b.stop("one")
+}
+
+func TestAWorkerComesBackAfterTheQueueWasAway(t *testing.T) {
+	t.Parallel()
+	c := newChaos(t, 0, nil)
+	c.start("one")
+	record := c.emulator.Record(t, "Contacts", "normal")
+	ask := func(id string) {
+		c.enqueue(job{id: id, body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
+	}
+	ask("before")
+	c.waitForResults(1)
+	check(t, c.nats.Process.Kill())
+	_ = c.nats.Wait()
+	time.Sleep(3 * time.Second)
+	c.startNATS()
+	for c.js.Conn().Status() != nats.CONNECTED {
+		time.Sleep(20 * time.Millisecond)
+	}
+	ask("after")
+	c.waitForResults(2)
+	c.stop("one")
+}
+
+func (b *bench) expectNoJobLeft() {
+	b.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		n := must(must(b.js.Stream(b.ctx, "ZCRM_JOBS")).Info(b.ctx)).State.Msgs
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Errorf("%d jobs are left in the stream", n)
+			return
+		}
+	}
 }

@@ -3,6 +3,7 @@
 #
 #   test.sh              everything
 #   test.sh build        only the programs, into build/bento: bento and jetstream
+#   test.sh soak SECONDS only the workers under everything that can fail, for so long
 #
 # Finds or builds libzcrm and the emulator as bindings/go/test.sh does, from the same variables.
 set -eu
@@ -23,9 +24,12 @@ timed() {
 mkdir -p "$ZCRM_BENTO_DIR"
 timed 'build of the engine (a minute or more of each core when go has none of it in its cache)' go build -o "$ZCRM_BENTO_DIR/" . ./cmd/jetstream
 [ "${1:-}" != build ] || exit 0
+if [ "${1:-}" = soak ]; then
+    ZCRM_CHAOS_SECONDS=$2 exec go test -count 1 -v -timeout $(($2 + 1200))s -run TestChaos .
+fi
 
 unformatted=$(gofmt -l .)
 [ -z "$unformatted" ] || { echo "gofmt -w $unformatted" >&2 && exit 1; }
 timed vet go vet ./...
 timed components go test -count 1 -race ./zohocrm
-timed 'configs and workers' go test -count 1 -v .
+timed "configs and workers" go test -count 1 -v -timeout 20m .

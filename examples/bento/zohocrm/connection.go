@@ -2,8 +2,10 @@ package zohocrm
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,7 +17,7 @@ import (
 // connectionFields are the fields that every component has; each is the library's setting of the same name.
 func connectionFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringEnumField("data_center", "us", "eu", "in", "au", "jp", "cn", "ca", "sa", "ae", "uk").
+		service.NewStringEnumField("data_center", words("data_center")...).
 			Description("Zoho's data centre that the organisation is in.").Default("us"),
 		service.NewStringField("client_id").Description("OAuth client id.").Default(""),
 		service.NewStringField("client_secret").Description("OAuth client secret.").Secret().Default(""),
@@ -24,8 +26,8 @@ func connectionFields() []*service.ConfigField {
 			Secret().Default("").Advanced(),
 		service.NewStringListField("allow_paths").
 			Description("Directories below which messages may name files. None is allowed until it is named here.").
-			Example([]string{"/srv/files"}).Default([]string{}),
-		service.NewStringField("api_version").Description("API version: v2, v2.1, v3 to v8.").Default("v8").Advanced(),
+			Example([]string{"/srv/files"}).Default([]any{}),
+		service.NewStringEnumField("api_version", words("api_version")...).Description("Version of Zoho's API.").Default("v8").Advanced(),
 		service.NewStringField("accounts_url").Description("Another accounts server than that of the data centre: an emulator's.").Default("").Advanced(),
 		service.NewStringField("api_domain").Description("Another API server than that of the data centre: an emulator's.").Default("").Advanced(),
 		service.NewStringMapField("settings").
@@ -34,6 +36,30 @@ func connectionFields() []*service.ConfigField {
 		service.NewDurationField("timeout").
 			Description("Bound on one call with all its retries. A queue's redelivery time (`ack_wait`) must be longer than this.").Default("5m"),
 	}
+}
+
+// described is what the library says of its settings.
+var described = sync.OnceValue(func() (d struct {
+	Settings []struct {
+		Name string
+		Enum []string
+	}
+}) {
+	must(0, json.Unmarshal(zcrm.DescribeSteps(), &d))
+	return d
+})
+
+// connectionLint are the cases of a lint rule that find what keeps a component from reaching Zoho.
+func connectionLint() string {
+	var known []string
+	for _, setting := range described().Settings {
+		known = append(known, strconv.Quote(setting.Name))
+	}
+	return `  this.refresh_token.or("") == "" && this.access_token.or("") == "" => [ "no credentials: set client_id, client_secret and refresh_token, or access_token for a trial" ],
+  this.access_token.or("") == "" && (this.client_id.or("") == "" || this.client_secret.or("") == "") => [ "refresh_token needs client_id and client_secret beside it" ],
+  this.allow_paths.or([]).any(path -> path.contains(":")) => [ "an entry of allow_paths has a colon, which parts two directories" ],
+  this.settings.or({}).keys().any(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)) => [ "settings: there is no setting %v".format(this.settings.keys().filter(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)).join(", ")) ],
+`
 }
 
 // connection is how a component reaches the organisation. Components of one process with the same settings share one client, so that
@@ -80,6 +106,11 @@ func open(conf *service.ParsedConfig, mgr *service.Resources) (*connection, erro
 	paths, err := conf.FieldStringList("allow_paths")
 	if err != nil {
 		return nil, err
+	}
+	for i, path := range paths {
+		if strings.Contains(path, ":") {
+			return nil, fmt.Errorf("allow_paths[%d]: %q has a colon, which parts two directories; rename it, or allow the one above it", i, path)
+		}
 	}
 	if len(paths) > 0 {
 		settings["allow_paths"] = strings.Join(paths, ":")
@@ -149,5 +180,15 @@ func (c *connection) Close(context.Context) error {
 	c.calls.Lock()
 	defer c.calls.Unlock()
 	c.release()
+	return nil
+}
+
+// words are what the library's setting may be.
+func words(name string) []string {
+	for _, setting := range described().Settings {
+		if setting.Name == name {
+			return setting.Enum
+		}
+	}
 	return nil
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/warpstreamlabs/bento/public/service"
 )
 
-var update = flag.Bool("update", false, "write docs/ anew")
+var update = flag.Bool("update", false, "write docs/")
 
 func TestDocsAreThoseOfTheCode(t *testing.T) {
 	env := service.GlobalEnvironment()
 	for name, get := range map[string]func(string) (*service.ConfigView, bool){
-		"zoho_crm_file": env.GetProcessorConfig, "zoho_crm_attachments": env.GetInputConfig, "zoho_crm_upload": env.GetOutputConfig,
+		"zoho_crm_file": env.GetProcessorConfig, "zoho_crm_jobs": env.GetInputConfig, "zoho_crm_attachments": env.GetInputConfig,
+		"zoho_crm_upload": env.GetOutputConfig,
 	} {
 		view, known := get(name)
 		if !known {

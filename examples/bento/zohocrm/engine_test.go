@@ -67,7 +67,7 @@ func TestTheEngineCountsLabelsAndTracesFailures(t *testing.T) {
 			}
 			for _, line := range []string{
 				`processor_error{label="zoho",path="root.pipeline.processors.0"} 1`,
-				`zcrm_calls{label="zoho",operation="attachment.list",path="root.pipeline.processors.0",status="INVALID_DATA"} 1`,
+				`zcrm_calls{label="zoho",operation="attachment.list",path="root.pipeline.processors.0",status="INVALID_RECORD"} 1`,
 				`zcrm_calls{label="zoho",operation="attachment.list",path="root.pipeline.processors.0",status="ok"} 1`,
 				`zcrm_call_ns_count{label="zoho",operation="attachment.list",path="root.pipeline.processors.0",status="ok"} 1`,
 			} {
@@ -116,6 +116,16 @@ func TestLintFindsWhatCannotWork(t *testing.T) {
 		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', data_center: mars }":               "mars",
 		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', recordid: '1' }":                   "recordid",
 		"zoho_crm_file: { module: Contacts, record_id: '1' }":                                                           "operation",
+		"zoho_crm_file: { operation: step }":                                                                            "no credentials",
+		"zoho_crm_file: { operation: step, client_id: a, refresh_token: b }":                                            "needs client_id and client_secret",
+		"zoho_crm_file: { operation: step, access_token: a, api_version: v9 }":                                          "v9",
+		"zoho_crm_file: { operation: step, access_token: a, settings: { max_retrys: '1' } }":                            "no setting max_retrys",
+		"zoho_crm_file: { operation: step, access_token: a, allow_paths: [ '/srv/co:lon' ] }":                           "has a colon",
+		"zoho_crm_file: { operation: step, access_token: a, attachment_id: '1' }":                                       "operation is step",
+		"zoho_crm_file: { operation: step, access_token: a, file_name: a }":                                             "operation is step",
+		"zoho_crm_file: { operation: attachment.upload, module: a, record_id: '1', access_token: a }":                   "file_name is required",
+		"zoho_crm_file: { operation: photo.upload, module: a, record_id: '1', access_token: a, file_path: /a }":         "needs allow_paths",
+		"zoho_crm_file: { operation: photo.download, module: a, record_id: '1', access_token: a, max_bytes: -5 }":       "max_bytes is negative",
 	} {
 		contains(t, fmt.Sprint(service.NewStreamBuilder().AddProcessorYAML(config)), want)
 	}
@@ -127,7 +137,7 @@ func TestLintFindsWhatCannotWork(t *testing.T) {
 		contains(t, fmt.Sprint(service.NewStreamBuilder().AddOutputYAML(config)), want)
 	}
 	contains(t, fmt.Sprint(service.NewStreamBuilder().AddInputYAML("zoho_crm_attachments: { module: Contacts, record_ids: [] }")), "record_ids is empty")
-	check(t, service.NewStreamBuilder().AddProcessorYAML("zoho_crm_file: { operation: step }"))
+	check(t, service.NewStreamBuilder().AddProcessorYAML("zoho_crm_file: { operation: step, access_token: a }"))
 }
 
 func TestSecretsAreScrubbedFromAConfig(t *testing.T) {

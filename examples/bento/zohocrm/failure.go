@@ -15,11 +15,14 @@ import (
 //
 //	zcrm INVALID_DATA http=400 retryable=false: the message
 type failure struct {
-	code       string // Zoho's code, or the library's class where Zoho gave none
+	code       string // Zoho's code, or the class where Zoho gave none
+	class      string // the library's class: one of a fixed set
 	reason     string // the library's word for the exact reason
 	httpStatus int    // 0: there was no reply
 	retryable  bool
 	cause      error
+
+	sentNothing bool // nothing of the last request left this machine
 }
 
 func (f *failure) Error() string {
@@ -33,23 +36,45 @@ func (f *failure) Error() string {
 func (f *failure) Unwrap() error { return f.cause }
 
 func failureOf(err error) *failure {
-	f := &failure{code: "ARGUMENT", reason: "field", cause: err}
+	f := &failure{code: "ARGUMENT", class: "ARGUMENT", reason: "field", cause: err}
 	e := (*zcrm.Error)(nil)
 	if !errors.As(err, &e) {
 		return f // a field that couldn't be made from the message
 	}
+	f.class = strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(e.Code.Error(), "zcrm: "), " ", "_"))
 	f.code, f.reason, f.httpStatus, f.retryable = e.APICode, e.Reason, e.HTTPStatus, e.Retryable
+	f.sentNothing = e.RequestSent == zcrm.SentNothing
 	if f.code == "" {
-		class := strings.TrimPrefix(e.Code.Error(), "zcrm: ")
-		f.code = strings.ToUpper(strings.ReplaceAll(class, " ", "_"))
+		f.code = f.class
 	}
 	return f
+}
+
+// unfinished is the failure of a batch that was cut short: what is left of it comes with the job's next delivery.
+func unfinished(left, unknown uint64, stopped string) *failure {
+	if stopped == "" {
+		stopped = "unfinished"
+	}
+	cause := fmt.Errorf("the batch has %d steps to be done again and %d of unknown outcome (%s)", left, unknown, stopped)
+	return &failure{code: "LEFT", class: "LEFT", reason: stopped, retryable: true, cause: cause}
+}
+
+// concernsAll reports whether every call of this process would fail so, whichever job it is for.
+func (f *failure) concernsAll() bool {
+	switch f.class {
+	case "AUTH", "TLS":
+		return true
+	case "NETWORK", "TIMEOUT":
+		return f.sentNothing
+	}
+	return f.reason == "token_throttled" || f.reason == "credits_exhausted"
 }
 
 const (
 	metaAttachmentID = "zcrm_attachment_id"
 	metaFileName     = "zcrm_file_name"
 	metaCode         = "zcrm_code"
+	metaClass        = "zcrm_class"
 	metaReason       = "zcrm_reason"
 	metaHTTPStatus   = "zcrm_http_status"
 	metaRetryable    = "zcrm_retryable"
@@ -57,6 +82,7 @@ const (
 
 func (f *failure) label(msg *service.Message) {
 	msg.MetaSetMut(metaCode, f.code)
+	msg.MetaSetMut(metaClass, f.class)
 	msg.MetaSetMut(metaReason, f.reason)
 	msg.MetaSetMut(metaHTTPStatus, strconv.Itoa(f.httpStatus))
 	msg.MetaSetMut(metaRetryable, strconv.FormatBool(f.retryable))
@@ -75,7 +101,8 @@ A message that went well has:
 A message that failed keeps its content, and has:
 
 ` + "```text" + `
-- zcrm_code           Zoho's code, such as INVALID_DATA, or the library's class, such as NETWORK
+- zcrm_code           Zoho's code, such as INVALID_DATA, or the class where Zoho gave none
+- zcrm_class          the library's class, such as NETWORK, AUTH or NOT_FOUND: one of the names of ZCRM_E_…; LEFT: a batch that was cut short
 - zcrm_reason         a stable word for the exact reason, such as record_invalid
 - zcrm_http_status    status of the last reply; 0: there was none
 - zcrm_retryable      whether the same call may succeed later
@@ -85,5 +112,5 @@ The text of its error is ` + "`zcrm CODE http=STATUS retryable=BOOL: a message f
 
 ### Metrics
 
-` + "`zcrm_calls`" + ` counts the calls and ` + "`zcrm_call_ns`" + ` times them, by ` + "`operation`" + ` and ` + "`status`" + ` (` + "`ok`" + ` or the code). With tracing on, each call is a span below its message's.
+` + "`zcrm_calls`" + ` counts the calls and ` + "`zcrm_call_ns`" + ` times them, by ` + "`operation`" + ` and ` + "`status`" + ` (` + "`ok`" + ` or the class). With tracing on, each call is a span below its message's.
 `

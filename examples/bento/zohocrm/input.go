@@ -32,15 +32,16 @@ as failed, with the metadata of `+"`zoho_crm_file`"+`. After a failure that may 
 		Field(service.NewAutoRetryNacksToggleField()).
 		LintRule(`root = match {
   this.record_ids == [] => [ "record_ids is empty" ],
-}`).
+  this.batch_size.or(1) < 1 => [ "batch_size is at least 1" ],
+`+connectionLint()+`}`).
 		Example("Back up attachments", "Each file to a path of its own; links have no bytes.", `
 input:
   zoho_crm_attachments:
     module: Contacts
     record_ids: [ "${RECORD_ID}" ]
-    refresh_token: "${ZOHO_REFRESH_TOKEN}"
-    client_id: "${ZOHO_CLIENT_ID}"
-    client_secret: "${ZOHO_CLIENT_SECRET}"
+    refresh_token: "${ZCRM_REFRESH_TOKEN}"
+    client_id: "${ZCRM_CLIENT_ID}"
+    client_secret: "${ZCRM_CLIENT_SECRET}"
 
 pipeline:
   processors:
@@ -53,9 +54,9 @@ pipeline:
         file_path: /srv/backup/${! json("id") }
         allow_paths: [ /srv/backup ]
         overwrite: true
-        refresh_token: "${ZOHO_REFRESH_TOKEN}"
-        client_id: "${ZOHO_CLIENT_ID}"
-        client_secret: "${ZOHO_CLIENT_SECRET}"
+        refresh_token: "${ZCRM_REFRESH_TOKEN}"
+        client_id: "${ZCRM_CLIENT_ID}"
+        client_secret: "${ZCRM_CLIENT_SECRET}"
 `)
 }
 

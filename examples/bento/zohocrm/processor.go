@@ -33,13 +33,15 @@ need `+"`overwrite`"+` for that.
 		Field(service.NewIntField("max_bytes").Description("A download of more bytes fails; 0: as many as the library takes.").Default(0).Advanced()).
 		Fields(connectionFields()...).
 		LintRule(`root = match {
-  this.operation == "step" && (this.exists("module") || this.exists("record_id") || this.exists("file_path")) => [ "operation is step: the message itself says module, record_id and file; remove these fields" ],
-  this.operation == "step" => [],
-  !this.exists("module") || !this.exists("record_id") => [ "module and record_id are required" ],
+  this.operation == "step" && [ "module", "record_id", "attachment_id", "file_path", "file_name", "content_type", "link_url", "link_title" ].any(name -> this.exists(name)) => [ "operation is step: the message itself says all of that; remove module, record_id, attachment_id, file_…, content_type and link_…" ],
+  this.max_bytes.or(0) < 0 => [ "max_bytes is negative; 0 is as many as the library takes" ],
+  this.exists("file_path") && this.allow_paths.or([]).length() == 0 => [ "file_path needs allow_paths: the directories below which messages may name files" ],
+  this.operation == "attachment.upload" && !this.exists("file_path") && !this.exists("file_name") && !this.exists("link_url") => [ "file_name is required where the message's content is the file" ],
+  this.operation != "step" && (!this.exists("module") || !this.exists("record_id")) => [ "module and record_id are required" ],
   (this.operation == "attachment.download" || this.operation == "attachment.delete") && !this.exists("attachment_id") => [ "attachment_id is required for this operation" ],
   this.exists("link_url") && this.operation != "attachment.upload" => [ "link_url belongs to operation attachment.upload" ],
   this.exists("link_url") && this.exists("file_path") => [ "link_url and file_path are both set; give one" ],
-}`).
+`+connectionLint()+`}`).
 		Example("Attach files that messages name", "The message is `{\"module\": …, \"record_id\": …, \"path\": …}`; what fails goes to a file of its own.", `
 pipeline:
   threads: 4
@@ -48,9 +50,9 @@ pipeline:
       zoho_crm_file:
         operation: attachment.upload
         data_center: eu
-        client_id: "${ZOHO_CLIENT_ID}"
-        client_secret: "${ZOHO_CLIENT_SECRET}"
-        refresh_token: "${ZOHO_REFRESH_TOKEN}"
+        client_id: "${ZCRM_CLIENT_ID}"
+        client_secret: "${ZCRM_CLIENT_SECRET}"
+        refresh_token: "${ZCRM_REFRESH_TOKEN}"
         module: ${! json("module") }
         record_id: ${! json("record_id") }
         file_path: ${! json("path") }
@@ -71,9 +73,9 @@ pipeline:
         module: Contacts
         record_id: ${! json("id") }
         max_bytes: 1000000
-        refresh_token: "${ZOHO_REFRESH_TOKEN}"
-        client_id: "${ZOHO_CLIENT_ID}"
-        client_secret: "${ZOHO_CLIENT_SECRET}"
+        refresh_token: "${ZCRM_REFRESH_TOKEN}"
+        client_id: "${ZCRM_CLIENT_ID}"
+        client_secret: "${ZCRM_CLIENT_SECRET}"
 `)
 }
 
@@ -123,6 +125,7 @@ func (p *processor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 func (p *processor) process(ctx context.Context, msg, to *service.Message) *failure {
 	s, err := p.step(msg)
 	if err != nil {
+		p.logger.Warnf("a message makes no step: %v", err)
 		return failureOf(err)
 	}
 	output, failed := p.run(ctx, msg, s)
@@ -144,7 +147,7 @@ func (p *processor) process(ctx context.Context, msg, to *service.Message) *fail
 			to.MetaSetMut(name, value)
 		}
 	}
-	for _, name := range []string{metaCode, metaReason, metaHTTPStatus, metaRetryable} {
+	for _, name := range []string{metaCode, metaClass, metaReason, metaHTTPStatus, metaRetryable} {
 		to.MetaDelete(name) // of an earlier attempt
 	}
 	if s.toContent {

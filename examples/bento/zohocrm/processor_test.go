@@ -100,13 +100,13 @@ func TestARedeliveredUploadIsSkippedWhenItIsThere(t *testing.T) {
 	}
 }
 
-func TestARedeliveredJobThatSaysWhatIfItExistsKeepsThat(t *testing.T) {
+func TestARedeliveredUploadIsKnownByItsBytesAndNotByNameAndSize(t *testing.T) {
 	t.Parallel()
 	e := emulator.Start(t)
 	record := e.Record(t, "Contacts", "normal")
 	e.Attach(t, "Contacts", record, "a.txt", "y")
 	p := build(t, e, "operation: step\nredelivered: \"true\"\n")
-	got, _, err := one(t, p, fmt.Sprintf(`{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"},"if_exists":"skip_same_bytes"}`, record))
+	got, _, err := one(t, p, fmt.Sprintf(`{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"}}`, record))
 	check(t, err)
 	contains(t, got, `"skipped":false`)
 }

@@ -2,8 +2,7 @@ package zohocrm
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +18,7 @@ import (
 type runner struct {
 	*connection
 	timeout time.Duration
+	logger  *service.Logger
 	calls   *service.MetricCounter
 	took    *service.MetricTimer
 	tracer  trace.Tracer
@@ -29,6 +29,9 @@ func newRunner(conf *service.ParsedConfig, mgr *service.Resources) (*runner, err
 	if err != nil {
 		return nil, err
 	}
+	if timeout < 0 {
+		return nil, fmt.Errorf("timeout: is %s; it is a time, or 0s for none", timeout)
+	}
 	c, err := open(conf, mgr)
 	if err != nil {
 		return nil, err
@@ -36,6 +39,7 @@ func newRunner(conf *service.ParsedConfig, mgr *service.Resources) (*runner, err
 	return &runner{
 		connection: c,
 		timeout:    timeout,
+		logger:     mgr.Logger(),
 		calls:      mgr.Metrics().NewCounter("zcrm_calls", "operation", "status"),
 		took:       mgr.Metrics().NewTimer("zcrm_call_ns", "operation", "status"),
 		tracer:     mgr.OtelTracer().Tracer("zcrm"),
@@ -57,11 +61,12 @@ func (r *runner) call(within, of context.Context, operation string, call func(co
 	status := "ok"
 	if err != nil {
 		failed = failureOf(err)
-		status = failed.code
+		status = failed.class
 		span.SetStatus(codes.Error, failed.Error())
 		span.SetAttributes(attribute.Int("http.response.status_code", failed.httpStatus), attribute.Bool("zcrm.retryable", failed.retryable))
 	}
-	span.SetAttributes(attribute.String("zcrm.operation", operation), attribute.String("zcrm.code", status))
+	span.SetAttributes(attribute.String("zcrm.operation", operation), attribute.String("zcrm.class", status))
+	outage.met(failed)
 	r.calls.Incr(1, operation, status)
 	r.took.Timing(time.Since(began).Nanoseconds(), operation, status)
 	return failed
@@ -69,44 +74,16 @@ func (r *runner) call(within, of context.Context, operation string, call func(co
 
 // run does what the step says, and gives its result.
 func (r *runner) run(ctx context.Context, msg *service.Message, s *step) (output []byte, failed *failure) {
-	inputs, err := s.inputs()
-	if err != nil {
-		return nil, failureOf(err)
-	}
-	for _, input := range inputs {
-		failed := r.call(ctx, msg.Context(), s.operation, func(ctx context.Context, client *zcrm.Client, options ...zcrm.CallOption) error {
-			var err error
-			output, err = client.RunStep(ctx, input, options...)
-			if s.redelivered && s.deletes() && errors.Is(err, zcrm.ErrNotFound) {
-				output, err = gone(input)
-			}
-			return err
-		})
-		if failed != nil {
-			return nil, failed
+	failed = r.call(ctx, msg.Context(), s.operation, func(ctx context.Context, client *zcrm.Client, options ...zcrm.CallOption) error {
+		if s.redelivered {
+			options = append(options, zcrm.WithAgain())
 		}
+		var err error
+		output, err = client.RunStep(ctx, s.input, options...)
+		return err
+	})
+	if failed == nil {
+		failed = s.unfinished(output)
 	}
-	if len(inputs) > 1 {
-		output, err = gone(must(json.Marshal(s.input)))
-		if err != nil {
-			return nil, failureOf(err)
-		}
-	}
-	return output, nil
-}
-
-// gone is the result of a deletion whose objects are deleted, whoever did it.
-func gone(input []byte) ([]byte, error) {
-	var s struct {
-		Operation string   `json:"operation"`
-		IDs       []string `json:"attachment_ids"`
-	}
-	if err := json.Unmarshal(input, &s); err != nil {
-		return nil, err
-	}
-	result := object{}
-	if s.IDs != nil {
-		result["ids"] = s.IDs
-	}
-	return json.Marshal(object{"operation": s.Operation, "result": result})
+	return output, failed
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/warpstreamlabs/bento/public/service"
@@ -22,6 +23,7 @@ const (
 	photoDelete        = "photo.delete"
 	attachmentDelete   = "attachment.delete"
 	anyStep            = "step"
+	batch              = "batch" // only as a message's own step
 )
 
 var operations = map[string]string{
@@ -68,8 +70,8 @@ func uploadFields() []*service.ConfigField {
 			"skip_same_bytes": "Don't, when the record has one of the same name, size and bytes. Costs a list call and a download.",
 		}).Description("What an upload of an attachment does when the record may have it already.").Default("upload"),
 		service.NewInterpolatedStringField("redelivered").
-			Description("`true` when the message may have been worked on before, by a worker that died or that failed. Then an upload is done with `if_exists: skip` unless that says something else, and a deletion of what is gone already is a success.").
-			Example(`${! @nats_num_delivered.number() > 1 }`).Default("false"),
+			Description("`true` when the message may have been worked on before, by a worker that died or that failed; else `false`. Then each effect that the step asks for, those of a batch too, is looked for first: a file by its bytes, and what is gone already is deleted.").
+			Example(`${! @nats_num_delivered.number() > 1 || timestamp_unix() > @zcrm_held_until.number() }`).Default("false"),
 		service.NewBoolField("sha256").Description("Whether the result shall have the SHA-256 of the file.").Default(false).Advanced(),
 	}
 }
@@ -112,7 +114,7 @@ func templateOf(conf *service.ParsedConfig) (*template, error) {
 // step is what one message asks for.
 type step struct {
 	operation   string // for labels: one of those known, or "unknown"
-	input       object // the step's JSON
+	input       []byte // the step's JSON
 	redelivered bool
 	toContent   bool // of a download: its bytes become the message's content
 }
@@ -128,20 +130,24 @@ func (t *template) step(msg *service.Message) (*step, error) {
 		}
 		text[name] = value
 	}
-	s := &step{operation: t.operation, redelivered: text["redelivered"] == "true"}
+	redelivered, err := strconv.ParseBool(text["redelivered"])
+	if err != nil || len(text["redelivered"]) < 4 {
+		return nil, fmt.Errorf("redelivered: is %q; give true or false", text["redelivered"])
+	}
+	s := &step{operation: t.operation, redelivered: redelivered}
 	if t.operation == anyStep {
 		return s, s.read(msg)
 	}
-	s.input = object{"operation": t.operation, "module": text["module"], "record_id": text["record_id"]}
+	input := object{"operation": t.operation, "module": text["module"], "record_id": text["record_id"]}
 	switch t.operation {
 	case attachmentUpload, photoUpload:
 		source, err := source(msg, text)
 		if err != nil {
 			return nil, err
 		}
-		s.input["source"] = source
+		input["source"] = source
 		if t.operation == attachmentUpload && t.ifExists != "upload" {
-			s.input["if_exists"] = t.ifExists
+			input["if_exists"] = t.ifExists
 		}
 	case attachmentDownload, photoDownload:
 		sink := object{"path": text["file_path"], "overwrite": t.overwrite}
@@ -151,18 +157,19 @@ func (t *template) step(msg *service.Message) (*step, error) {
 		if t.maxBytes > 0 {
 			sink["max_bytes"] = t.maxBytes
 		}
-		s.input["sink"] = sink
+		input["sink"] = sink
 	}
 	switch t.operation {
 	case attachmentDownload:
-		s.input["attachment_id"] = text["attachment_id"]
+		input["attachment_id"] = text["attachment_id"]
 	case attachmentDelete:
-		s.input["attachment_ids"] = []any{text["attachment_id"]}
+		input["attachment_ids"] = []any{text["attachment_id"]}
 	}
-	if t.sha256 && (text["link_url"] == "" && t.operation == attachmentUpload || t.operation == photoUpload || s.input["sink"] != nil) {
-		s.input["sha256"] = true
+	if t.sha256 && (text["link_url"] == "" && t.operation == attachmentUpload || t.operation == photoUpload || input["sink"] != nil) {
+		input["sha256"] = true
 	}
-	return s, nil
+	s.input, err = json.Marshal(input)
+	return s, err
 }
 
 // source is what an upload sends: a link, a file, or the message's content.
@@ -198,60 +205,51 @@ func source(msg *service.Message, text map[string]string) (object, error) {
 	return source, nil
 }
 
-// read takes the message's content as the step. The library checks it; here it need only be an object.
-func (s *step) read(msg *service.Message) error {
+// read takes the message's content as the step, to the letter: what is wrong with it, the library says.
+func (s *step) read(msg *service.Message) (err error) {
 	s.operation = "unknown"
-	content, err := msg.AsBytes()
-	if err != nil {
+	if s.input, err = msg.AsBytes(); err != nil {
 		return err
 	}
-	raw := map[string]json.RawMessage{} // values stay as they were written: an id that is a number must be refused, not rounded
-	if err := json.Unmarshal(content, &raw); err != nil {
-		return fmt.Errorf("the content is not the JSON object of a step: %w", err)
+	var head struct {
+		Operation string `json:"operation"`
 	}
-	s.input = make(object, len(raw))
-	for key, value := range raw {
-		if string(value) != "null" { // which counts as not given
-			s.input[key] = value
-		}
-	}
-	var operation string
-	if json.Unmarshal(raw["operation"], &operation) == nil && operations[operation] != "" && operation != anyStep {
-		s.operation = operation
+	if json.Unmarshal(s.input, &head) == nil && operations[head.Operation] != "" && head.Operation != anyStep || head.Operation == batch {
+		s.operation = head.Operation
 	}
 	return nil
 }
 
-// inputs are the JSON documents to run for this step: one, but for several attachments to be deleted when an earlier delivery may have
-// deleted some of them.
-func (s *step) inputs() ([][]byte, error) {
-	if s.redelivered && s.operation == attachmentUpload && s.input["if_exists"] == nil {
-		s.input["if_exists"] = "skip"
+// unfinished is the failure that a batch's result amounts to when steps are left, when nobody knows of one whether it is done, or when one
+// failed and may succeed later.
+func (s *step) unfinished(output []byte) *failure {
+	if s.operation != batch {
+		return nil
 	}
-	all := []object{s.input}
-	var ids []json.RawMessage
-	if raw, several := s.input["attachment_ids"].(json.RawMessage); several && s.redelivered && json.Unmarshal(raw, &ids) == nil && len(ids) > 1 {
-		all = nil
-		for _, id := range ids {
-			one := object{}
-			for key, value := range s.input {
-				one[key] = value
-			}
-			one["attachment_ids"] = []json.RawMessage{id}
-			all = append(all, one)
+	var done struct {
+		Result struct {
+			Left    uint64 `json:"left"`
+			Unknown uint64 `json:"unknown"`
+			Stopped string `json:"stopped"`
+			Items   []struct {
+				Status string `json:"status"`
+				Error  struct {
+					Retryable bool `json:"retryable"`
+				} `json:"error"`
+			} `json:"items"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(output, &done); err != nil {
+		return failureOf(err)
+	}
+	left := done.Result.Left
+	for _, item := range done.Result.Items {
+		if item.Status == "failed" && item.Error.Retryable {
+			left++
 		}
 	}
-	inputs := make([][]byte, len(all))
-	for i, input := range all {
-		encoded, err := json.Marshal(input)
-		if err != nil {
-			return nil, err
-		}
-		inputs[i] = encoded
+	if left+done.Result.Unknown == 0 {
+		return nil
 	}
-	return inputs, nil
-}
-
-func (s *step) deletes() bool {
-	return slices.Contains([]string{attachmentDelete, photoDelete}, s.operation)
+	return unfinished(left, done.Result.Unknown, done.Result.Stopped)
 }

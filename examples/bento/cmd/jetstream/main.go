@@ -22,15 +22,17 @@ func main() {
 	log.SetPrefix("jetstream: ")
 	dir := flag.String("dir", "", "directory to keep the streams in (needed)")
 	port := flag.Int("port", server.RANDOM_PORT, "port of 127.0.0.1; any free one by default")
-	ackWait := flag.Duration("ack-wait", 15*time.Minute, "when a job that nobody acknowledged is handed out again: longer than any two calls")
+	ackWait := flag.Duration("ack-wait", 30*time.Second, "when the jobs of a worker that died are handed out again")
 	pending := flag.Int("max-ack-pending", 16, "most jobs in work at once, over all workers")
+	deliver := flag.Int("max-deliver", 100, "how often a job is handed out before it is a dead letter")
+	payload := flag.Int("max-payload", server.MAX_PAYLOAD_SIZE, "most bytes of a message")
 	flag.Parse()
 	if *dir == "" {
 		log.Fatal("-dir is needed")
 	}
 
 	nats, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: *port, JetStream: true, StoreDir: *dir, NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: *port, JetStream: true, StoreDir: *dir, NoSigs: true, NoLog: true, MaxPayload: int32(*payload),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -39,7 +41,7 @@ func main() {
 	if !nats.ReadyForConnections(30 * time.Second) {
 		log.Fatal("the server did not start")
 	}
-	if err := setUp(nats.ClientURL(), *ackWait, *pending); err != nil {
+	if err := setUp(nats.ClientURL(), jetstream.ConsumerConfig{AckWait: *ackWait, MaxAckPending: *pending, MaxDeliver: *deliver}); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(nats.ClientURL())
@@ -51,8 +53,9 @@ func main() {
 	nats.WaitForShutdown()
 }
 
-// setUp makes the stream of jobs with its one consumer, and the stream of what became of them.
-func setUp(url string, ackWait time.Duration, pending int) error {
+// setUp makes the stream of jobs with its one consumer, the stream of what became of them, and the stream of JetStream's own words about
+// jobs that were handed out too often.
+func setUp(url string, workers jetstream.ConsumerConfig) error {
 	conn, err := nats.Connect(url)
 	if err != nil {
 		return err
@@ -68,13 +71,17 @@ func setUp(url string, ackWait time.Duration, pending int) error {
 		// A job leaves the stream once it is acknowledged.
 		{Name: "ZCRM_JOBS", Subjects: []string{"zcrm.jobs"}, Retention: jetstream.WorkQueuePolicy, Duplicates: time.Hour},
 		{Name: "ZCRM_RESULTS", Subjects: []string{"zcrm.done", "zcrm.dead"}, Duplicates: time.Hour},
+		{Name: "ZCRM_UNDELIVERABLE", Subjects: []string{"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ZCRM_JOBS.workers"}, Retention: jetstream.WorkQueuePolicy},
 	} {
 		if _, err := js.CreateOrUpdateStream(ctx, config); err != nil {
 			return err
 		}
 	}
-	_, err = js.CreateOrUpdateConsumer(ctx, "ZCRM_JOBS", jetstream.ConsumerConfig{
-		Durable: "workers", AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: pending, MaxDeliver: 20,
-	})
+	workers.Durable, workers.AckPolicy = "workers", jetstream.AckExplicitPolicy
+	if _, err := js.CreateOrUpdateConsumer(ctx, "ZCRM_JOBS", workers); err != nil {
+		return err
+	}
+	workers.MaxAckPending, workers.MaxDeliver = 0, 0
+	_, err = js.CreateOrUpdateConsumer(ctx, "ZCRM_UNDELIVERABLE", workers)
 	return err
 }

@@ -1,0 +1,62 @@
+package zohocrm
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Pauses between two tries whether an outage is over.
+const (
+	shortestOutage = 2 * time.Second
+	longestOutage  = 2 * time.Minute
+)
+
+// outage is whether this process can use Zoho at all: it can't while its credentials are refused, or the network doesn't lead there. That
+// is no fault of the job that met it, so no further job is taken, but for one after each pause to see whether it is over.
+var outage interruption
+
+type interruption struct {
+	mu    sync.Mutex
+	cause *failure
+	until time.Time
+	pause time.Duration
+}
+
+// met notes how a call ended. Calls that end during a pause were under way when it began, and say nothing new.
+func (i *interruption) met(failed *failure) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case failed == nil || !failed.concernsAll():
+		i.cause, i.pause, i.until = nil, 0, time.Time{}
+	case time.Now().After(i.until):
+		i.cause, i.pause = failed, min(max(2*i.pause, shortestOutage), longestOutage)
+		i.until = time.Now().Add(i.pause)
+	}
+}
+
+// err is why no job is to be taken now; nil: jobs may be taken.
+func (i *interruption) err() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.cause == nil || time.Now().After(i.until) {
+		return nil
+	}
+	return fmt.Errorf("no job is taken for %s: %w", time.Until(i.until).Round(time.Second), i.cause)
+}
+
+// wait returns once jobs may be taken.
+func (i *interruption) wait(ctx context.Context) error {
+	i.mu.Lock()
+	timer := time.NewTimer(time.Until(i.until))
+	i.mu.Unlock()
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
