@@ -19,6 +19,12 @@ const FIELDS: &str = "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created
 /// The largest page.
 const PER_PAGE: u32 = 200;
 
+/// The caller's fields and the one that tells links from files: without it each entry would be called a file.
+fn and_the_link(fields: String) -> String {
+    const LINK: &str = "$link_url";
+    if fields.split(',').any(|field| field.trim() == LINK) { fields } else { format!("{fields},{LINK}") }
+}
+
 /// The pages of a record's list, one at a time, so that memory doesn't grow with the list but for its ids.
 pub struct Pages {
     client: Client,
@@ -111,7 +117,7 @@ impl Walk {
             return Err(Error::new(Status::Version, "page_token", message).with(|d| d.field = Some("page_token")));
         }
         let wanted = (!args.fields.is_empty()).then(|| args.fields.clone());
-        let fields = wanted.or_else(|| client.version().fields_mandatory.then(|| FIELDS.to_owned()));
+        let fields = wanted.map(and_the_link).or_else(|| client.version().fields_mandatory.then(|| FIELDS.to_owned()));
         let number = args.page.max(1);
         let start = token.map_or(At::Number(number), At::Token);
         Ok(Walk {

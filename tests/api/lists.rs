@@ -227,6 +227,18 @@ fn the_fields_are_the_callers_if_named() {
 }
 
 #[test]
+fn a_link_is_one_whatever_fields_the_caller_names() {
+    let w = world();
+    w.attach("a", b"abc");
+    w.emulator.attach_link("Contacts", &w.contact.id, "b", "https://example.com");
+    for fields in ["id,File_Name", "id, $link_url ,File_Name"] {
+        let mut page = list(&w, ListArgs { fields: fields.into(), ..ListArgs::default() }).unwrap();
+        page.attachments.sort_by(|a, b| a.file_name.cmp(&b.file_name));
+        assert_eq!(page.attachments.iter().map(|a| a.is_link).collect::<Vec<_>>(), [false, true], "{fields}");
+    }
+}
+
+#[test]
 fn what_a_version_lacks_is_refused_before_anything_is_sent() {
     let w = world_with(&[("api_version", "v6")]);
     assert_eq!(why(list(&w, ListArgs { page_token: "x".into(), ..ListArgs::default() })), (Status::Version, "page_token"));
