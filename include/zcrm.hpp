@@ -275,7 +275,7 @@ class Call {
     ZCRM_SETTER(Call, timeout(std::chrono::milliseconds bound), timeout_ = bound)
     /** The token that can end it; must live until the call has begun. */
     ZCRM_SETTER(Call, cancel(const Cancel &token), cancel_ = token.get())
-    /** Told of the progress, at most about ten times a second and at the end. When an attempt is repeated, `done` begins anew. */
+    /** Told of the progress, at most about ten times a second and at the end. When an attempt is repeated, `done` starts over. */
     ZCRM_SETTER(Call, progress(Progress told), progress_ = std::move(told))
     /** Computes the SHA-256 of the bytes: Transfer::sha256. */
     ZCRM_SETTER(Call, sha256(), flags_ |= ZCRM_CALL_SHA256)

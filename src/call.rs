@@ -1,4 +1,4 @@
-//! What belongs to one call alone, and what is known of it afterwards.
+//! What belongs to one call, and what is known about it afterwards.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Memory whose size a server, a file or the caller says: where there isn't that much, that is an error and not the end of the process.
 //!
-//! Stable Rust offers this for a `Vec` and its like alone. Everywhere else a block that can't be had ends the process. What that is, and how
+//! Stable Rust offers this only for `Vec` and its like. Everywhere else an allocation that fails ends the process. What that is, and how
 //! large at most: what HTTP and TLS read and write (some 400 KB a connection); texts of the caller (1 MiB each) and of an object in a reply
 //! (256 KiB together), copied as they are parsed; settings; the lines of a journal; a step inside of a batch, whose JSON and whose result
 //! (a list is the largest) are copied; and text with escapes in a step's JSON.

@@ -1,5 +1,5 @@
 //! Doors to the parsers of foreign bytes, for the fuzz targets in `fuzz/` and the replay of their corpus. Not part of the library: it is
-//! compiled for these two alone.
+//! compiled only for these two.
 #![doc(hidden)]
 #![allow(missing_docs)]
 

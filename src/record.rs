@@ -38,7 +38,7 @@ impl Record {
     }
 }
 
-/// Whether it is made of digits alone, as every id of Zoho is.
+/// Whether it consists of digits only, as every id of Zoho's does.
 pub(crate) fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 32 && id.bytes().all(|b| b.is_ascii_digit())
 }

@@ -54,7 +54,7 @@ type BatchSummary struct {
 // then. With every other error it says that all steps are left.
 //
 // The steps run on threads of the library, and so may a token source, a token store and a logger. Of options [WithTimeout] and
-// [WithTraceID] hold for the whole, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step.
+// [WithTraceID] apply to the whole batch, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step.
 func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
 	const operation = "batch"
 	none := &BatchSummary{Left: int64(len(steps))}

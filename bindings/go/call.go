@@ -70,7 +70,7 @@ func WithTimeout(bound time.Duration) CallOption {
 }
 
 // WithProgress lets progress be told how far an upload or a download is: at most about ten times a second, and at its end. It runs on the
-// goroutine that made the call. total is -1 while it is unknown; done begins anew when an attempt is repeated.
+// goroutine that made the call. total is -1 while it is unknown; done starts over when an attempt is repeated.
 func WithProgress(progress func(done, total int64)) CallOption {
 	return CallOption{"WithProgress", uploads | downloads | steps, func(call *callOptions) { call.Progress = progress }}
 }

@@ -92,7 +92,7 @@ func WithTokenStore(store TokenStore) Option {
 	return Option{func(config *cabi.Config) { config.Store = store }}
 }
 
-// WithTokenFile is a token store for the processes of one machine: a file, readable for its owner alone, that need not exist yet.
+// WithTokenFile is a token store for the processes of one machine: a file, readable only by its owner, that need not exist yet.
 func WithTokenFile(path string) Option { return WithOption("token_file", path) }
 
 // WithDataCenter names the data centre that the organisation is in: us, eu, in, au, jp, cn, ca, sa, ae or uk. The default is us.

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Each writes the file anew and returns 0, or -1 with errno set. */
+/* Each writes the whole file and returns 0, or -1 with errno set. */
 int sample_pdf(const char *path, const char *heading);
 int sample_portrait(const char *path);
 int sample_noise(const char *path, uint64_t bytes);

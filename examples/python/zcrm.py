@@ -1,7 +1,7 @@
 """Files and pictures of Zoho CRM records, from Python: one file, the standard library and libzcrm.so.
 
     import zcrm
-    client = zcrm.Client(access_token="...", api_domain="https://www.zohoapis.eu", allow_paths="/srv/files")
+    client = zcrm.Client(access_token="...", data_center="eu", allow_paths="/srv/files")
     stored = client.run_step({"operation": "attachment.upload", "module": "Contacts", "record_id": "3652397000000649013",
                               "source": {"path": "/srv/files/contract.pdf"}})
     print(stored["result"]["id"])

@@ -136,7 +136,7 @@ fn regular(options: &mut OpenOptions, path: &Path, link: Link) -> io::Result<Opt
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// For the owner's eyes alone.
+/// Readable and writable by the owner only.
 fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -186,7 +186,7 @@ pub(crate) struct Entry {
 const VERSION: u32 = 1;
 
 impl Document {
-    /// What the store holds. An empty or broken document is as if there were none: it holds nothing that can't be had again.
+    /// What the store holds. An empty or broken document counts as none: everything in it can be fetched again.
     pub(crate) fn read(store: &dyn TokenStore) -> Result<Document> {
         let none = Document { version: VERSION, tokens: HashMap::new() };
         let Some(bytes) = store.get()? else { return Ok(none) };

@@ -262,7 +262,7 @@ impl User {
         User { user, drop }
     }
 
-    /// A method, so that a closure captures the whole and not the pointer alone, which isn't `Send`.
+    /// A method, so that a closure captures the whole and not just the pointer, which isn't `Send`.
     pub(super) fn get(&self) -> *mut c_void {
         self.user
     }

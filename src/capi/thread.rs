@@ -24,7 +24,7 @@ const DISABLED: c_int = 1;
 #[cfg(all(target_os = "linux", not(miri)))]
 fn set_cancelling(state: c_int) -> c_int {
     let mut before = 0;
-    // SAFETY: it fails for an unknown state alone, and `before` is ours.
+    // SAFETY: it fails only for an unknown state, and `before` is ours.
     unsafe { pthread_setcancelstate(state, &raw mut before) };
     before
 }
@@ -48,7 +48,7 @@ impl Drop for Uncancelled {
 }
 
 /// SIGPIPE, which ends a process that doesn't know it, is blocked on this thread as long as the value lives, which must be dropped on the same
-/// thread: writing to a connection that the peer has closed must be an error of the call alone.
+/// thread: writing to a connection that the peer has closed must be an error of that call only.
 ///
 /// The sockets are written with `writev`, which has no flag against it, and a handler belongs to the host. So the signal is blocked while an
 /// operation runs, as libcurl does, and one that this thread's writing has brought is taken away. One that was sent to the process is left.

@@ -101,7 +101,7 @@ impl Doubt {
     pub(super) fn told(&self, error: Error, interrupted: bool) -> Error {
         let open = self.is_open();
         let error = error.with(|d| {
-            // Of an upload the last sending counts, and not the looks for it that followed.
+            // Report the last upload attempt, not the list calls that came after it.
             d.request_sent = match d.request_sent {
                 Sent::No if open && self.lost.get() => Sent::Fully,
                 Sent::No => self.sent.get(),
@@ -122,8 +122,8 @@ impl Doubt {
     }
 }
 
-/// The last error of a change, of which an attempt may have been `lost`. A refusal for good then doesn't say that it wasn't done. (Where there
-/// is nothing, who deletes has what he wanted; and where there is no such operation, there never was.)
+/// The last error of a change, of which an attempt may have been `lost`. A refusal for good then doesn't say that it wasn't done. (For a
+/// deletion, not found is success; and where there is no such operation, there never was.)
 pub(crate) fn given_up(error: Error, lost: bool) -> Error {
     if !lost || error.status() == Status::Unsupported {
         return error;

@@ -40,7 +40,7 @@ impl Request {
     }
 }
 
-/// A reply whose head has come. It is read as if it didn't repeat the secrets of its request; the bytes of a file alone are as they come.
+/// A reply whose head has come. Secrets of the request are blanked out of everything but file bytes.
 pub(crate) struct Response {
     reply: reqwest::Response,
     secrets: Arc<Secrets>,

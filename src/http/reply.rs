@@ -296,7 +296,7 @@ fn hint(status: Status, reason: &str) -> &'static str {
         (Status::Scope, _) => "the token needs the module's scope and ZohoCRM.modules.attachments",
         (Status::InvalidModule, _) => "use the module's API name",
         (Status::IsLink, _) => "the list gives its link_url",
-        (Status::TooLarge, _) => "attachments may have 100 MB, photos 10 MB and 10 megapixels",
+        (Status::TooLarge, _) => "attachments may have 100 MiB, photos 10 MiB and 10 megapixels",
         _ => "",
     }
 }

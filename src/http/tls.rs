@@ -44,7 +44,7 @@ pub(crate) fn client_config(config: &Config, ca: &[CertificateDer<'static>]) -> 
     Ok(with_roots(roots))
 }
 
-/// For plain http alone, where no certificate is ever looked at and reading the roots would be wasted.
+/// Only for plain http, where no certificate is ever looked at and reading the roots would be wasted.
 pub(crate) fn no_roots() -> ClientConfig {
     with_roots(RootCertStore::empty())
 }

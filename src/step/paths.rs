@@ -34,7 +34,7 @@ pub(super) fn target<'a>(config: &Config, path: &str, overwrite: bool) -> Result
     Ok(To::File { path, directory: Some(directory), overwrite })
 }
 
-/// The journal to read and write, opened, and made for the owner's eyes alone where it isn't there. It is no link, as that would be followed.
+/// The journal to read and write, opened, and created readable by the owner only where it isn't there. It is no link, as that would be followed.
 pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, PathBuf)> {
     let (directory, beneath) = directory_of(config, path, "journal")?;
     let name = transfer::file_name(Path::new(path))?;

@@ -29,7 +29,7 @@ impl<'a> Incoming<'a> {
         Ok(Incoming { output: Output::open(sink.to, again)?, progress, digest, max_bytes: sink.max_bytes, expected_bytes, announced: None })
     }
 
-    /// Takes the bytes in for their hash alone.
+    /// Takes the bytes in only to hash them.
     pub(crate) fn hashing(kind: HashKind) -> Incoming<'a> {
         let (output, digest) = (Output::Nowhere { written: 0 }, Digest::new(Some(kind), None));
         Incoming { output, progress: Progress::new(None), digest, max_bytes: None, expected_bytes: None, announced: None }

@@ -64,7 +64,7 @@ pub(super) fn there(directory: &OwnedFd, name: &OsStr) -> io::Result<There> {
 }
 
 impl Partial {
-    /// An empty file in this directory. `private`: for the owner's eyes alone until it is published.
+    /// An empty file in this directory. `private`: only the owner can read it until it is published.
     pub(super) fn create(directory: OwnedFd, private: bool) -> io::Result<Partial> {
         clear(&directory);
         let partial = match unnamed(&directory) {
@@ -179,7 +179,7 @@ impl Partial {
         let own = rustix::fs::fstat(&self.file)?;
         let same_owner = (own.st_uid, own.st_gid) == (old.st_uid, old.st_gid)
             || rustix::fs::fchown(&self.file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid))).is_ok();
-        // Bits that lend an owner's rights go with that owner alone.
+        // Bits that lend an owner's rights are kept only with that owner.
         let kept = if same_owner { 0o7777 } else { 0o777 };
         let _ = rustix::fs::fchmod(&self.file, Mode::from_raw_mode(old.st_mode & kept));
         Ok(())
