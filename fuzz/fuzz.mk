@@ -9,7 +9,7 @@ fuzz: ## every fuzz target for SECONDS=60 each, or TARGETS="list step": one line
 	@scripts/setup fuzz
 	@fuzz/run.sh $(SECONDS) $(TARGETS)
 
-fuzz-corpus: ## after make fuzz: the committed corpus, chosen anew from what was found
+fuzz-corpus: ## after make fuzz: the committed corpus, chosen again from what was found
 	@fuzz/minimise.sh $(TARGETS)
 
 asan: ## the C programs of tests/c and the library, both under AddressSanitizer
