@@ -107,11 +107,12 @@ impl Gate {
         loop {
             let mut room = pin!(self.room.notified());
             room.as_mut().enable(); // before the look, so that no place given back in between is missed
-            let until = match self.look(most, longest, watch.is_some())? {
-                Look::Room(place) => {
-                    self.room.notify_one(); // there may be room for another one, since the bound has grown
-                    return Ok((place, began.elapsed()));
-                }
+            let look = self.look(most, longest, watch.is_some());
+            if !matches!(look, Ok(Look::Full | Look::Paused(_))) {
+                self.room.notify_one(); // there may be room for another one too, as the bound has grown; or it has to hear of the refusal too
+            }
+            let until = match look? {
+                Look::Room(place) => return Ok((place, began.elapsed())),
                 Look::Paused(until) => Some(until),
                 Look::Full if watch.is_some() => Some(Instant::now() + MOMENT),
                 Look::Full => {
@@ -366,6 +367,20 @@ mod tests {
             assert!(waits.join().unwrap());
         });
         assert!(!place.was_lent());
+    }
+
+    #[test]
+    fn who_waits_for_a_place_is_refused_too_when_the_credits_are_used_up() {
+        let (gate, long) = (Gate::default(), Duration::from_secs(60));
+        let place = enter(&gate, 1, SHORT).unwrap();
+        std::thread::scope(|scope| {
+            let waits = || matches!(gate.enter(1, long, &Limits::new(None, Some(long))), Err(Barred::Refused(_)));
+            let waiting: Vec<_> = (0..6).map(|_| scope.spawn(waits)).collect();
+            std::thread::sleep(SHORT);
+            assert!(gate.answered(StatusCode::TOO_MANY_REQUESTS, Some(0), 0, None).is_err());
+            drop(place);
+            assert!(waiting.into_iter().all(|waits| waits.join().unwrap()));
+        });
     }
 
     #[test]
