@@ -31,6 +31,18 @@ fn a_batch_gives_each_step_its_outcome_in_the_order_of_the_input() {
 }
 
 #[test]
+fn a_step_that_runs_out_of_its_own_time_fails_and_the_others_are_run() {
+    let w = world();
+    let record = w.record();
+    let list = json!({"operation": "attachment.list", "module": "Contacts", "record_id": record});
+    w.emulator.script("attachment.list", [Fault::stall(StallAt::BeforeReply)]);
+    let steps = [("slow", but(&list, &json!({"timeout_ms": 50}))), ("next", list.clone()), ("last", list)];
+    let result = run(&w, &but(&batch(&steps), &json!({"parallel": 1}))).unwrap()["result"].take();
+    assert_eq!((&result["done"], &result["failed"], &result["left"], &result["stopped"]), (&json!(2), &json!(1), &json!(0), &Value::Null));
+    assert_eq!((&result["items"][0]["status"], &result["items"][0]["error"]["reason"]), (&json!("failed"), &json!("call_timeout")));
+}
+
+#[test]
 fn a_batch_with_its_journal_is_run_again_without_sending_anything() {
     let w = world();
     let record = w.record();

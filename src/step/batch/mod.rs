@@ -172,6 +172,10 @@ struct Report {
 }
 
 impl Shared<'_> {
+    fn is_out_of_time(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     fn run(&self, Job { key, step, begun_before, .. }: Job) -> Report {
         Report { key, outcome: panics::catch(|| self.step(step, begun_before)) }
     }
@@ -308,7 +312,7 @@ impl Batch<'_, '_> {
 
     fn look_for_a_stop(&mut self) {
         let spent = self.options.credits > 0 && self.summary.attempts + self.in_flight as u64 >= self.options.credits;
-        let late = self.shared.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self.shared.is_out_of_time();
         for (stop, reason) in [(self.shared.cancel.is_fired(), "cancelled"), (late, "call_timeout"), (spent, "credits_budget")] {
             if stop && self.summary.stopped.is_none() {
                 self.summary.stopped = Some(reason);
@@ -395,7 +399,8 @@ impl Batch<'_, '_> {
     fn end_badly(&mut self, key: &str, error: &Error) {
         let stops = match error.status() {
             Status::Cancelled => Some("cancelled"),
-            Status::Timeout if error.reason() == "call_timeout" => Some("call_timeout"),
+            // The batch's time, and not that of this one step alone.
+            Status::Timeout if error.reason() == "call_timeout" && self.shared.is_out_of_time() => Some("call_timeout"),
             Status::RateLimited if error.reason() == "credits_exhausted" => Some("credits_exhausted"),
             // No other step would get one either.
             Status::RateLimited if error.reason() == "token_throttled" => Some("no_token"),
