@@ -87,7 +87,8 @@ fn panicked(panic: &Caught) -> Error {
 
 /// What is the same for the whole process, done once, before the first entry point does anything.
 ///
-/// Threads of this library take no signals of the host. And: keeps the standard library's panic hook from printing to the host's stderr for panics that are caught: by a guard, or on a thread of a batch.
+/// Threads that this library starts take no signals of the host. And the standard library's panic hook doesn't print to the host's stderr for
+/// panics that are caught, by a guard or on a thread of a batch.
 ///
 /// The hook belongs to the copy of the standard library that is linked into this library: a shared library has its own, so no host, not
 /// even one written in Rust, shares it. Panics that nobody here catches, which only a Rust program that links this crate can have, go to
