@@ -186,7 +186,8 @@ impl Gate {
             return Err(out_of_credits(state.close()));
         }
         state.cut();
-        state.paused_until = state.paused_until.max(pause.and_then(|pause| Instant::now().checked_add(pause)));
+        // A server that says years must not close the organisation until this process ends: after an hour one call knocks again.
+        state.paused_until = state.paused_until.max(pause.map(|pause| Instant::now() + pause.min(CLOSED_LONGEST)));
         Ok(())
     }
 }
@@ -381,6 +382,13 @@ mod tests {
             drop(place);
             assert!(waiting.into_iter().all(|waits| waits.join().unwrap()));
         });
+    }
+
+    #[test]
+    fn a_pause_of_years_ends_within_the_hour() {
+        let gate = Gate::default();
+        gate.answered(StatusCode::TOO_MANY_REQUESTS, None, 0, Some(Duration::from_secs(u64::MAX))).unwrap();
+        assert!(gate.state().paused_until.unwrap() <= Instant::now() + CLOSED_LONGEST);
     }
 
     #[test]
