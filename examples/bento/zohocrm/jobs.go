@@ -395,9 +395,9 @@ func (d *delivery) settle(ctx context.Context, refused error) error {
 
 // pause doubles with each delivery. A quarter of it is random, so that jobs that failed together don't come back together.
 func (d *delivery) pause() time.Duration {
-	pause := d.queue.longest
-	if doublings := d.number - 1; doublings < 20 {
-		pause = min(pause, d.queue.pause<<doublings)
+	pause := min(d.queue.pause, d.queue.longest)
+	for n := uint64(1); n < d.number && pause > 0 && pause < d.queue.longest; n++ {
+		pause = min(2*pause, d.queue.longest)
 	}
 	return pause - time.Duration(rand.Int64N(int64(pause/4)+1))
 }

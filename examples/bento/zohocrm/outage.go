@@ -24,14 +24,15 @@ type interruption struct {
 	pause time.Duration
 }
 
-// met notes how a call ended. Calls that end during a pause were under way when it began, and say nothing new.
+// met notes how a call ended. Calls that end during a pause were under way when it began, and say nothing new; a failure that came without
+// an answer, of a local file say, proves nothing.
 func (i *interruption) met(failed *failure) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch {
-	case failed == nil || !failed.concernsAll():
+	case failed == nil || failed.httpStatus != 0 && !failed.concernsAll():
 		i.cause, i.pause, i.until = nil, 0, time.Time{}
-	case time.Now().After(i.until):
+	case failed.concernsAll() && time.Now().After(i.until):
 		i.cause, i.pause = failed, min(max(2*i.pause, shortestOutage), longestOutage)
 		i.until = time.Now().Add(i.pause)
 	}
