@@ -8,8 +8,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use zcrm::Status;
-
 use crate::held::{heap, held, leaks, peak};
 use crate::random::{Random, number, seed};
 use crate::tally::Tally;
@@ -113,7 +111,7 @@ fn stored(t: &mut Tally, tenants: &[Tenant<'_>], made: &HashMap<usize, Made>) {
                 t.lost += usize::from(folder.must_be_there(*i).is_some_and(|must| must != is_there));
                 t.unreported += copies.iter().filter(|id| **id != uploaded.id && !uploaded.twins.contains(id)).count();
             }
-            (_, Some(error)) if error.status() == Status::OutcomeUnknown => {
+            (_, Some(error)) if error.detail().outcome_open => {
                 let named = copies.iter().all(|id| error.detail().candidates.contains(id));
                 t.unreported += if copies.len() > 1 && !named { copies.len() } else { 0 };
             }

@@ -58,7 +58,7 @@ impl Tally {
         let Some(error) = &made.ended.error else { return };
         use zcrm::Status::*;
         match (error.status(), error.reason()) {
-            (OutcomeUnknown, _) if made.act.uploads() => self.unknown += 1,
+            _ if made.act.uploads() && error.detail().outcome_open => self.unknown += 1,
             // Of what isn't settled a call is in doubt when a refusal follows a lost reply.
             (Forbidden | Checksum | OutcomeUnknown, _) => self.refused += 1,
             (Protocol, _) if (300..400).contains(&error.detail().http_status) => self.refused += 1,
