@@ -3,7 +3,7 @@
 //! Where the system can, it has no name at all until then, so that a killed process leaves nothing. Else it has a name of its own beside the
 //! target, which the process that made it holds locked: what isn't locked any more was left by a dead process and is cleared by the next.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Seek};
@@ -287,7 +287,7 @@ fn machine() -> String {
 
 /// Clears what dead processes left in this directory, once a process and directory.
 fn clear(directory: &OwnedFd) {
-    static CLEARED: PerProcess<Mutex<HashSet<(u64, u64)>>> = PerProcess::new();
+    static CLEARED: PerProcess<Mutex<BTreeSet<(u64, u64)>>> = PerProcess::new();
     let Ok(stat) = rustix::fs::fstat(directory) else { return };
     let mut cleared = CLEARED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
     if cleared.len() > MOST_REMEMBERED {
