@@ -387,14 +387,20 @@ fn a_call_that_waits_between_its_attempts_keeps_no_connection_from_the_others() 
         let first = answers.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
         Some(if first { reply("503 Service Unavailable", "", "") } else { reply("200 OK", "", LIST) })
     });
-    let client = server.client(&[("max_in_flight", "1"), ("retry_base_ms", "2000")]);
+    let client = server.client(&[("max_in_flight", "1"), ("retry_base_ms", "600000"), ("retry_max_wait_ms", "600000")]);
+    let cancel = Cancel::new();
     std::thread::scope(|scope| {
-        scope.spawn(|| list(&client, &record()).unwrap());
+        let waiting = scope.spawn(|| {
+            let call = Call { cancel: Some(cancel.clone()), ..Call::default() };
+            attachment::list(&client, &record(), &ListArgs::default(), call)
+        });
         while server.requests() == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let waits = attachment::list(&client, &record(), &ListArgs::default(), Call::default()).unwrap();
-        assert!(waits.waited_ms < 900, "it doesn't wait for the other's next attempt: {} ms", waits.waited_ms);
+        list(&client, &record()).unwrap();
+        assert_eq!(server.requests(), 2, "the first call still waits for its next attempt");
+        cancel.fire();
+        assert_eq!(waiting.join().unwrap().unwrap_err().status(), Status::Cancelled);
     });
 }
 
