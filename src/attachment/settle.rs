@@ -243,7 +243,9 @@ impl<'c, 's> Settlement<'c, 's> {
         if refused || !undecided.is_empty() {
             return Err(outcome_unknown(error, undecided));
         }
-        let may_pass = error.detail().retryable || error.status() == Status::DuplicateLink;
+        // The list has just been read with a token that works, so what was wrong with the first one has passed.
+        let renewed = error.status() == Status::Auth && self.resent == 0;
+        let may_pass = error.detail().retryable || error.status() == Status::DuplicateLink || renewed;
         if !may_pass || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
             return Err(self.not_found(error));
         }
