@@ -32,10 +32,12 @@ soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all ope
 	@tests/c/tsan.sh
 
 # In this order: each is made from what was built with those before it.
-generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps
+generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, tables and chart, Bento's docs
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --lib the_committed_description
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi the_committed_header
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi -- the_library_exports struct_layouts
+	bench/report.py
+	examples/bento/test.sh docs
 
 licences: ## licences, sources and known faults of all dependencies; installs cargo-deny, which takes minutes
 	@scripts/setup licences

@@ -31,7 +31,7 @@ import (
 func TestChaos(t *testing.T) {
 	seconds, _ := strconv.Atoi(os.Getenv("ZCRM_CHAOS_SECONDS"))
 	if seconds == 0 {
-		seconds = 60
+		seconds = 30
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ZCRM_CHAOS_SEED"), 10, 64)
 	if seed == 0 {

@@ -3,6 +3,7 @@
 #
 #   test.sh              everything
 #   test.sh build        only the programs, into build/bento: bento and jetstream
+#   test.sh docs         writes docs/
 #   test.sh soak SECONDS only the workers under everything that can fail, for so long
 #
 # Finds or builds libzcrm and the emulator as bindings/go/test.sh does, from the same variables.
@@ -21,6 +22,7 @@ timed() {
     say "$what: $(($(date +%s) - began)) s"
 }
 
+[ "${1:-}" != docs ] || exec go test -count 1 ./zohocrm -run Docs -update
 mkdir -p "$ZCRM_BENTO_DIR"
 timed 'build of the engine (a minute or more of each core when go has none of it in its cache)' go build -o "$ZCRM_BENTO_DIR/" . ./cmd/jetstream
 [ "${1:-}" != build ] || exit 0

@@ -36,7 +36,7 @@ func TestDocsAreThoseOfTheCode(t *testing.T) {
 			}
 		}
 		if committed, err := os.ReadFile(path); err != nil || !bytes.Equal(committed, rendered) {
-			t.Errorf("%s is not what the code says (%v): go test ./zohocrm -run Docs -update", path, err)
+			t.Errorf("%s is not what the code says (%v): make generated", path, err)
 		}
 	}
 }
