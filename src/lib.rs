@@ -10,6 +10,7 @@ extern crate self as zcrm; // the checks of the fuzz targets are compiled into t
 pub mod attachment;
 pub mod auth;
 mod call;
+mod caller;
 mod cancel;
 #[cfg(feature = "capi")]
 mod capi;

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::caller;
 use crate::config::{Secret, TokenStore};
 use crate::error::{Error, Result, Status, one_line};
 use crate::process::PerProcess;
@@ -149,7 +150,7 @@ pub(super) struct Locked<'s>(&'s dyn TokenStore);
 pub(super) async fn lock(store: &dyn TokenStore, bound: Duration) -> Result<Locked<'_>> {
     const EVERY: Duration = Duration::from_millis(25);
     let mut waited = Duration::ZERO;
-    while !store.try_lock()? {
+    while !caller::runs(|| store.try_lock())? {
         if waited > bound {
             let message = format!("another process holds the token store's lock for over {} ms", bound.as_millis());
             return Err(Error::new(Status::Timeout, "token_lock", message));
@@ -162,7 +163,7 @@ pub(super) async fn lock(store: &dyn TokenStore, bound: Duration) -> Result<Lock
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.0.unlock();
+        caller::runs(|| self.0.unlock());
     }
 }
 
@@ -189,7 +190,7 @@ impl Document {
     /// What the store holds. An empty or broken document counts as none: everything in it can be fetched again.
     pub(crate) fn read(store: &dyn TokenStore) -> Result<Document> {
         let none = Document { version: VERSION, tokens: HashMap::new() };
-        let Some(bytes) = store.get()? else { return Ok(none) };
+        let Some(bytes) = caller::runs(|| store.get())? else { return Ok(none) };
         match serde_json::from_slice::<Document>(&bytes) {
             Ok(document) if document.version == VERSION => Ok(document),
             Ok(document) => {
@@ -208,7 +209,8 @@ impl Document {
         // Tokens of credentials that are no longer used would stay for ever.
         self.tokens.retain(|_, entry| entry.expires_at.saturating_add(3600) > now());
         self.tokens.insert(key.to_owned(), entry);
-        store.put(&Zeroizing::new(serde_json::to_vec(&self).expect("a document is JSON")))
+        let document = Zeroizing::new(serde_json::to_vec(&self).expect("a document is JSON"));
+        caller::runs(|| store.put(&document))
     }
 }
 

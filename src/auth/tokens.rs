@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::hosts::Hosts;
 use super::oauth::{Grant, Granted, THROTTLED};
 use super::store::{self, Document, Entry, FileStore};
+use crate::caller;
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::{Secrets, Session};
@@ -168,7 +169,7 @@ impl Tokens {
 
     fn ask_host(&self, ask: &TokenFn, hosts: &Hosts) -> Result<Arc<Access>> {
         let refused = self.held().as_ref().is_some_and(|held| held.refused);
-        let token = ask(refused).map_err(|status| Error::callback("token_callback", "token", status))?;
+        let token = caller::runs(|| ask(refused)).map_err(|status| Error::callback("token_callback", "token", status))?;
         if token.expose().is_empty() {
             return Err(Error::new(Status::Callback, "token_callback", "the token callback succeeded, but gave an empty token"));
         }

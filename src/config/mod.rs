@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::caller;
 use crate::error::{Error, Result, Status, in_one_line};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
@@ -87,7 +88,8 @@ impl Config {
         if let Some((max, f)) = &self.log_fn
             && level <= *max
         {
-            f(level, &in_one_line(&line()));
+            let line = in_one_line(&line());
+            caller::runs(|| f(level, &line));
         }
     }
 }

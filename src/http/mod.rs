@@ -132,10 +132,11 @@ impl Session<'_> {
     fn work(&self, mut work: Pin<&mut dyn Future<Output = ()>>) -> Option<std::result::Result<(), Ended>> {
         let (place, lane) = (self.place.borrow(), self.lane.borrow());
         let (place, lane) = (place.as_ref().expect("it was taken"), lane.as_ref().expect("it was taken"));
+        let _here = place.here();
         let mut step = |context: &mut Context<'_>| {
-            // A step takes long only where it is the caller's reader, writer or other callback that does. It may be waiting for another call.
-            let _lendable = place.lendable();
-            work.as_mut().poll(context)
+            let state = work.as_mut().poll(context);
+            place.take_back();
+            state
         };
         lane.block_on(async {
             tokio::select! {

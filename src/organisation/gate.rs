@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
+use crate::caller::{Here, Whereabouts};
 use crate::cancel::{Ended, Limits};
 use crate::error::{Error, Status};
 
@@ -54,28 +54,18 @@ struct State {
 /// A place among the calls in flight; given back when dropped.
 pub(crate) struct Place<'g> {
     gate: &'g Gate,
-    holder: Arc<Holder>,
+    call: Arc<Whereabouts>,
     /// Further calls that could have had a place when this one got its own.
     pub(crate) spare: usize,
     borrowed: Cell<bool>,
 }
 
-/// Where the holder of a place is: its word is odd while it is in its caller's own code, another one each time, and has `LENT` when somebody
-/// took the place meanwhile. So a callback costs two additions, and only who waits looks at the clock.
-#[derive(Default)]
-struct Holder(AtomicU64);
-
-const LENT: u64 = 1 << 63;
-
-/// A holder as it was when somebody looked.
+/// A call with a place, as it was when somebody looked.
 struct Seen {
-    holder: Arc<Holder>,
-    word: u64,
+    call: Arc<Whereabouts>,
+    outside: u64,
     since: Option<Instant>,
 }
-
-/// The holder of a place is in its caller's own code as long as the value lives.
-pub(crate) struct Lendable<'p>(&'p Place<'p>);
 
 /// Why there is no place.
 pub(crate) enum Barred {
@@ -140,10 +130,10 @@ impl Gate {
             return Ok(Look::Full);
         }
         state.in_flight += 1;
-        let holder = Arc::<Holder>::default();
-        state.places.push(Seen { holder: holder.clone(), word: 0, since: None });
+        let call = Arc::<Whereabouts>::default();
+        state.places.push(Seen { call: call.clone(), outside: 0, since: None });
         let spare = most.saturating_sub(state.in_flight) as usize;
-        Ok(Look::Room(Place { gate: self, holder, spare, borrowed: Cell::new(false) }))
+        Ok(Look::Room(Place { gate: self, call, spare, borrowed: Cell::new(false) }))
     }
 
     fn watch(&self) -> Option<Watch<'_>> {
@@ -243,15 +233,12 @@ impl State {
     /// Takes the place of a call that has been in its caller's code for a moment, if there is one.
     fn borrow(&mut self, now: Instant) -> bool {
         for seen in &mut self.places {
-            let word = seen.holder.0.load(Ordering::Acquire);
-            if word % 2 == 0 || word & LENT != 0 {
-                continue;
-            }
-            if seen.word != word {
-                (seen.word, seen.since) = (word, Some(now));
+            let Some(outside) = seen.call.outside() else { continue };
+            if seen.outside != outside {
+                (seen.outside, seen.since) = (outside, Some(now));
             }
             let long = seen.since.is_some_and(|since| now.duration_since(since) >= MOMENT);
-            if long && seen.holder.0.compare_exchange(word, word | LENT, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if long && seen.call.lend(outside) {
                 self.in_flight -= 1;
                 return true;
             }
@@ -261,10 +248,18 @@ impl State {
 }
 
 impl Place<'_> {
-    /// Says that the call is in its caller's own code.
-    pub(crate) fn lendable(&self) -> Lendable<'_> {
-        self.holder.0.fetch_add(1, Ordering::AcqRel);
-        Lendable(self)
+    /// Says that the current thread makes the call.
+    pub(crate) fn here(&self) -> Here {
+        self.call.here()
+    }
+
+    /// The call goes on after its caller's own code. Where its place is lent it does so over the bound: its request is under way, and waiting
+    /// would let the server give it up.
+    pub(crate) fn take_back(&self) {
+        if self.call.take_back() {
+            self.gate.state().in_flight += 1;
+            self.borrowed.set(true);
+        }
     }
 
     /// Whether another call has had the place meanwhile, so that there may be more calls than places.
@@ -278,23 +273,12 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Lendable<'_> {
-    /// The call goes on. Where its place is lent it does so over the bound: its request is under way, and waiting would let the server give it up.
-    fn drop(&mut self) {
-        let Place { gate, holder, borrowed, .. } = self.0;
-        if holder.0.fetch_add(1, Ordering::AcqRel) & LENT != 0 {
-            gate.state().in_flight += 1;
-            holder.0.fetch_and(!LENT, Ordering::AcqRel);
-            borrowed.set(true);
-        }
-    }
-}
-
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        self.take_back();
         let mut state = self.gate.state();
         state.in_flight -= 1;
-        state.places.retain(|seen| !Arc::ptr_eq(&seen.holder, &self.holder));
+        state.places.retain(|seen| !Arc::ptr_eq(&seen.call, &self.call));
         drop(state);
         self.gate.room.notify_one();
     }
@@ -325,6 +309,7 @@ fn paused(wait: Duration) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller;
 
     fn enter(gate: &Gate, most: u32, timeout: Duration) -> Result<Place<'_>, Ended> {
         match gate.enter(most, Duration::from_secs(60), &Limits::new(None, Some(timeout))) {
@@ -342,13 +327,15 @@ mod tests {
         let gate = Gate::default();
         let first = enter(&gate, 1, SHORT).unwrap();
         assert_eq!(enter(&gate, 1, SHORT).err(), Some(Ended::OutOfTime(SHORT)), "a call that works keeps its place");
-        {
-            let _outside = first.lendable();
+        let here = first.here();
+        caller::runs(|| {
             let second = enter(&gate, 1, LONG).unwrap();
             assert!(enter(&gate, 1, SHORT).is_err(), "it is lent to one");
             drop(second);
             drop(enter(&gate, 1, LONG).unwrap());
-        }
+        });
+        drop(here);
+        first.take_back();
         assert!(first.was_lent());
         assert!(enter(&gate, 1, SHORT).is_err(), "back from its caller's code, it has its place again");
         drop(first);
@@ -361,12 +348,14 @@ mod tests {
         let place = enter(&gate, 1, SHORT).unwrap();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| enter(&gate, 1, SHORT).is_err());
+            let _here = place.here();
             while !waits.is_finished() {
-                drop(place.lendable());
+                caller::runs(|| ());
                 std::thread::sleep(Duration::from_millis(1));
             }
             assert!(waits.join().unwrap());
         });
+        place.take_back();
         assert!(!place.was_lent());
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::call::ProgressFn;
+use crate::caller;
 use crate::error::{Error, Result};
 
 /// The callback runs at most this often, so that it can be a network heartbeat or a redrawn line.
@@ -45,7 +46,7 @@ impl<'a> Progress<'a> {
     fn report(&mut self) -> Result<()> {
         if let Some(tell) = &mut self.tell {
             (self.told_at, self.told) = (Some(Instant::now()), self.done);
-            if !tell(self.done, self.total) {
+            if !caller::runs(|| tell(self.done, self.total)) {
                 return Err(Error::cancelled());
             }
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::partial::{self, Partial, There};
+use crate::caller;
 use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
 
@@ -158,7 +159,7 @@ impl<'a> Output<'a> {
                 fallible::append(data, bytes)?;
             }
             Output::Writer { writer, written } => {
-                writer.write(bytes)?;
+                caller::runs(|| writer.write(bytes))?;
                 *written += bytes.len() as u64;
             }
             Output::Nowhere { written } => *written += bytes.len() as u64,

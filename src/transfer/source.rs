@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use crate::caller;
 use crate::config::{Config, UnknownLength};
 use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
@@ -178,7 +179,7 @@ impl<'a> Input<'a> {
                     file.seek(SeekFrom::Start(0)).map_err(|e| Error::io("source_rewind", "the source file can't be rewound", &e))?;
                 }
                 Bytes::Memory(_) => {}
-                Bytes::Reader(reader, _) => reader.rewind()?,
+                Bytes::Reader(reader, _) => caller::runs(|| reader.rewind())?,
             }
             self.ahead.clear();
         }
@@ -236,7 +237,7 @@ impl<'a> Input<'a> {
                 buf[..n].copy_from_slice(&rest[..n]);
                 Ok(n)
             }
-            Bytes::Reader(reader, _) => match reader.read(buf)? {
+            Bytes::Reader(reader, _) => match caller::runs(|| reader.read(buf))? {
                 n if n > buf.len() => Err(Error::new(Status::Callback, "read_overrun", "the read callback says it wrote more than the buffer holds")),
                 n => Ok(n),
             },
