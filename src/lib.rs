@@ -35,7 +35,7 @@ pub use call::{Call, Claimed, IfExists, Outcome, ProgressFn};
 pub use cancel::Cancel;
 pub use client::Client;
 pub use config::Config;
-pub use error::{Detail, Error, Result, Sent, Status};
+pub use error::{Detail, Error, Result, Sent, Status, one_line};
 pub use record::Record;
 pub use step::batch;
 pub use transfer::{Bytes, File, Reader, Seekable, Sink, Source, Streamed, To, Writer, Written};

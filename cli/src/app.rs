@@ -1,0 +1,65 @@
+//! What every command needs: the options that all of them take, output, and what ends it.
+
+use std::path::PathBuf;
+
+use zcrm::{Call, Cancel, Client};
+
+use crate::exit::{Exit, Stop};
+use crate::output::Output;
+use crate::settings::{self, Pair};
+use crate::signals;
+
+/// Options of every command.
+#[derive(clap::Args)]
+pub struct Common {
+    /// Profile to use, in place of "default" [environment: ZCRM_PROFILE]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Options of every command")]
+    pub profile: Option<String>,
+    /// File of profiles, in place of ~/.config/zcrm/profiles.toml [environment: ZCRM_PROFILES]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Options of every command")]
+    pub profiles: Option<PathBuf>,
+    /// A setting of the library, such as data_center=eu; may be given several times
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Options of every command")]
+    pub settings: Vec<Pair>,
+    /// One JSON object a line, on standard output, failures too
+    #[arg(long, global = true, help_heading = "Options of every command")]
+    pub json: bool,
+    /// No progress bars, and no lines but failures
+    #[arg(long, short, global = true, help_heading = "Options of every command")]
+    pub quiet: bool,
+    /// Log lines on standard error: each call, with -vv each exchange
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Options of every command")]
+    pub verbose: u8,
+}
+
+/// A command under way.
+pub struct App {
+    pub common: Common,
+    pub out: Output,
+    /// Fired by Ctrl-C.
+    pub cancel: Cancel,
+}
+
+impl App {
+    pub fn start(common: Common) -> Result<App, Stop> {
+        let cancel = signals::catch().map_err(|e| Stop::new(format_args!("signals can't be handled: {e}")))?;
+        let out = Output::new(common.json, common.quiet);
+        Ok(App { common, out, cancel })
+    }
+
+    /// A client with the settings of the options, the environment and the profile.
+    pub fn client(&self) -> Result<Client, Stop> {
+        Ok(Client::new(settings::config(&self.common, self.out.bars())?)?)
+    }
+
+    /// A call that Ctrl-C ends.
+    pub fn call<'a>(&self) -> Call<'a> {
+        Call { cancel: Some(self.cancel.clone()), ..Call::default() }
+    }
+
+    /// How the command has ended.
+    pub fn end(&self) -> Result<Exit, Stop> {
+        let told = self.out.end()?;
+        Ok(if self.cancel.is_fired() { Exit::Signal } else { told })
+    }
+}

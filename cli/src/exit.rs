@@ -1,0 +1,58 @@
+//! Exit codes: the table of every host of the library.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done.
+    Done = 0,
+    /// Some of it failed.
+    Failed = 1,
+    /// A wrong argument or setting: nothing could start. Or the output can't be written.
+    Stopped = 2,
+    /// A signal ended it.
+    Signal = 3,
+    /// None failed, and of some nobody knows whether it was done.
+    Unknown = 4,
+}
+
+pub const HELP: &str = "\
+Exit codes:
+  0  all done
+  1  some failed
+  2  nothing could start (an argument, a setting), or the output couldn't be written
+  3  ended by a signal
+  4  none failed, and of some it is not known whether they were done
+
+Settings come from options, then from the environment (ZCRM_DATA_CENTER is data_center, and so on), then from the profile.";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why nothing could start, or nothing more could be told.
+#[derive(Debug)]
+pub struct Stop(String);
+
+impl Stop {
+    pub fn new(why: impl fmt::Display) -> Stop {
+        Stop(why.to_string())
+    }
+
+    /// Says so on standard error.
+    pub fn tell(self) -> ExitCode {
+        let _ = writeln!(std::io::stderr(), "zcrm: {}", self.0); // the exit code says it too
+        Exit::Stopped.into()
+    }
+}
+
+impl From<zcrm::Error> for Stop {
+    fn from(error: zcrm::Error) -> Stop {
+        Stop::new(error)
+    }
+}

@@ -1,0 +1,69 @@
+//! `zcrm`: files, links and photos of Zoho CRM records from the command line.
+//!
+//! A command is a module: its arguments, and a `run` that translates them to the library. What all of them share stands beside them: where
+//! settings come from, what is printed and how it is counted, signals, exit codes.
+
+mod app;
+mod bars;
+mod exit;
+mod folder;
+mod output;
+mod pool;
+mod settings;
+mod signals;
+mod target;
+
+mod get;
+mod ls;
+mod photo;
+mod rm;
+mod upload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use app::App;
+use exit::Stop;
+
+/// Files, links and photos of Zoho CRM records.
+#[derive(Parser)]
+#[command(name = "zcrm", version, max_term_width = 100, after_help = exit::HELP, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: app::Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Upload(upload::Args),
+    Ls(ls::Args),
+    Get(get::Args),
+    Rm(rm::Args),
+    #[command(subcommand)]
+    Photo(photo::Command),
+}
+
+fn main() -> ExitCode {
+    let Arguments { common, command } = Arguments::parse();
+    let ended = App::start(common).and_then(|app| {
+        run(command, &app)?;
+        app.end()
+    });
+    match ended {
+        Ok(code) => code.into(),
+        Err(stop) => stop.tell(),
+    }
+}
+
+fn run(command: Command, app: &App) -> Result<(), Stop> {
+    match command {
+        Command::Upload(args) => upload::run(&args, app),
+        Command::Ls(args) => ls::run(&args, app),
+        Command::Get(args) => get::run(&args, app),
+        Command::Rm(args) => rm::run(&args, app),
+        Command::Photo(command) => photo::run(&command, app),
+    }
+}

@@ -1,0 +1,36 @@
+//! Ctrl-C and its kin: the first cancels what runs, so that no half file is left; a second one ends the process at once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use zcrm::Cancel;
+
+use crate::exit::Exit;
+
+/// What a cancelled command may take to end. Only a read of standard input takes longer, or a reader of the output that doesn't read.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The token that a signal fires.
+pub fn catch() -> io::Result<Cancel> {
+    let (cancel, was_first) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
+    let signals = [SIGINT, SIGTERM, SIGHUP];
+    for signal in signals {
+        // In this order: the first signal finds the flag unset, and sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, Exit::Signal as i32, was_first.clone())?;
+        signal_hook::flag::register(signal, was_first.clone())?;
+    }
+    let mut waiting = Signals::new(signals)?;
+    let fired = cancel.clone();
+    std::thread::Builder::new().name("zcrm-signals".into()).spawn(move || {
+        if waiting.forever().next().is_some() {
+            fired.fire();
+            std::thread::sleep(GRACE);
+            std::process::exit(Exit::Signal as i32);
+        }
+    })?;
+    Ok(cancel)
+}
