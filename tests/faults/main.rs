@@ -43,7 +43,7 @@
 //! | 58 | photos | api `checks::…`, `photos::…` |
 //! | 60 | cancel | `replay::a_cancel_at_any_step_…`; api `transport::a_cancelled_call_…`; `tests/c`: rule8_cancel, rule8_lookup; api `sharing::a_wait_for_a_place_…` |
 //! | 61 | deadline | api `transport::a_deadline_ends_a_wait_…`, `settlement::a_deadline_during_the_looks_…` |
-//! | 62 | killed | `kill::…` |
+//! | 62 | killed | `kill::…`, `kill_operations::…` |
 //! | 63 | journal | `disk::…` (journal); api `batch::a_journal_that_is_in_use_…`, unit tests of `batch::journal` |
 //! | 64 | twice without a journal | `matrix`: `CheckFirst`; step `a_job_that_comes_a_second_time_…` |
 //! | 65, 66, 67, 68 | SIGPIPE, fork, callbacks, misuse | `tests/c`: sigpipe, fork, rule6, rule7, rule2, rule3, threads |
@@ -61,6 +61,7 @@ mod disk;
 mod heap;
 mod held;
 mod kill;
+mod kill_operations;
 mod matrix;
 mod operation;
 mod quick;
@@ -75,6 +76,7 @@ mod tally;
 mod tenant;
 mod tokens;
 mod weather;
+mod worker;
 
 use std::process::{Command, Stdio};
 
