@@ -32,10 +32,11 @@ soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all ope
 	@tests/c/tsan.sh
 
 # In this order: each is made from what was built with those before it.
-generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, tables and chart, Bento's docs
+generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the Python package's part, tables and chart, Bento's docs
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --lib the_committed_description
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi the_committed_header
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi -- the_library_exports struct_layouts
+	python3 bindings/python/generate.py
 	bench/report.py
 	examples/bento/test.sh docs
 
@@ -50,4 +51,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
-include packaging/install.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk
+include packaging/install.mk bindings/python/python.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk

@@ -1,0 +1,254 @@
+"""The client."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import logging
+import os
+import pathlib
+import sys
+import weakref
+from ctypes import byref, c_void_p
+from typing import TYPE_CHECKING, Any, Callable, Dict, Final, Mapping, Optional, Union
+
+from . import _call, _failure, _hooks, _values
+from ._gate import Gate
+from ._library import lib
+from ._settings import SEPARATORS, Settings
+from ._statuses import ConfigError, StateError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._record import Record
+
+LOGGER = logging.getLogger("zcrm")
+LOGGER.addHandler(logging.NullHandler())  # or Python would print failures that the program handles
+
+
+class _Shared(enum.Enum):
+    SHARED = "a file in the user's cache folder"
+
+    def __repr__(self) -> str:
+        return "SHARED"
+
+
+SHARED: Final = _Shared.SHARED
+"""The token_file that a client has unless it is told otherwise."""
+
+
+def version() -> str:
+    """The version of the library, such as "0.1.0"."""
+    return str(lib.zcrm_version().decode())
+
+
+def describe() -> Dict[str, Any]:
+    """The operations with the JSON Schemas of their steps and results, the settings, the statuses and the limits.
+
+    An engine can draw its forms from it: `operations`, `settings`, `statuses`, `error` and `limits` say what there is.
+    """
+    described: Dict[str, Any] = json.loads(lib.zcrm_step_describe())
+    return described
+
+
+def settings_from_environment(environment: Optional[Mapping[str, str]] = None) -> Settings:
+    """The settings that stand in the environment, for Client(**settings): ZCRM_API_DOMAIN is api_domain, and so on."""
+    own = ("ZCRM_LIBRARY", "ZCRM_EMULATOR", "ZCRM_MODULE", "ZCRM_RECORD_ID")  # not settings, but of the package and of examples
+    given = os.environ if environment is None else environment
+    return {name[5:].lower(): value for name, value in given.items() if name.startswith("ZCRM_") and name not in own}  # type: ignore[return-value]
+
+
+def _written(key: str, value: Any) -> str:
+    """A setting's value as the library takes it."""
+    if value is None:
+        raise TypeError(f"{key} is None; leave it out, or give its value")
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (list, tuple)) and key in SEPARATORS:
+        items = [str(os.fspath(item) if isinstance(item, os.PathLike) else item) for item in value]
+        for item in items:
+            if SEPARATORS[key] in item:
+                raise _failure.own(ConfigError, "config", f"{key}: {item!r} holds {SEPARATORS[key]!r}, which separates its items", key)
+        return SEPARATORS[key].join(items)
+    return str(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+class Config:
+    """Settings from which a client is made."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.handle = c_void_p()
+        _call.check(lib.zcrm_config_new(byref(self.handle)))
+        try:
+            for key, value in settings.items():
+                self._set(key, _written(key, value))
+        except BaseException:
+            self.free()
+            raise
+
+    def _set(self, key: str, value: str) -> None:
+        error, text = c_void_p(), value.encode(errors="surrogateescape")
+        _call.check(lib.zcrm_config_set(self.handle, key.encode(), text, len(text), byref(error)), error)
+
+    def free(self) -> None:
+        lib.zcrm_config_free(self.handle)
+
+
+def _cache() -> pathlib.Path:
+    if sys.platform == "win32":
+        return pathlib.Path(os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return pathlib.Path.home() / "Library" / "Caches"
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+
+
+def _shared_token_file(settings: Mapping[str, Any]) -> Optional[str]:
+    """Zoho gives ten tokens in ten minutes: all processes that use these credentials share one. None: there is no place for it."""
+    account = [str(settings.get(key, "")) for key in ("client_id", "data_center", "environment", "accounts_url", "soid")]
+    name = f"token-{hashlib.sha256(chr(0).join(account).encode(errors='surrogateescape')).hexdigest()[:24]}.json"
+    try:
+        folder = _cache() / "zcrm"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} can't be written")
+    except (OSError, RuntimeError) as error:
+        LOGGER.warning("no token is shared with other processes, of which Zoho gives ten in ten minutes: %s; name a token_file", error)
+        return None
+    return str(folder / name)
+
+
+class Client:
+    """A connection to one CRM organisation.
+
+        with zcrm.Client(client_id=…, client_secret=…, refresh_token=…, data_center="eu") as client:
+            stored = client.record("Contacts", "3652397000000649013").upload("contract.pdf")
+
+    Any number of threads may use it at once, and a child of a fork may use its parent's. Nothing is sent when it is made: wrong credentials show
+    at the first operation.
+
+    Every method that makes a call takes
+
+        timeout   seconds that the whole call may take, with its retries; None: the setting call_timeout_ms
+        cancel    a Cancel that ends the call
+        trace_id  a text that stands in the log lines of the call
+
+    and raises a subclass of Error, or what a file, a progress function or a token source of yours raised, as it is. The main thread can be
+    interrupted by Ctrl-C, and by whatever else a signal handler raises: the call ends within a tenth of a second.
+    """
+
+    def __init__(self, *, token: Optional[Callable[[bool], str]] = None, token_file: Union[str, os.PathLike[str], _Shared, None] = SHARED,
+                 logger: Optional[logging.Logger] = LOGGER, max_calls: int = 64, **settings: Unpack[Settings]) -> None:
+        """Makes a client.
+
+        token       gives the access tokens, instead of Zoho's accounts server: token(refused) is called for each operation, on any thread, and
+                    refused says that Zoho refused the last one. It is expected to keep a token while it is good.
+        token_file  the file in which processes share their access token (mode 0600), as Zoho gives ten in ten minutes. Without it a file in the
+                    user's cache folder, named by a hash of client and data centre, where there are OAuth credentials. None: no file.
+        logger      takes the log lines of the levels that are enabled for it when the client is made; None: none
+        max_calls   calls in the library at once, each of which holds a thread; further ones wait. What Zoho is sent at once is the setting
+                    max_in_flight.
+        settings    those of zcrm.describe()["settings"]: see Settings
+
+        Raises ConfigError, which names the setting that is wrong or missing.
+        """
+        if max_calls < 1:
+            raise _failure.own(ConfigError, "config", f"max_calls: {max_calls} is less than 1", "max_calls")
+        given: Dict[str, Any] = dict(settings)
+        oauth = "client_secret" in given and token is None
+        file = _shared_token_file(given) if token_file is SHARED and oauth else None if token_file is SHARED else token_file
+        if file is not None:
+            given["token_file"] = file
+        self._gate = Gate(max_calls)
+        self._handle: Optional[c_void_p] = self._made(given, token, logger)
+        # Not at exit: what C would call back then may be gone.
+        self._free = weakref.finalize(self, lib.zcrm_client_free, self._handle)
+        self._free.atexit = False
+
+    @staticmethod
+    def _made(settings: Mapping[str, Any], token: Optional[Callable[[bool], str]], logger: Optional[logging.Logger]) -> c_void_p:
+        handle, error, config = c_void_p(), c_void_p(), Config(settings)
+        try:
+            if token is not None:
+                _call.check(_hooks.set_token(config.handle, token))
+            if logger is not None:
+                _call.check(_hooks.set_logger(config.handle, logger))
+            _call.check(lib.zcrm_client_new(config.handle, byref(handle), byref(error)), error)
+        finally:
+            config.free()
+        return handle
+
+    def record(self, module: str, record_id: str) -> Record:
+        """The record of a module (its API name, such as "Contacts") with this id (digits). Nothing is sent."""
+        from ._record import Record
+
+        return Record(self, module, record_id)
+
+    def step(self, step: Union[Mapping[str, Any], str, bytes], *, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None,
+             trace_id: Optional[str] = None) -> Dict[str, Any]:
+        """Runs a step, one operation as a dict or as JSON, and gives its result, as describe() says.
+
+        The input is taken as untrusted: it names files only below the directories of the setting allow_paths. One that isn't as described is
+        ArgumentError with the reason "step_input", and details["json_path"] says where.
+        """
+        decoded: Dict[str, Any] = json.loads(self._step_json(as_json(step), _call.Options(timeout, cancel, trace_id)))
+        return decoded
+
+    def _step_json(self, step: bytes, options: _call.Options) -> bytes:
+        reply = self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options)
+        return bytes(reply.json)
+
+    def close(self) -> None:
+        """Lets the client go. Calls that run in other threads go on to their end, later ones are StateError. It may be called more than once."""
+        self._handle = None
+        self._free()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._handle is None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a zcrm.Client can't be pickled: make one in each process, or before a fork")
+
+    def _open(self) -> c_void_p:
+        handle = self._handle
+        if handle is None:
+            raise _failure.own(StateError, "closed", "the client is closed")
+        return handle
+
+    def _call(self, function: Any, arguments: Any, call: _call.Call, options: _call.Options, *,
+              with_data: bool = False) -> _call.Reply:
+        reply = _call.run(function, [self._open(), *arguments], call, options, self._gate, with_data=with_data)
+        assert reply is not None
+        return reply
+
+
+def as_json(step: Union[Mapping[str, Any], str, bytes]) -> bytes:
+    if isinstance(step, bytes):
+        return step
+    return (step if isinstance(step, str) else json.dumps(step)).encode(errors="surrogatepass")
+
+
+def exchange_grant_code(*, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None, **settings: Unpack[Settings]) -> _values.Grant:
+    """Exchanges a grant code, which is good for one use within minutes, for a refresh token to keep. Done once, when a connection is set up.
+
+    It needs the settings grant_code, client_id and client_secret, data_center outside of the United States, and redirect_uri if the code was made
+    with one. A code that is used up, expired or of another client is AuthError.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
+    """
+    config = Config(settings)
+    try:
+        reply = _call.run(lib.zcrm_auth_exchange, [config.handle], _call.Call(), _call.Options(timeout, cancel), Gate(1))
+    finally:
+        config.free()
+    assert reply is not None
+    return _values.grant(reply.decoded()["result"])
