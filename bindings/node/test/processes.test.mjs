@@ -1,0 +1,159 @@
+// What a process, its threads and its children see. Each of these runs in a process of its own.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { emulator, world } from './world.mjs';
+
+emulator();
+
+/** Runs a program beside these tests, so that it finds the package, and waits for its end. */
+async function run(code, { options, id, env = {}, kind = 'mjs' }) {
+    const file = join(
+        import.meta.dirname ?? new URL('.', import.meta.url).pathname,
+        `program-${process.pid}-${Math.random().toString(36).slice(2)}.${kind}`,
+    );
+    const head = kind === 'cjs' ? "const { Client, ZcrmError, version } = require('zcrm');" : "import { Client, ZcrmError, version } from 'zcrm';";
+    writeFileSync(file, `${head}\nconst options = ${JSON.stringify(options ?? {})};\nconst id = ${JSON.stringify(id ?? '')};\n${code}\n`);
+    const child = spawn(process.execPath, [file], { env: { ...process.env, NODE_TEST_CONTEXT: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [out, error] = ['', ''];
+    child.stdout.on('data', (text) => (out += text));
+    child.stderr.on('data', (text) => (error += text));
+    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+    const [status, signal] = await new Promise((resolve) => child.on('close', (...ends) => resolve(ends)));
+    clearTimeout(timer);
+    (await import('node:fs')).rmSync(file);
+    return { status, signal, out, error };
+}
+
+const ended = (result, out) => assert.deepEqual(result, { status: 0, signal: null, out, error: '' });
+
+test('a process ends by itself when its work is done: no handle is left', async () => {
+    const { options, id } = await world();
+    const code = `
+        const contact = new Client(options).record('Contacts', id);
+        await Promise.all(Array.from({ length: 20 }, (_, n) => contact.upload(Buffer.from('x'), { name: 'f' + n })));
+        for await (const attachment of contact.attachments()) { await contact.download(attachment.id); break; }
+        await contact.list({ signal: AbortSignal.timeout(30000) });
+        console.log('done');`;
+    ended(await run(code, { options, id }), 'done\n');
+});
+
+test('a process waits for a call that nobody awaits', async () => {
+    const { options, id, stored, fault } = await world();
+    await fault('attachment.upload', { kind: 'delay', ms: 500 });
+    ended(await run("new Client(options).record('Contacts', id).upload(Buffer.from('x'), { name: 'a' });", { options, id }), '');
+    assert.equal((await stored()).length, 1);
+});
+
+test('process.exit does not wait for Zoho, nor for a stream', async () => {
+    const { options, id, fault } = await world();
+    await fault('attachment.list', { kind: 'stall', at: 'before_reply' });
+    const code = `
+        import { PassThrough } from 'node:stream';
+        const contact = new Client(options).record('Contacts', id);
+        contact.list();
+        contact.upload(new PassThrough(), { name: 'a' });
+        contact.upload(new PassThrough(), { name: 'b', length: 9 });
+        setTimeout(() => process.exit(0), 500);`;
+    ended(await run(code, { options, id }), '');
+});
+
+test('it is a CommonJS package too', async () => {
+    const { options, id } = await world();
+    const code =
+        "new Client(options).record('Contacts', id).list().then((page) => console.log(page.attachments.length, typeof ZcrmError, version()));";
+    const { status, out } = await run(code, { options, id, kind: 'cjs' });
+    assert.equal(status, 0);
+    assert.match(out, /^0 function \d+\.\d+\.\d+\n$/);
+});
+
+test('worker threads have clients of their own', async () => {
+    const { options, id, stored } = await world();
+    const code = `
+        import { isMainThread, Worker } from 'node:worker_threads';
+        import { once } from 'node:events';
+        import { Readable } from 'node:stream';
+        if (isMainThread) {
+            const threads = Array.from({ length: 4 }, () => new Worker(new URL(import.meta.url)));
+            console.log((await Promise.all(threads.map((thread) => once(thread, 'exit')))).join());
+        } else {
+            const contact = new Client(options).record('Contacts', id);
+            await Promise.all(Array.from({ length: 10 }, () => contact.upload(Readable.from([Buffer.from('from a thread')]), { name: 'a' })));
+        }`;
+    ended(await run(code, { options, id }), '0,0,0,0\n');
+    assert.equal((await stored()).length, 40);
+});
+
+test('a worker thread that is terminated in an upload stores nothing of it', async () => {
+    const { options, id, stored } = await world();
+    const code = `
+        import { isMainThread, Worker } from 'node:worker_threads';
+        import { PassThrough } from 'node:stream';
+        if (isMainThread) {
+            const thread = new Worker(new URL(import.meta.url));
+            setTimeout(async () => console.log(await thread.terminate()), 1000);
+        } else {
+            const stream = new PassThrough();
+            stream.write('half');
+            new Client(options).record('Contacts', id).upload(stream, { name: 'half' });
+        }`;
+    ended(await run(code, { options, id }), '1\n');
+    assert.deepEqual(await stored(), []);
+});
+
+test('a child by fork works while its parent does', async () => {
+    const { options, id, stored } = await world();
+    const code = `
+        import { fork } from 'node:child_process';
+        import { once } from 'node:events';
+        import { fileURLToPath } from 'node:url';
+        const contact = new Client(options).record('Contacts', id);
+        const work = (who) => Promise.all(Array.from({ length: 10 }, (_, n) => contact.upload(Buffer.from('x'), { name: who + n })));
+        if (process.send) { await work('child'); process.disconnect(); }
+        else {
+            const busy = work('parent');
+            const [status] = await once(fork(fileURLToPath(import.meta.url)), 'exit');
+            await busy;
+            console.log(status);
+        }`;
+    ended(await run(code, { options, id }), '0\n');
+    assert.equal((await stored()).length, 20);
+});
+
+test('processes of one user share a token, in a file that only the user may read', async () => {
+    const { options, id, credentials, ledger } = await world();
+    const cache = mkdtempSync(join(tmpdir(), 'zcrm-cache-'));
+    const { accessToken: _, ...rest } = options;
+    const login = { ...rest, clientId: credentials.client_id, clientSecret: credentials.client_secret, refreshToken: credentials.refresh_token };
+    const code = "await new Client(options).record('Contacts', id).list(); console.log('ok');";
+    const env = { XDG_CACHE_HOME: cache };
+    for (let n = 0; n < 3; n++) ended(await run(code, { options: login, id, env }), 'ok\n');
+    const tokens = async () => (await ledger()).requests.filter((request) => request.operation === 'token').length;
+    assert.equal(await tokens(), 1);
+    const [file] = readdirSync(join(cache, 'zcrm')).filter((name) => /^token-[0-9a-f]{24}\.json$/.test(name));
+    assert.equal(statSync(join(cache, 'zcrm', file)).mode & 0o777, 0o600);
+    ended(await run(code, { options: { ...login, tokenFile: null }, id, env }), 'ok\n');
+    assert.equal(await tokens(), 2);
+});
+
+test('without a library it says which package is missing', async () => {
+    const code = 'try { version() } catch (error) { console.log(error.message) }';
+    const missing = await run(code, { env: { ZCRM_LIBRARY: '/nonexistent/libzcrm.so' } });
+    assert.match(missing.out, /nonexistent/);
+});
+
+test('an answer is streamed from an HTTP server to a record', async () => {
+    const { options, id, stored } = await world();
+    const server = createServer((_, answer) => answer.end(Buffer.alloc(3_000_000, 1))).listen(0);
+    const code = `
+        const answer = await fetch('http://127.0.0.1:${server.address().port}');
+        const length = Number(answer.headers.get('content-length'));
+        await new Client(options).record('Contacts', id).upload(answer.body, { name: 'fetched', length });`;
+    ended(await run(code, { options, id }), '');
+    server.close();
+    assert.equal((await stored())[0].size, 3_000_000);
+});
