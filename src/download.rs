@@ -102,7 +102,7 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ki
     }
     let headers = response.headers();
     framing::check(headers)?;
-    framing::check_coding(headers)?;
+    response.check_coding()?;
     if response.status() != StatusCode::OK || !is_whole(headers) {
         return Err(not_the_file(response, "it is not the whole file").await);
     }

@@ -28,6 +28,7 @@ pub mod photo;
 mod process;
 mod record;
 pub mod step;
+mod text;
 mod threads;
 mod transfer;
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Secret;
 use crate::error::one_line;
+use crate::text::mark_length;
 
 /// What stands in the way of a value, without the value where that is a secret.
 pub(super) type Read<T> = std::result::Result<T, String>;
@@ -210,7 +211,7 @@ impl Kind for Text {
         if text.ends_with(['\r', '\n']) {
             return Err("ends with a line end; cut it off (it comes with a value that is read from a file)".into());
         }
-        if text.trim() != text || text.starts_with('\u{feff}') {
+        if text.trim() != text || mark_length(text) > 0 {
             return Err("has a blank or a byte order mark around it; cut it off".into());
         }
         if text.chars().any(char::is_control) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
 
@@ -12,13 +12,12 @@ use super::body::{Pipe, pipe};
 use super::failure::Target;
 use super::secrets::Secrets;
 use super::{Session, failure, framing};
-use crate::error::{Error, Result, Sent, Status};
+use crate::error::{Error, Result, Sent, Status, one_line};
 use crate::fallible;
+use crate::text::mark_length;
 use crate::transfer::{CHUNK, Outgoing};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-/// Some systems write it before the JSON.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// One request, without its body.
 #[derive(Clone)]
@@ -213,6 +212,15 @@ impl Response {
         self.reply.headers()
     }
 
+    /// Refuses a body that isn't the bytes themselves.
+    pub(crate) fn check_coding(&self) -> Result<()> {
+        let Some(coding) = framing::coding(self.headers()) else { return Ok(()) };
+        let (target, coding) = (&self.target, one_line(&coding));
+        let message =
+            format!("{target} answered in an encoding ({coding:?}) that wasn't asked for, so nothing is taken: does a proxy change replies?");
+        Err(Error::new(Status::Protocol, "content_encoding", message))
+    }
+
     /// Bytes of the body that are still to be taken, if the reply says how many it has.
     pub(crate) fn length(&self) -> Option<u64> {
         self.reply.content_length().map(|behind| behind + self.ahead.len() as u64)
@@ -261,18 +269,13 @@ impl Response {
     pub(crate) async fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
         let http_status = self.status().as_u16();
         let mut all = self.within_bounds(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
-        if all.starts_with(BYTE_ORDER_MARK) {
-            all.drain(..BYTE_ORDER_MARK.len());
-        }
+        all.drain(..mark_length(&all));
         self.secrets.blank(&mut all);
         Ok(all)
     }
 
     async fn within_bounds(&mut self, most: usize) -> Result<Vec<u8>> {
-        if let Some(encoding) = self.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-            let message = format!("{} answered in an encoding ({encoding:?}) that wasn't asked for: does a proxy change replies?", self.target);
-            return Err(Error::new(Status::Protocol, "content_encoding", message));
-        }
+        self.check_coding()?;
         let (bound, target) = (self.whole, self.target.clone());
         timeout(bound, self.collect(most)).await.unwrap_or_else(|_| {
             let what = format!("hasn't ended its reply within {} ms (reply_timeout_ms)", bound.as_millis());

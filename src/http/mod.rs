@@ -1,6 +1,7 @@
 //! The transport over reqwest: lanes, one exchange, what a failure means, when to try again, what may be done although nobody says so.
 
 mod body;
+mod codes;
 pub(crate) mod doubt;
 mod exchange;
 mod failure;

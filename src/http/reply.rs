@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::exchange::Response;
-use super::value;
+use super::{codes, value};
 use crate::error::{Error, Result, Status, one_line};
 
 /// A success or error object of the API, as a whole body or inside `data[]`.
@@ -32,7 +32,7 @@ impl ApiObject {
 
     /// The word of refusal: an error by its status, or without one by the shape that Zoho's have.
     fn is_refusal(&self) -> bool {
-        let known = || self.details.is_some() || self.code == "INVALID_DATA" || CODES.iter().any(|(code, ..)| *code == self.code);
+        let known = || self.details.is_some() || codes::is_known(&self.code);
         let is_error = self.status.eq_ignore_ascii_case("error") || (self.status.is_empty() && known());
         is_error && !self.code.is_empty() && self.code != "SUCCESS"
     }
@@ -53,50 +53,6 @@ impl ApiObject {
 struct Wrapped {
     data: Vec<ApiObject>,
 }
-
-/// Every code that the API documents for these calls. <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>
-/// `INVALID_DATA` means many things and `INVALID_URL_PATTERN` two: they are told apart below.
-const CODES: &[(&str, Status, &str)] = &[
-    ("INVALID_TOKEN", Status::Auth, "token_refused"),
-    ("AUTHENTICATION_FAILURE", Status::Auth, "authentication_failed"),
-    ("OAUTH_SCOPE_MISMATCH", Status::Scope, "scope_missing"),
-    ("NO_PERMISSION", Status::Forbidden, "no_permission"),
-    ("AUTHORIZATION_FAILED", Status::Forbidden, "authorization_failed"),
-    ("INVALID_MODULE", Status::InvalidModule, "module_invalid"),
-    ("DOWNLOAD_NOT_ALLOWED", Status::IsLink, "is_link"),
-    ("FILE_SIZE_MORE_THAN_ALLOWED_SIZE", Status::TooLarge, "file_too_large"),
-    ("FILE_SIZE_EXCEEDS", Status::TooLarge, "note_files_too_large"),
-    ("BODY_SIZE_REACHED", Status::TooLarge, "body_too_large"),
-    ("STORAGE_SPACE_EXCEEDED", Status::StorageFull, "storage_full"),
-    ("VIRUS_DETECTED", Status::Virus, "virus"),
-    ("RECORD_LOCKED", Status::RecordLocked, "record_locked"),
-    ("NOT_APPROVED", Status::NotApproved, "not_approved"),
-    ("NOT_REVIEWED", Status::NotApproved, "not_reviewed"),
-    ("CANNOT_PERFORM_ACTION", Status::NotApproved, "cannot_perform_action"),
-    ("CANNOT_PROCESS", Status::Rejected, "photo_rejected"),
-    ("MANDATORY_NOT_FOUND", Status::Rejected, "mandatory_missing"),
-    ("REQUIRED_PARAM_MISSING", Status::Rejected, "parameter_missing"),
-    ("INVALID_REQUEST", Status::Rejected, "request_invalid"),
-    ("BAD_REQUEST", Status::Rejected, "request_invalid"),
-    ("INVALID_REQUEST_METHOD", Status::Unsupported, "method_invalid"),
-    ("API_NOT_SUPPORTED", Status::Unsupported, "api_not_supported"),
-    ("URL_RULE_NOT_CONFIGURED", Status::Unsupported, "url_unknown"),
-    ("UNABLE_TO_PARSE_DATA_TYPE", Status::Rejected, "unparsable"),
-    ("failure_in_attachment_handling", Status::Rejected, "attachment_handling_failed"),
-    ("ALREADY_USED", Status::Rejected, "already_used"),
-    ("NOT_ALLOWED", Status::Forbidden, "not_allowed"),
-    ("LIMIT_REACHED", Status::Rejected, "limit_reached"),
-    ("LIMIT_EXCEEDED", Status::Rejected, "limit_exceeded"),
-    ("TOO_MANY_REQUESTS", Status::RateLimited, "too_many_requests"),
-    ("RATE_LIMIT_EXCEEDED", Status::RateLimited, "rate_limit_exceeded"),
-    ("DISCRETE_PAGINATION_LIMIT_EXCEEDED", Status::Page, "page_needs_token"),
-    ("PAGINATION_LIMIT_EXCEEDED", Status::Page, "pages_exhausted"),
-    ("EXPIRED_VALUE", Status::Page, "page_token_expired"),
-    ("TOKEN_BOUND_DATA_MISMATCH", Status::Page, "page_token_mismatch"),
-    ("INTERNAL_ERROR", Status::Server, "internal_error"),
-    ("INTERNAL_SERVER_ERROR", Status::Server, "internal_error"),
-    ("SERVICE_UNAVAILABLE", Status::Server, "service_unavailable"),
-];
 
 /// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
 pub(crate) const MOST: usize = 256 << 10;
@@ -135,7 +91,7 @@ pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// The objects of a reply that has one for each item.
 pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<ApiObject>> {
-    match serde_json::from_str::<Wrapped>(&value::body(body)) {
+    match serde_json::from_str::<Wrapped>(&String::from_utf8_lossy(body)) {
         Ok(Wrapped { data }) if data.iter().all(is_verdict) => Ok(data),
         Ok(_) => Err(foreign(status, headers, body)),
         Err(_) => Err(object(body).filter(ApiObject::is_refusal).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
@@ -144,7 +100,7 @@ pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// Exactly one object that is Zoho's word; two would leave open which one is meant.
 fn object(body: &[u8]) -> Option<ApiObject> {
-    let body = value::body(body);
+    let body = String::from_utf8_lossy(body);
     let object = match serde_json::from_str::<Wrapped>(&body) {
         Ok(Wrapped { mut data }) => data.pop().filter(|_| data.is_empty()),
         Err(_) => serde_json::from_str::<ApiObject>(&body).ok(),
@@ -158,13 +114,13 @@ fn is_verdict(object: &ApiObject) -> bool {
 
 /// The error of an object that says no.
 pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
-    let (status, reason) = class(http, &object);
-    let hint = hint(status, reason);
+    let (status, reason) = codes::class(http, &object.code, &object.message, object.details.as_deref());
+    let hint = codes::hint(status, reason);
     let separator = if hint.is_empty() { "" } else { "; " };
     let message = format!("Zoho answered {} {}: {}{separator}{hint}", http.as_u16(), object.code, object.message);
     Error::new(status, reason, message).with(|d| {
         d.http_status = http.as_u16();
-        d.retryable = retryable(status);
+        d.retryable = codes::retryable(status);
         (d.api_code, d.api_message) = (one_line(&object.code), one_line(&object.message));
         d.details = object.details.filter(|details| is_modest(details.get()));
     })
@@ -187,74 +143,14 @@ fn is_modest(json: &str) -> bool {
         })
 }
 
-fn retryable(status: Status) -> bool {
-    matches!(status, Status::RateLimited | Status::Server | Status::Timeout)
-}
-
-fn class(http: StatusCode, object: &ApiObject) -> (Status, &'static str) {
-    let named = match object.code.as_str() {
-        "INVALID_DATA" => Some(invalid_data(object)),
-        // 400: the attached URL; 404: the address of the call itself.
-        "INVALID_URL_PATTERN" if http == StatusCode::BAD_REQUEST => Some((Status::InvalidLink, "link_invalid")),
-        "INVALID_URL_PATTERN" => Some((Status::Unsupported, "url_unknown")),
-        code => CODES.iter().find(|(c, ..)| *c == code).map(|(_, status, reason)| (*status, *reason)),
-    };
-    match (named, by_http(http)) {
-        // These two are known by the status, whatever the code: the 429 body is not documented, a 5xx may carry any.
-        (Some((status, reason)), Some((Status::RateLimited | Status::Server, _))) if retryable(status) => (status, reason),
-        (_, Some(known @ (Status::RateLimited | Status::Server, _))) => known,
-        // Before v8 the code of this refusal is not documented (UNCONFIRMED); its message is.
-        _ if object.message.contains("linked attachment") => (Status::IsLink, "is_link"),
-        (Some(named), _) => named,
-        (None, known) => known.unwrap_or((Status::Rejected, "rejected")),
-    }
-}
-
-/// `INVALID_DATA` stands for a wrong module, record or attachment, a duplicate link and a bad file: the message and the path index tell.
-fn invalid_data(object: &ApiObject) -> (Status, &'static str) {
-    #[derive(Deserialize)]
-    struct Details {
-        resource_path_index: Option<u32>,
-    }
-    let message = object.message.to_ascii_lowercase();
-    let index = object.details.as_ref().and_then(|d| serde_json::from_str::<Details>(d.get()).ok()).and_then(|d| d.resource_path_index);
-    match index {
-        _ if message.contains("link already exists") => (Status::DuplicateLink, "link_exists"),
-        _ if message.contains("file type") => (Status::FileType, "file_type"),
-        _ if message.contains("more than one file") => (Status::Rejected, "several_files"),
-        _ if message.contains("not contain any file") => (Status::Rejected, "file_missing"),
-        Some(0) => (Status::InvalidModule, "module_invalid"),
-        Some(3) => (Status::NotFound, "attachment_unknown"),
-        _ if message.contains("record not deleted") => (Status::NotFound, "attachment_unknown"),
-        Some(1) => (Status::InvalidRecord, "record_invalid"),
-        _ if message.contains("id given seems to be invalid") => (Status::InvalidRecord, "record_invalid"),
-        _ => (Status::Rejected, "invalid_data"),
-    }
-}
-
-fn by_http(http: StatusCode) -> Option<(Status, &'static str)> {
-    match http.as_u16() {
-        401 => Some((Status::Auth, "unauthorized")),
-        403 => Some((Status::Forbidden, "forbidden")),
-        404 => Some((Status::NotFound, "not_found")),
-        405 => Some((Status::Unsupported, "method_invalid")),
-        408 => Some((Status::Timeout, "request_timeout")),
-        413 => Some((Status::TooLarge, "body_too_large")),
-        415 => Some((Status::FileType, "media_type")),
-        429 => Some((Status::RateLimited, "rate_limited")),
-        500..=599 => Some((Status::Server, "server_error")),
-        _ => None,
-    }
-}
-
 /// A body that the API doesn't send: an intermediary's page, or an answer of another shape. That something isn't there, or can't be done,
 /// nobody but Zoho can say.
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
-    let shown = one_line(value::body(&body[..body.len().min(2048)]).trim());
+    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim());
     let target = text_of(headers, LOCATION).filter(|_| http.is_redirection()).map(redirection).unwrap_or_default();
     let message = format!("the server answered {} with something that isn't Zoho's ({}){target}: {shown}", http.as_u16(), one_line(kind));
-    unworded(http, "unexpected_reply", message)
+    unworded(http, message)
 }
 
 /// Where a redirect leads, without what its query may give away.
@@ -274,31 +170,19 @@ fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn cut_off(http: StatusCode, broken: &Error) -> Error {
-    unworded(http, CUT_OFF, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
+    unworded(http, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
 }
 
 /// The error of an answer without a word of Zoho's: its HTTP status tells, as far as a front server may decide it.
-fn unworded(http: StatusCode, reason: &'static str, message: String) -> Error {
-    let told = by_http(http).filter(|(status, _)| !matches!(status, Status::NotFound | Status::Unsupported));
-    let (status, reason) = told.unwrap_or((Status::Protocol, reason));
+fn unworded(http: StatusCode, message: String) -> Error {
+    let told = codes::by_http(http).filter(|(status, _)| !matches!(status, Status::NotFound | Status::Unsupported));
+    let (status, reason) = told.unwrap_or((Status::Protocol, "unexpected_reply"));
     let hint = if told.is_none() { "; does another server answer? Look at api_domain, data_center and the proxies between" } else { "" };
     Error::new(status, reason, message).with(|d| {
         d.message += hint;
         d.http_status = http.as_u16();
-        d.retryable = retryable(status);
+        d.retryable = codes::retryable(status);
     })
-}
-
-/// What the user can do about it, where Zoho's own message doesn't say.
-fn hint(status: Status, reason: &str) -> &'static str {
-    match (status, reason) {
-        (Status::Auth, "token_refused") => "is it another data centre's or environment's token, or revoked?",
-        (Status::Scope, _) => "the token needs the module's scope and ZohoCRM.modules.attachments",
-        (Status::InvalidModule, _) => "use the module's API name",
-        (Status::IsLink, _) => "the list gives its link_url",
-        (Status::TooLarge, _) => "attachments may have 100 MiB, photos 10 MiB and 10 megapixels",
-        _ => "",
-    }
 }
 
 /// `Retry-After` in seconds or as a date; nonsense is as if it were absent. A date is the server's, and counts from its own clock where the
@@ -397,12 +281,5 @@ mod tests {
         assert!(
             success(ok, &HeaderMap::new(), br#"{"code":"SUCCESS","details":{},"message":"photo uploaded successfully","status":"success"}"#).is_ok()
         );
-    }
-
-    #[test]
-    fn each_code_has_one_entry() {
-        for (i, (code, ..)) in CODES.iter().enumerate() {
-            assert!(CODES[..i].iter().all(|(c, ..)| c != code), "{code}");
-        }
     }
 }

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::Config;
 use crate::error::{Error, Result, Status, one_line};
 use crate::process::PerProcess;
+use crate::text::mark_length;
 
 /// The system's bundle of CA certificates, by distribution. Named here because the usual finder reads environment variables,
 /// which this library does only when it is told to, and reads a whole directory beside the bundle, which costs 10 ms.
@@ -94,7 +95,7 @@ fn read(path: &Path) -> std::result::Result<Vec<u8>, String> {
 /// The same text as every reader of PEM has it: line by line without blanks, and with the one name for a certificate.
 fn plain_pem(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());
-    for line in bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).split(|b| matches!(b, b'\r' | b'\n')) {
+    for line in bytes[mark_length(bytes)..].split(|b| matches!(b, b'\r' | b'\n')) {
         let line = line.trim_ascii();
         plain.extend_from_slice(match line {
             b"-----BEGIN TRUSTED CERTIFICATE-----" | b"-----BEGIN X509 CERTIFICATE-----" => b"-----BEGIN CERTIFICATE-----",

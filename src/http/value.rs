@@ -1,18 +1,11 @@
 //! Values in Zoho's JSON, read as far as they can be: what a field isn't documented to hold makes it empty, and not its whole reply unreadable.
 
-use std::borrow::Cow;
-
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::Result;
 use crate::fallible;
 use crate::record::is_id;
-
-/// The text of a body: without a byte order mark, and with U+FFFD for what is no UTF-8.
-pub(crate) fn body(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
-}
 
 /// A string, or a number as its digits; of everything else nothing. Half of a surrogate pair, which a server's cut through an emoji leaves, is
 /// U+FFFD.
@@ -105,11 +98,5 @@ mod tests {
         for json in [r#""""#, "null", "1.5", "1e20", "-1", r#"" 1""#, r#""1a""#, "true", "{}"] {
             assert_eq!(id(Some(&of(json))).unwrap(), None, "{json}");
         }
-    }
-
-    #[test]
-    fn a_body_is_read_with_a_byte_order_mark_and_with_bytes_that_are_no_utf_8() {
-        assert_eq!(body(b"\xef\xbb\xbf{}"), "{}");
-        assert_eq!(body(b"{\"a\xff\"}"), "{\"a\u{fffd}\"}");
     }
 }

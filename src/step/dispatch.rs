@@ -12,6 +12,7 @@ use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Result, one_line};
+use crate::text::mark_length;
 
 /// An operation, and what reads its input.
 type Known = (&'static str, fn(&str) -> Result<Step>);
@@ -47,8 +48,7 @@ pub(super) struct Step(Box<dyn Run>);
 
 impl Step {
     fn read(json: &str) -> Result<Step> {
-        // Editors and shells of one system put a byte order mark before what they write.
-        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
+        let json = &json[mark_length(json)..];
         if json.len() > MAX_INPUT_BYTES {
             return Err(refused("", format_args!("has {} bytes; at most {MAX_INPUT_BYTES} are taken", json.len())));
         }

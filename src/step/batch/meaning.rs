@@ -8,6 +8,8 @@ use std::fmt;
 use ring::digest::{Context, SHA256};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::text::mark_length;
+
 /// Fields of a step that say how it is run.
 const HOW: &[&str] = &["again", "timeout_ms", "trace_id"];
 
@@ -15,7 +17,7 @@ type Hash = [u8; 32];
 
 /// The hash of what the step says, in hexadecimal. What isn't JSON says its text.
 pub(super) fn meaning(step: &str) -> String {
-    let step = step.strip_prefix('\u{feff}').unwrap_or(step);
+    let step = &step[mark_length(step)..];
     let read = Value { depth: 0 }.deserialize(&mut serde_json::Deserializer::from_str(step));
     read.unwrap_or_else(|_| hash("text", &[step.as_bytes()])).iter().map(|byte| format!("{byte:02x}")).collect()
 }
