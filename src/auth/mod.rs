@@ -36,8 +36,9 @@ pub struct Granted {
 pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
     let hosts = Hosts::of(config)?;
     let grant = oauth::Grant::code(config)?;
-    let limits = Limits::new(call.cancel, call.timeout.or(config.call_timeout));
-    let result = http::run(&Lanes::new(config, hosts.secure(true))?, &Gate::default(), config, &limits, &Meter::default(), async |session| {
+    let (limits, meter) = (Limits::new(call.cancel, call.timeout.or(config.call_timeout)), Meter::default());
+    let result = http::run(&Lanes::new(config, hosts.secure(true))?, &Gate::default(), config, &limits, &meter, async |session| {
+        meter.attempts.set(1); // here the token request is the operation itself
         let granted = grant.exchange(session, &hosts).await?;
         Ok(Granted {
             api_domain: hosts.follow(granted.api_domain.as_deref())?,
@@ -48,5 +49,5 @@ pub fn exchange(config: &Config, call: Call<'_>) -> Result<Outcome<Granted>> {
         })
     });
     let result = result.map_err(|error| http::scrub(error, config.secrets()))?;
-    Ok(Outcome { operation: "auth.exchange", result, attempts: 1, waited_ms: 0, wait_reason: None, credits_remaining: None })
+    Ok(meter.outcome("auth.exchange", result))
 }

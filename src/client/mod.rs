@@ -81,14 +81,7 @@ impl Client {
         let outcome =
             http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| record.named_in(self.without_secrets(error)));
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
-        Ok(Outcome {
-            operation,
-            result: outcome?,
-            attempts: meter.attempts.get(),
-            waited_ms: meter.waited.get().as_millis() as u64,
-            wait_reason: meter.wait_reason.get(),
-            credits_remaining: meter.credits.get(),
-        })
+        Ok(meter.outcome(operation, outcome?))
     }
 
     /// The error without any secret of the settings, and without the token in use, which a callback or a reply may have given.

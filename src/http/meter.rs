@@ -6,13 +6,14 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 use super::doubt::Doubt;
+use crate::call::Outcome;
 
 /// What a call has done so far; read after it ended, however it ended.
 #[derive(Default)]
 pub(crate) struct Meter {
     /// API requests made.
     pub(crate) attempts: Cell<u32>,
-    /// Time waited between them.
+    /// Time waited, before them and between them.
     pub(crate) waited: Cell<Duration>,
     /// Why it waited last.
     pub(crate) wait_reason: Cell<Option<&'static str>>,
@@ -29,9 +30,20 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Time was spent in waiting, for this reason.
-    pub(crate) fn waited_for(&self, reason: &'static str, time: Duration) {
+    /// What a call gave, with what it took.
+    pub(crate) fn outcome<T>(&self, operation: &'static str, result: T) -> Outcome<T> {
+        Outcome {
+            operation,
+            result,
+            attempts: self.attempts.get(),
+            waited_ms: self.waited.get().as_millis() as u64,
+            wait_reason: self.wait_reason.get(),
+            credits_remaining: self.credits.get(),
+        }
+    }
+
+    /// Time was spent in waiting.
+    pub(super) fn add_wait(&self, time: Duration) {
         self.waited.set(self.waited.get() + time);
-        self.wait_reason.set(Some(reason));
     }
 }

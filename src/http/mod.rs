@@ -96,8 +96,10 @@ impl Session<'_> {
                 Some(Err(ended)) => return Err(self.ended(ended)),
                 None => {
                     let lost = self.end(lanes);
-                    let until = self.rest.take();
-                    self.limits.park(std::future::pending(), until).map_err(|ended| self.ended(ended))?;
+                    let (began, until) = (Instant::now(), self.rest.take());
+                    let rested = self.limits.park(std::future::pending(), until);
+                    self.meter.add_wait(began.elapsed());
+                    rested.map_err(|ended| self.ended(ended))?;
                     self.meter.broken.set(lost);
                 }
             }
@@ -106,12 +108,17 @@ impl Session<'_> {
 
     /// Waits for a place, and takes a lane.
     fn begin(&self, lanes: &Lanes) -> Result<()> {
-        let (place, waited) = self.gate.enter(self.config.max_in_flight, self.config.retry_max_wait, self.limits).map_err(|barred| match barred {
-            Barred::Ended(ended) => self.ended(ended),
-            Barred::Refused(error) => error,
+        let began = Instant::now();
+        let (place, waited) = self.gate.enter(self.config.max_in_flight, self.config.retry_max_wait, self.limits).map_err(|barred| {
+            self.meter.add_wait(began.elapsed());
+            match barred {
+                Barred::Ended(ended) => self.ended(ended),
+                Barred::Refused(error) => error,
+            }
         })?;
         if !waited.is_zero() {
-            self.meter.waited_for("in_flight", waited);
+            self.meter.add_wait(waited);
+            self.meter.wait_reason.set(Some("in_flight"));
         }
         let lane = lanes.take(self.config, &place, self.meter.broken.take())?;
         self.lane.replace(Some(lane));
@@ -156,8 +163,8 @@ impl Session<'_> {
     ///
     /// Nothing that belongs to the lane may be held meanwhile: no reply, and no time of its event loop.
     pub(crate) async fn rest(&self, reason: &'static str, time: Duration) {
+        self.meter.wait_reason.set(Some(reason));
         self.rest_for(time).await;
-        self.meter.waited_for(reason, time);
     }
 
     async fn rest_for(&self, time: Duration) {

@@ -218,7 +218,8 @@ fn a_grant_code_is_exchanged_once_for_a_refresh_token_that_works() {
     let settings = [("client_id", c.client_id.as_str()), ("client_secret", &c.client_secret), ("refresh_token", refresh.expose())];
     list(&client(&e, &settings), &e).unwrap();
     assert_eq!(granted.api_domain, e.url());
-    assert_eq!(why(auth::exchange(&with_code, Call::default())), (Status::Auth, "invalid_code"));
+    let used = auth::exchange(&with_code, Call::default()).unwrap_err();
+    assert_eq!((used.status(), used.reason(), used.detail().attempts), (Status::Auth, "invalid_code", 1));
 }
 
 #[test]

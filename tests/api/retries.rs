@@ -1,5 +1,7 @@
 //! What is tried again, how often, and what is not.
 
+use std::time::Duration;
+
 use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, File, Outcome, Result, Sent, Status, Streamed, photo};
 use zcrm_emulator::{Fault, PNG};
@@ -64,6 +66,29 @@ fn retry_after_is_honoured() {
     let w = world();
     w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", "1")]);
     assert!(list(&w).unwrap().waited_ms >= 1000);
+}
+
+#[test]
+fn a_wait_that_the_call_does_not_outlive_is_told_too() {
+    let within = |w: &World, seconds| {
+        let call = Call { timeout: Some(Duration::from_secs(seconds)), ..Call::default() };
+        attachment::list(&w.client, &w.contact, &ListArgs::default(), call).unwrap_err()
+    };
+    let resting = world_with(&[("retry_max_wait_ms", "60000")]);
+    resting.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", "30")]);
+    let error = within(&resting, 2);
+    assert!(error.status() == Status::Timeout && error.detail().waited_ms > 0, "{error:?}");
+
+    let queueing = world_with(&[("max_in_flight", "1")]);
+    queueing.emulator.script("attachment.list", [Fault::delay(4000)]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| list(&queueing));
+        while queueing.requests("attachment.list").is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let error = within(&queueing, 1);
+        assert!(error.status() == Status::Timeout && error.detail().waited_ms > 0, "{error:?}");
+    });
 }
 
 #[test]
