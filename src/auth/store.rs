@@ -14,6 +14,7 @@ use crate::caller;
 use crate::config::{Secret, TokenStore};
 use crate::error::{Error, Result, Status, one_line};
 use crate::process::PerProcess;
+use crate::transfer::{self, Partial};
 
 /// The store of the setting `token_file`: mode 0600, replaced by a rename, locked by the system, which ends the lock of a killed process.
 pub struct FileStore {
@@ -32,10 +33,10 @@ impl FileStore {
         FileStore { path: path.into(), locked: PerProcess::new() }
     }
 
-    /// A file beside the document, whose name has this behind the document's.
-    fn beside(&self, ending: &str) -> PathBuf {
+    /// The file whose lock is the document's: the document itself is replaced, and a lock would stay with the old one.
+    fn lock_file(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
-        path.push(ending);
+        path.push(".lock");
         path.into()
     }
 
@@ -71,34 +72,22 @@ impl TokenStore for FileStore {
         Ok(Some(document))
     }
 
-    /// The name of the new document is always the same: what a killed process left is taken away by the next one that has the lock.
-    /// Without the lock, as in a directory that takes none, the document is written only where nothing stands in its way.
     fn put(&self, document: &[u8]) -> Result<()> {
-        let new = self.beside(".new");
-        if self.locked().is_some() {
-            let _ = std::fs::remove_file(&new); // if it stays, the next line says why
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        private(&mut options);
-        let mut file = options.open(&new).map_err(|e| self.failed("writing", &e))?;
-        let mut write = || -> io::Result<()> {
-            file.write_all(document)?;
-            file.sync_all()?;
-            std::fs::rename(&new, &self.path)
+        let name = transfer::file_name(&self.path)?;
+        let write = || -> io::Result<()> {
+            let mut new = Partial::secret(transfer::open_directory(&self.path)?)?;
+            new.file.write_all(document)?;
+            new.flush()?;
+            new.replace(name)
         };
-        write().map_err(|e| {
-            let _ = std::fs::remove_file(&new); // if it stays, the next one takes it away
-            self.failed("writing", &e)
-        })
+        write().map_err(|e| self.failed("writing", &e))
     }
 
     fn try_lock(&self) -> Result<bool> {
-        // A file beside it: the document itself is replaced, and a lock would stay with the old one.
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
         private(&mut options);
-        let file = regular(&mut options, &self.beside(".lock"), Link::Refused).map_err(|e| self.failed("opening its lock", &e))?;
+        let file = regular(&mut options, &self.lock_file(), Link::Refused).map_err(|e| self.failed("opening its lock", &e))?;
         let file = file.ok_or_else(|| self.refused("its lock is not a regular file"))?;
         match file.try_lock() {
             Ok(()) => {
@@ -246,27 +235,27 @@ mod tests {
         store.put(br#"{"version":1"#).unwrap();
         store.put(br#"{"version":2"#).unwrap();
         assert_eq!(store.get().unwrap().unwrap().as_slice(), br#"{"version":2"#);
-        let mode = std::fs::metadata(dir.path().join("token.json")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let mode = || std::fs::metadata(dir.path().join("token.json")).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(dir.path().join("token.json"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        store.put(br#"{"version":2"#).unwrap();
+        assert_eq!(mode(), 0o600);
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "the document and its lock: {names:?}");
     }
 
     #[test]
-    fn what_a_killed_process_left_is_replaced_by_the_next_one() {
+    fn a_document_is_whole_whoever_writes_it_at_the_same_time() {
         let dir = tempfile::tempdir().unwrap();
-        let store = locked(dir.path().join("t"));
-        std::fs::write(dir.path().join("t.new"), "half a docum").unwrap();
-        store.put(br#"{"version":1,"tokens":{}}"#).unwrap();
-        assert!(!dir.path().join("t.new").exists() && Document::read(&store).unwrap().tokens.is_empty());
-    }
-
-    #[test]
-    fn without_the_lock_another_writers_document_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("t.new"), "half a docum").unwrap();
-        assert_eq!(FileStore::new(dir.path().join("t")).put(b"{").unwrap_err().status(), Status::Io);
-        assert_eq!(std::fs::read(dir.path().join("t.new")).unwrap(), b"half a docum");
+        let path = dir.path().join("t");
+        let documents = ["a", "b", "c", "d"].map(|key| format!(r#"{{"version":1,"tokens":{{"{}":{{}}}}}}"#, key.repeat(100_000)));
+        std::thread::scope(|scope| {
+            for document in &documents {
+                scope.spawn(|| (0..10).for_each(|_| FileStore::new(&path).put(document.as_bytes()).unwrap())); // without the lock
+            }
+        });
+        let there = std::fs::read_to_string(&path).unwrap();
+        assert!(documents.contains(&there) && std::fs::read_dir(dir.path()).unwrap().count() == 1);
     }
 
     #[test]

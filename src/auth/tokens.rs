@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderValue;
@@ -150,7 +150,7 @@ impl Tokens {
 
     /// The token in use; it is what a reply could repeat.
     pub(crate) fn in_use(&self) -> Option<Secret> {
-        self.held().as_ref().map(|held| held.token.clone())
+        self.shared().read().as_ref().map(|held| held.token.clone())
     }
 
     fn held(&self) -> RwLockWriteGuard<'_, Option<Held>> {
@@ -158,8 +158,7 @@ impl Tokens {
     }
 
     fn good(&self, shared: &Shared) -> Option<Arc<Access>> {
-        let held = shared.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
+        shared.read().as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
     }
 
     fn hold(&self, token: &Secret, api: String, lives: Duration) -> Result<Arc<Access>> {
@@ -168,7 +167,7 @@ impl Tokens {
     }
 
     fn ask_host(&self, ask: &TokenFn, hosts: &Hosts) -> Result<Arc<Access>> {
-        let refused = self.held().as_ref().is_some_and(|held| held.refused);
+        let refused = self.shared().read().as_ref().is_some_and(|held| held.refused);
         let token = caller::runs(|| ask(refused)).map_err(|status| Error::callback("token_callback", "token", status))?;
         if token.expose().is_empty() {
             return Err(Error::new(Status::Callback, "token_callback", "the token callback succeeded, but gave an empty token"));
@@ -266,6 +265,10 @@ fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Opt
 }
 
 impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, Option<Held>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What a child takes over. It waits for no lock, since whoever holds one may not be there any more.
     fn inherited(&self) -> Shared {
         let held = self.held.try_read().ok().and_then(|held| held.clone());

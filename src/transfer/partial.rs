@@ -1,40 +1,28 @@
 //! A file that has its name only when it is whole.
 //!
 //! Where the system can, it has no name at all until then, so that a killed process leaves nothing. Else it has a name of its own beside the
-//! target, which the process that made it holds locked: what isn't locked any more was left by a dead process and is cleared by the next.
+//! target: see [`left`].
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use crate::process::PerProcess;
+use super::left;
 
-const PREFIX: &str = ".zcrm-";
-const SUFFIX: &str = ".partial";
+/// Everybody may read and write it, as far as the umask lets them.
+const ANYBODY: Mode = Mode::from_raw_mode(0o666);
+const OWNER: Mode = Mode::from_raw_mode(0o600);
 
-/// What another machine has left is cleared after so long: whether its process lives can't be seen from here.
-const FOREIGN: Duration = Duration::from_secs(24 * 3600);
-
-/// A directory with more entries than this is not searched for what was left.
-const MOST_SEARCHED: usize = 100_000;
-
-/// Directories that a process remembers to have cleared.
-const MOST_REMEMBERED: usize = 10_000;
-
-pub(super) struct Partial {
+pub(crate) struct Partial {
     directory: OwnedFd,
-    pub(super) file: fs::File,
+    pub(crate) file: fs::File,
     /// The name that it has meanwhile, where it needs one.
     name: Option<String>,
-    /// The mode of a new file: 0666 less the umask.
+    /// The mode that the umask left it when it was made.
     mode: Mode,
 }
 
@@ -66,18 +54,26 @@ pub(super) fn there(directory: &OwnedFd, name: &OsStr) -> io::Result<There> {
 impl Partial {
     /// An empty file in this directory. `private`: only the owner can read it until it is published.
     pub(super) fn create(directory: OwnedFd, private: bool) -> io::Result<Partial> {
-        clear(&directory);
-        let partial = match unnamed(&directory) {
-            Some((file, mode)) => Partial { directory, file, name: None, mode },
-            None => {
-                let (file, name, mode) = named(&directory)?;
-                Partial { directory, file, name: Some(name), mode }
-            }
-        };
+        let partial = Partial::of_mode(directory, ANYBODY)?;
         if private {
             let _ = rustix::fs::fchmod(&partial.file, partial.mode & Mode::RWXU); // some file systems have no modes
         }
         Ok(partial)
+    }
+
+    /// An empty file in this directory that nobody but its owner can ever read, unless it is published with another's mode.
+    pub(crate) fn secret(directory: OwnedFd) -> io::Result<Partial> {
+        Partial::of_mode(directory, OWNER)
+    }
+
+    fn of_mode(directory: OwnedFd, mode: Mode) -> io::Result<Partial> {
+        left::clear(&directory);
+        let (file, name) = match unnamed(&directory, mode) {
+            Some(file) => (file, None),
+            None => left::named(&directory, mode).map(|(file, name)| (file, Some(name)))?,
+        };
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&file)?.st_mode & 0o7777);
+        Ok(Partial { directory, file, name, mode })
     }
 
     /// Whether a file of this name has the same bytes already.
@@ -104,7 +100,7 @@ impl Partial {
     }
 
     /// Makes its bytes durable.
-    pub(super) fn flush(&self) -> io::Result<()> {
+    pub(crate) fn flush(&self) -> io::Result<()> {
         flush(&self.file)
     }
 
@@ -114,6 +110,11 @@ impl Partial {
             return self.publish_new(name);
         }
         self.dress(name)?;
+        self.replace(name)
+    }
+
+    /// Takes the place of whatever file has this name, with its own mode and owner.
+    pub(crate) fn replace(mut self, name: &OsStr) -> io::Result<()> {
         self.give_name()?;
         rustix::fs::renameat(&self.directory, self.name(), &self.directory, name)?;
         self.name = None;
@@ -149,7 +150,7 @@ impl Partial {
     /// An empty file that only one can make, then the rename over it.
     fn replace_placeholder(&mut self, name: &OsStr) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let placeholder = rustix::fs::fstat(rustix::fs::openat(&self.directory, name, flags, Mode::from_raw_mode(0o666))?)?;
+        let placeholder = rustix::fs::fstat(rustix::fs::openat(&self.directory, name, flags, ANYBODY)?)?;
         let is_ours = |there: Stat| (there.st_dev, there.st_ino, there.st_size) == (placeholder.st_dev, placeholder.st_ino, 0);
         let there = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         if !is_ours(there) {
@@ -191,17 +192,16 @@ impl Partial {
             return Ok(());
         }
         let _ = rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
-        let name = own_name()?;
+        let name = left::own_name()?;
         if link(&self.file, &self.directory, OsStr::new(&name)).is_ok() {
             self.name = Some(name);
             return Ok(());
         }
         // It can be made without a name and never get one: the bytes move to one that has one.
-        let (mut file, name, mode) = named(&self.directory)?;
         let own = rustix::fs::fstat(&self.file)?;
+        let (mut file, name) = left::named(&self.directory, OWNER)?;
         self.file.rewind()?;
         self.name = Some(name);
-        self.mode = mode;
         io::copy(&mut self.file, &mut file)?;
         let _ = rustix::fs::fchmod(&file, Mode::from_raw_mode(own.st_mode & 0o7777));
         flush(&file)?;
@@ -230,37 +230,19 @@ fn flush(file: &fs::File) -> io::Result<()> {
     }
 }
 
-/// A file without a name, and the mode that the umask left it; none where the system can't make or can't name one.
-fn unnamed(directory: &OwnedFd) -> Option<(fs::File, Mode)> {
+/// A file without a name; none where the system can't make or can't name one.
+fn unnamed(directory: &OwnedFd, mode: Mode) -> Option<fs::File> {
     #[cfg(target_os = "linux")]
     {
-        let file = rustix::fs::openat(directory, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::from_raw_mode(0o666)).ok()?;
+        let file = rustix::fs::openat(directory, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode).ok()?;
         let file = fs::File::from(file);
         rustix::fs::statat(CWD, through_proc(&file), AtFlags::empty()).ok()?;
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode & 0o7777);
-        Some((file, mode))
+        Some(file)
     }
     #[cfg(not(target_os = "linux"))]
-    None
-}
-
-/// A new file under a name of its own, locked, its name, and the mode that the umask left it.
-fn named(directory: &OwnedFd) -> io::Result<(fs::File, String, Mode)> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    loop {
-        let name = own_name()?;
-        let file = match rustix::fs::openat(directory, name.as_str(), flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => fs::File::from(file),
-            Err(Errno::EXIST) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let gone = rustix::fs::statat(directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT);
-        if locked == Err(Errno::WOULDBLOCK) || gone {
-            continue; // another process was just clearing up
-        }
-        let mode = Mode::from_raw_mode(rustix::fs::fstat(&file)?.st_mode & 0o7777);
-        return Ok((file, name, mode));
+    {
+        let _ = (directory, mode);
+        None
     }
 }
 
@@ -270,63 +252,6 @@ fn link(file: &fs::File, directory: &OwnedFd, name: &OsStr) -> rustix::io::Resul
 
 fn through_proc(file: &fs::File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
-}
-
-/// A name that nobody has, and that says which machine made it.
-fn own_name() -> io::Result<String> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
-    Ok(format!("{PREFIX}{}-{}{SUFFIX}", machine(), super::hex(&random)))
-}
-
-/// A short word for this machine: its name's hash.
-fn machine() -> String {
-    let name = rustix::system::uname();
-    super::sha256(name.nodename().to_bytes())[..8].to_owned()
-}
-
-/// Clears what dead processes left in this directory, once a process and directory.
-fn clear(directory: &OwnedFd) {
-    static CLEARED: PerProcess<Mutex<BTreeSet<(u64, u64)>>> = PerProcess::new();
-    let Ok(stat) = rustix::fs::fstat(directory) else { return };
-    let mut cleared = CLEARED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
-    if cleared.len() > MOST_REMEMBERED {
-        cleared.clear();
-    }
-    let first = cleared.insert((stat.st_dev, stat.st_ino));
-    drop(cleared);
-    if first {
-        let _ = clear_now(directory);
-    }
-}
-
-fn clear_now(directory: &OwnedFd) -> io::Result<()> {
-    for entry in Dir::read_from(directory)?.take(MOST_SEARCHED) {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        let middle = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|name| name.strip_suffix(SUFFIX));
-        if middle.is_some_and(|middle| is_left(directory, name, middle)) {
-            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
-        }
-    }
-    Ok(())
-}
-
-/// Whether a partial file belongs to nobody any more: this user's, of this machine, and unlocked; or one that nobody here could lock, a day old.
-fn is_left(directory: &OwnedFd, name: &OsStr, middle: &str) -> bool {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return false };
-    let Ok(stat) = rustix::fs::fstat(&file) else { return false };
-    if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_uid != rustix::process::geteuid().as_raw() {
-        return false;
-    }
-    let file = fs::File::from(file);
-    let old = || file.metadata().and_then(|m| m.modified()).is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > FOREIGN));
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => middle.split('-').next() == Some(&machine()) || old(),
-        Err(Errno::WOULDBLOCK) => false,
-        Err(_) => old(), // no locks here
-    }
 }
 
 #[cfg(test)]
@@ -346,8 +271,8 @@ mod tests {
 
     /// A file as a file system without unnamed files has it.
     fn with_name(dir: &Path) -> Partial {
-        let (file, name, mode) = named(&open(dir)).unwrap();
-        Partial { directory: open(dir), file, name: Some(name), mode }
+        let (file, name) = left::named(&open(dir), ANYBODY).unwrap();
+        Partial { directory: open(dir), file, name: Some(name), mode: ANYBODY }
     }
 
     /// A file that can't be linked into the directory.
@@ -396,26 +321,5 @@ mod tests {
             assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
             assert_ne!(after.ino(), before.ino());
         }
-    }
-
-    #[test]
-    fn what_a_dead_process_left_is_cleared_and_nothing_else_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str| fs::File::create_new(dir.path().join(name)).unwrap();
-        let day_old = SystemTime::now() - FOREIGN - Duration::from_secs(60);
-        file(&own_name().unwrap());
-        file(".zcrm-old.partial").set_modified(day_old).unwrap();
-        for stays in [".zcrm-otherhost-12.partial", ".zcrm-x", "a.partial", "a"] {
-            file(stays);
-        }
-        file("my.partial").set_modified(day_old).unwrap();
-        let live = with_name(dir.path());
-        let live_name = live.name().to_owned();
-        clear_now(&open(dir.path())).unwrap();
-        let mut left = names(dir.path());
-        left.sort();
-        let mut expected = vec![".zcrm-otherhost-12.partial", ".zcrm-x", "a", "a.partial", "my.partial", live_name.as_str()];
-        expected.sort_unstable();
-        assert_eq!(left, expected);
     }
 }

@@ -210,7 +210,8 @@ pub(crate) fn file_name(path: &Path) -> Result<&OsStr> {
     name.ok_or_else(|| Error::argument("path", format_args!("{} names no file to write", shown(path))))
 }
 
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+/// The directory of this path, to name things in.
+pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Only to name things in it: whoever may write there may not be allowed to read.
     #[cfg(target_os = "linux")]
