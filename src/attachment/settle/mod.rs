@@ -5,36 +5,30 @@
 //! what is new. In cheap mode only clocks do, and they prove nothing: what they call old is never taken for this upload, but where its bytes
 //! are the same the outcome is unknown.
 
+mod look;
+
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
-
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use std::time::{Duration, Instant};
 
 use super::list::{Attachment, ListArgs};
 use super::pages;
-use super::sought::{Likeness, Sought};
+use super::sought::Likeness;
 use super::{Deletion, Uploaded};
 use crate::call::{Call, Claimed, IfExists};
-use crate::client::{Ask, Client};
+use crate::client::Client;
 use crate::config::{LogLevel, OnTwin, OnUnknown, Settle};
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::doubt::{Deed, not_listed, outcome_unknown};
 use crate::http::{Session, retry};
 use crate::organisation::{Mark, UnderWay};
 use crate::record::Record;
-use crate::transfer::{Hash, Incoming, Outgoing};
+use crate::transfer::{Hash, Outgoing};
+use look::Look;
 
-/// By how much the clocks of the list and of `Date`, or without that the local one, may differ: a recorded reply has 15 seconds (UNCONFIRMED).
-const SKEW: Duration = Duration::from_secs(300);
-/// The first rank of entries that were there before, if clocks tell right.
-const OLD: usize = 2;
 /// How often an upload looks whether its turn has come.
 const TURN: Duration = Duration::from_millis(20);
-/// More candidates than this are not downloaded to be compared.
-const MOST_COMPARED: usize = 8;
 const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
 
 /// One upload from before its first sending until its outcome is known.
@@ -75,15 +69,6 @@ impl Earlier {
     pub(super) fn is_asked(&self) -> bool {
         self.again || self.if_exists != IfExists::Upload
     }
-}
-
-/// What a look at the list showed.
-enum Look {
-    Nothing,
-    /// This upload, with further copies that it made.
-    Found(Box<Attachment>, Vec<String>),
-    /// It could be one of these.
-    Undecided(Vec<String>),
 }
 
 impl<'c, 's> Settlement<'c, 's> {
@@ -310,114 +295,5 @@ impl<'c, 's> Settlement<'c, 's> {
     async fn list(&self) -> Result<Vec<Attachment>> {
         let args = ListArgs { fields: FIELDS.to_owned(), ..ListArgs::default() };
         Ok(pages::all(self.client, self.session, self.record, &args).await?.attachments)
-    }
-
-    async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {
-        let listed = self.list().await?;
-        let since = self.server_time_when_begun();
-        let mut likely: [Vec<Attachment>; 4] = Default::default();
-        for entry in listed {
-            if let Some(rank) = self.rank(&entry, since) {
-                likely[rank].push(entry);
-            }
-        }
-        // The likeliest first. Zoho may have changed the name, and another file may bear it; clocks may differ, and another file may be of now.
-        for (rank, entries) in likely.into_iter().enumerate() {
-            let look = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
-            if !matches!(look, Look::Nothing) {
-                return Ok(look);
-            }
-        }
-        Ok(Look::Nothing)
-    }
-
-    /// How little speaks for an entry: another name, and (from [`OLD`] on) an earlier time. `None` when it can't be this upload.
-    fn rank(&self, entry: &Attachment, since: OffsetDateTime) -> Option<usize> {
-        let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
-        let before = self.before.as_ref().is_some_and(|before| before.contains(&entry.id));
-        if before || !by_me || self.is_anothers(&entry.id) {
-            return None;
-        }
-        let likeness = self.sought().likeness(entry)?;
-        let created = OffsetDateTime::parse(&entry.created_time, &Rfc3339);
-        // A link is known by its URL, which no other entry of the record has.
-        let new = self.before.is_some() || self.link_url.is_some() || created.is_ok_and(|created| created >= since);
-        let rank = usize::from(likeness == Likeness::Other) + if new { 0 } else { OLD };
-        // Without its bytes nothing speaks for a file of another name and an earlier time.
-        (rank <= OLD || self.client.config().settle_hash).then_some(rank)
-    }
-
-    fn is_anothers(&self, id: &str) -> bool {
-        self.client.claims().is_claimed(id) || self.earlier.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
-    }
-
-    /// `new`: not one of these was there before, as far as clocks tell.
-    async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
-        if mine.is_empty() {
-            return Ok(Look::Nothing);
-        }
-        let ids = |entries: &[Attachment]| entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
-        if mine.len() > MOST_COMPARED || self.under_way.has_double() {
-            return Ok(Look::Undecided(ids(&mine)));
-        }
-        let mut mine = self.with_my_bytes(mine, body).await?;
-        // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
-        mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
-        mine.retain(|entry| !self.client.claims().is_claimed(&entry.id));
-        if !mine.is_empty() && (!new || (mine.len() > 1 && self.resent == 0)) {
-            return Ok(Look::Undecided(ids(&mine)));
-        }
-        let mut mine = mine.into_iter();
-        match mine.find(|entry| self.client.claims().claim(&entry.id)) {
-            Some(first) => Ok(Look::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
-            None => Ok(Look::Nothing),
-        }
-    }
-
-    fn sought(&self) -> Sought<'_> {
-        Sought { name: self.name, bytes: self.bytes, link_url: self.link_url }
-    }
-
-    /// The earliest time that the list may give for what was sent: the clock of the last reply's `Date`, less the time since and the skew.
-    fn server_time_when_begun(&self) -> OffsetDateTime {
-        let date = self.session.meter.date.take();
-        let server = date.as_ref().and_then(|d| d.to_str().ok()).and_then(|d| httpdate::parse_http_date(d).ok());
-        OffsetDateTime::from(server.unwrap_or_else(SystemTime::now)) - self.began.elapsed() - SKEW
-    }
-
-    async fn with_my_bytes(&self, entries: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Vec<Attachment>> {
-        if self.link_url.is_some() || !self.client.config().settle_hash {
-            return Ok(entries);
-        }
-        let Some(hash) = self.source_hash(body).await? else { return Ok(entries) };
-        let mut mine = Vec::with_capacity(entries.len());
-        for entry in entries {
-            if self.has_hash(&entry, &hash).await? {
-                mine.push(entry);
-            }
-        }
-        Ok(mine)
-    }
-
-    /// The hash of what is uploaded, read once more from a source that can be; `None` for one that can't.
-    async fn source_hash(&self, body: Option<&mut Outgoing<'_>>) -> Result<Option<Hash>> {
-        if let (None, Some(body)) = (self.hash.get(), body) {
-            let hash = body.source_hash().await?;
-            let _ = self.hash.set(hash);
-        }
-        Ok(self.hash.get().cloned().flatten())
-    }
-
-    /// Whether a stored attachment, which is downloaded for it, has this hash; one that is gone hasn't.
-    async fn has_hash(&self, entry: &Attachment, hash: &Hash) -> Result<bool> {
-        let mut incoming = Incoming::hashing(hash.kind());
-        let mut ask = Ask::get(self.record, "Attachments");
-        ask.path.push(&entry.id);
-        ask.redirect = true;
-        match crate::download::fetch(self.client, self.session, &ask, &mut incoming, &super::FILE).await {
-            Ok(_) => Ok(incoming.hash().as_ref() == Some(hash)),
-            Err(error) if error.status() == Status::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
