@@ -4,6 +4,9 @@ use once_cell::race::OnceBox;
 
 /// A value that each process makes for itself: after a fork the child gets one of its own and leaves the parent's alone, where threads that the
 /// child doesn't have may hold locks. Nothing here waits, so that no thread of the parent can have been in the middle of it.
+///
+/// The last value is of this process or of the nearest ancestor that has used it. The process id tells which: ids come round again, so one of
+/// an older ancestor may be this process's, too.
 pub(crate) struct PerProcess<T>(OnceBox<Node<T>>);
 
 struct Node<T> {
@@ -21,15 +24,14 @@ impl<T> PerProcess<T> {
     /// of which it may use what takes no lock, or what it can lock without waiting.
     pub(crate) fn get(&self, make: impl FnOnce(Option<&T>) -> T) -> &T {
         let process = std::process::id();
-        let (mut slot, mut parent) = (self, None);
+        let (mut slot, mut last) = (self, None);
         while let Some(node) = slot.0.get() {
-            if node.process == process {
-                return &node.value;
-            }
-            (slot, parent) = (&node.child, Some(&node.value));
+            (slot, last) = (&node.child, Some(node));
         }
-        let node = slot.0.get_or_init(|| Box::new(Node { process, value: make(parent), child: PerProcess::new() }));
-        &node.value
+        match last {
+            Some(node) if node.process == process => &node.value,
+            last => &slot.0.get_or_init(|| Box::new(Node { process, value: make(last.map(|parent| &parent.value)), child: PerProcess::new() })).value,
+        }
     }
 }
 
@@ -50,5 +52,14 @@ mod tests {
         let value = PerProcess(OnceBox::with_value(Box::new(parent)));
         assert_eq!(*value.get(|parent| parent.unwrap() + 1), 2);
         assert_eq!(*value.get(|_| 9), 2);
+    }
+
+    #[test]
+    fn a_grandchild_with_its_grandparents_id_makes_its_own() {
+        let node = |process, value, child| PerProcess(OnceBox::with_value(Box::new(Node { process, value, child })));
+        let here = std::process::id();
+        let value = node(here, 1, node(here + 1, 2, PerProcess::new()));
+        assert_eq!(*value.get(|parent| parent.unwrap() + 1), 3);
+        assert_eq!(*value.get(|_| 9), 3);
     }
 }
