@@ -52,12 +52,8 @@ impl Operation for input::AttachmentUpload {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
         let what = Attach::of(self.source, self.links)?;
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes {
-            sha256: self.sha256,
-            expected_sha256: self.expected_sha256,
-            if_exists: self.if_exists,
-            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
-        };
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, None);
+        let wishes = Wishes { if_exists: self.if_exists, ..wishes };
         match what {
             Attach::One(Source::File(file)) => {
                 let outcome = attachment::upload(client, &record, allowed(client, &file)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))?;
@@ -102,12 +98,7 @@ impl Operation for input::AttachmentDownload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes {
-            sha256: self.sha256,
-            expected_sha256: self.expected_sha256,
-            expected_bytes: self.expected_bytes,
-            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
-        };
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, self.expected_bytes);
         let sink = opened(client, self.sink)?;
         downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, wishes.over(call)))
     }
@@ -123,12 +114,8 @@ impl Operation for input::PhotoUpload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes {
-            sha256: self.sha256,
-            expected_sha256: self.expected_sha256,
-            restrict_triggers: self.restrict_triggers,
-            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
-        };
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, None);
+        let wishes = Wishes { restrict_triggers: self.restrict_triggers, ..wishes };
         photo::upload(client, &record, allowed(client, &self.source.0)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))
     }
 }
@@ -143,12 +130,7 @@ impl Operation for input::PhotoDownload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes {
-            sha256: self.sha256,
-            expected_sha256: self.expected_sha256,
-            expected_bytes: self.expected_bytes,
-            ..Wishes::new(self.timeout_ms, self.again, self.trace_id)
-        };
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, self.expected_bytes);
         let sink = opened(client, self.sink)?;
         downloaded(photo::download(client, &record, sink, wishes.over(call)))
     }
@@ -216,6 +198,11 @@ pub(super) struct Wishes {
 impl Wishes {
     pub(super) fn new(timeout_ms: Option<u64>, again: Option<bool>, trace_id: Option<String>) -> Wishes {
         Wishes { timeout_ms, again, trace_id, ..Wishes::default() }
+    }
+
+    /// What is wished of bytes that move, beside.
+    fn checked(self, sha256: Option<bool>, expected_sha256: Option<input::Sha256>, expected_bytes: Option<u64>) -> Wishes {
+        Wishes { sha256, expected_sha256, expected_bytes, ..self }
     }
 
     /// The host's call with the step's wishes. A step, which is untrusted, can't outlast the host's bound.
