@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
 use super::error::zcrm_error;
-use super::result::{Readable, Transfer, ZCRM_UPLOAD_NAME_CHANGED, ZCRM_UPLOAD_SETTLED, ZCRM_UPLOAD_SKIPPED, ZCRM_UPLOAD_TWINS, zcrm_result};
+use super::outputs::{ZCRM_UPLOAD_NAME_CHANGED, ZCRM_UPLOAD_SETTLED, ZCRM_UPLOAD_SKIPPED, ZCRM_UPLOAD_TWINS};
+use super::result::{Readable, Transfer, zcrm_result};
 use super::sink::{self, zcrm_sink};
 use super::sized;
 use super::source::{self, zcrm_source};
@@ -155,8 +156,12 @@ pub unsafe extern "C" fn zcrm_attachment_delete(
 }
 
 impl Readable for Uploaded {
-    fn attachments(&self) -> Cow<'_, [Attachment]> {
-        Cow::Owned(vec![Attachment {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
+        let attachment = || Attachment {
             id: self.id.clone(),
             file_name: self.file_name.clone(),
             bytes: self.link_url.is_none().then_some(self.bytes),
@@ -165,7 +170,8 @@ impl Readable for Uploaded {
             created_time: self.created_time.clone(),
             safe_name: transfer::safe_name(&self.file_name),
             ..Attachment::default()
-        }])
+        };
+        (index == 0).then(|| Cow::Owned(attachment()))
     }
 
     fn upload_flags(&self, _index: usize) -> Option<u32> {
@@ -185,8 +191,12 @@ impl Readable for Uploaded {
 }
 
 impl Readable for Page {
-    fn attachments(&self) -> Cow<'_, [Attachment]> {
-        Cow::Borrowed(&self.attachments)
+    fn count(&self) -> usize {
+        self.attachments.len()
+    }
+
+    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
+        self.attachments.get(index).map(Cow::Borrowed)
     }
 
     fn page(&self) -> Option<(bool, &str)> {

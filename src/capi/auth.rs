@@ -1,11 +1,12 @@
 //! The one-time exchange of a grant code.
 
 use super::call::{self, zcrm_call};
+use super::client::give_result;
 use super::config::zcrm_config;
 use super::error::zcrm_error;
+use super::handle;
 use super::result::{Readable, zcrm_result};
 use super::status::zcrm_status;
-use super::{guard, handle};
 use crate::auth::{self, Granted};
 
 /// Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
@@ -24,15 +25,9 @@ pub unsafe extern "C" fn zcrm_auth_exchange(
 ) -> zcrm_status {
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
-        guard::status(err, || {
+        give_result(result, err, || {
             let config = handle::lend(config, "config")?.clone_config()?;
-            let result = handle::out_if_given(result, "result")?;
-            let _inside = guard::Inside::enter()?;
-            let outcome = auth::exchange(&config, call::Given::read(call)?.call()?)?;
-            if let Some(result) = result {
-                result.write(handle::give(zcrm_result::new(outcome)));
-            }
-            Ok(())
+            auth::exchange(&config, call::Given::read(call)?.call()?)
         })
     }
 }

@@ -62,11 +62,28 @@ pub(super) unsafe fn operate<T: Readable + serde::Serialize + 'static>(
 ) -> zcrm_status {
     // SAFETY: the same contract.
     unsafe {
-        guard::status(err, || {
+        give_result(result, err, || {
             let client = handle::lend(client, "client")?;
+            client.guarded(|client| operation(client, &mut call::Given::read(call)?))
+        })
+    }
+}
+
+/// Runs what a thread can't be in twice, and gives its outcome to a caller who wants it.
+///
+/// # Safety
+/// Each pointer is NULL or what the header says it must be.
+pub(super) unsafe fn give_result<T: Readable + serde::Serialize + 'static>(
+    result: *mut *mut zcrm_result,
+    err: *mut *mut zcrm_error,
+    operation: impl FnOnce() -> Result<Outcome<T>>,
+) -> zcrm_status {
+    // SAFETY: the same contract.
+    unsafe {
+        guard::status(err, || {
             let result = handle::out_if_given(result, "result")?;
             let _inside = guard::Inside::enter()?;
-            let outcome = client.guarded(|client| operation(client, &mut call::Given::read(call)?))?;
+            let outcome = operation()?;
             if let Some(result) = result {
                 result.write(handle::give(zcrm_result::new(outcome)));
             }

@@ -78,8 +78,12 @@ impl LinksAttached {
 }
 
 impl Readable for LinksAttached {
-    fn attachments(&self) -> Cow<'_, [Attachment]> {
-        Cow::Owned(self.uploads().flat_map(|uploaded| uploaded.attachments().into_owned()).collect())
+    fn count(&self) -> usize {
+        self.uploads().count()
+    }
+
+    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
+        self.uploads().nth(index)?.attachment(0)
     }
 
     fn upload_flags(&self, index: usize) -> Option<u32> {
