@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes into the committed corpus what reaches most of the code: fuzz/minimise.sh [TARGET...]
-# Inputs with a name of their own were written by hand, or once were a crash, and stay; of the others the ten that add most are chosen anew.
+# Inputs with a name of their own were written by hand, or were a crash once, and stay. Of the others it keeps the ten that add most coverage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export RUSTC_BOOTSTRAP=1

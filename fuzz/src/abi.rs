@@ -28,6 +28,8 @@ unsafe extern "C" {
     fn zcrm_error_retry_after_ms(error: Handle) -> i64;
     fn zcrm_error_request_sent(error: Handle) -> i32;
     fn zcrm_error_callback_status(error: Handle) -> i32;
+    fn zcrm_error_outcome_open(error: Handle) -> i32;
+    fn zcrm_error_candidate(error: Handle, index: usize) -> *const c_char;
     fn zcrm_error_json(error: Handle) -> *const c_char;
     fn zcrm_error_free(error: Handle);
     fn zcrm_config_new(out: *mut Handle) -> i32;
@@ -42,6 +44,9 @@ unsafe extern "C" {
     fn zcrm_cancel_free(cancel: Handle);
     fn zcrm_attachment_upload(client: Handle, target: Ptr, source: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_attachment_list(client: Handle, target: Ptr, args: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
+    fn zcrm_pages_new(client: Handle, target: Ptr, args: Ptr, out: *mut Handle, err: *mut Handle) -> i32;
+    fn zcrm_pages_next(pages: Handle, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
+    fn zcrm_pages_free(pages: Handle);
     fn zcrm_attachment_download(client: Handle, target: Ptr, sink: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_attachment_delete(client: Handle, target: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_photo_upload(client: Handle, target: Ptr, source: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
@@ -51,6 +56,7 @@ unsafe extern "C" {
     fn zcrm_result_attachment(result: Handle, index: usize, out: *mut u8, err: *mut Handle) -> i32;
     fn zcrm_result_transfer(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
     fn zcrm_result_page(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
+    fn zcrm_result_batch(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
     fn zcrm_result_data(result: Handle, data: *mut *const u8, n: *mut usize, err: *mut Handle) -> i32;
     fn zcrm_result_json(result: Handle, n: *mut usize) -> *const c_char;
     fn zcrm_result_free(result: Handle);
@@ -99,6 +105,9 @@ enum Act {
     BatchPause(u8, bool),
     BatchRun(u8, u8),
     BatchFree(u8),
+    PagesNew(u8),
+    PagesNext(u8),
+    PagesFree(u8),
     Nulls,
 }
 
@@ -108,6 +117,7 @@ struct Host {
     configs: Vec<Handle>,
     clients: Vec<Handle>,
     batches: Vec<Handle>,
+    walks: Vec<Handle>,
     callbacks: usize,
 }
 
@@ -126,6 +136,7 @@ pub fn abi(data: &[u8]) {
         host.configs.drain(..).for_each(|config| zcrm_config_free(config));
         host.batches.drain(..).for_each(|batch| zcrm_batch_free(batch));
         host.clients.drain(..).for_each(|client| zcrm_client_free(client));
+        host.walks.drain(..).for_each(|pages| zcrm_pages_free(pages)); // which may outlive their client
     }
     assert_eq!(*ended, host.callbacks, "each user pointer is let go of once");
 }
@@ -233,8 +244,29 @@ impl Host {
                     zcrm_result_free(result);
                 }
                 Act::BatchFree(which) => zcrm_batch_free(take(&mut self.batches, which)),
+                Act::PagesNew(which) if self.walks.len() < 4 => {
+                    let (target, mut pages) = (Target::of(plan)?, null_mut());
+                    let args = target.list_args(plan)?;
+                    let status = zcrm_pages_new(pick(&self.clients, which), target.record.as_ptr(), args.as_ptr(), &raw mut pages, &raw mut err);
+                    assert_eq!(pages.is_null(), status != OK);
+                    check(status, &mut err);
+                    if status == OK {
+                        self.walks.push(pages);
+                    }
+                }
+                Act::PagesNext(which) => {
+                    let (pages, mut result) = (pick(&self.walks, which), null_mut());
+                    with_call(plan, |call, plan| {
+                        let result_to = if plan.ratio(1, 8)? { null_mut() } else { &raw mut result };
+                        let status = zcrm_pages_next(pages, call, result_to, &raw mut err);
+                        assert!(status != OK && result.is_null(), "a call that was cancelled before");
+                        check(status, &mut err);
+                        Ok(())
+                    })?;
+                }
+                Act::PagesFree(which) => zcrm_pages_free(take(&mut self.walks, which)),
                 Act::Nulls => nulls(),
-                Act::ConfigNew | Act::ClientNew(_) | Act::BatchNew => {}
+                Act::ConfigNew | Act::ClientNew(_) | Act::BatchNew | Act::PagesNew(_) => {}
             }
         }
         Ok(())
@@ -317,20 +349,38 @@ fn with_call(plan: &mut Unstructured<'_>, mut body: impl FnMut(Ptr, &mut Unstruc
     }
 }
 
+/// A zcrm_target, and the texts that it and other structs point to.
+struct Target {
+    texts: [Vec<u8>; 4],
+    record: Box<[u8]>,
+}
+
+impl Target {
+    fn of(plan: &mut Unstructured<'_>) -> Result<Target> {
+        let texts = [text(plan)?, text(plan)?, text(plan)?, text(plan)?];
+        let mut words = Vec::new();
+        let plain = plan.ratio(3, 4)?;
+        let module: &[u8] = if plain { b"Contacts\0" } else { &texts[0] };
+        let record: &[u8] = if plain { b"3652397000000649013\0" } else { &texts[1] };
+        for text in [module, record, if plain { b"12345\0" } else { &texts[2] }] {
+            words.extend(if plain { [text.as_ptr() as usize, usize::MAX] } else { str_of(plan, text)? });
+        }
+        let record = sized(plan, &words)?;
+        Ok(Target { texts, record })
+    }
+
+    fn list_args(&self, plan: &mut Unstructured<'_>) -> Result<Box<[u8]>> {
+        let list = [str_of(plan, &self.texts[0])?, str_of(plan, &self.texts[1])?].concat();
+        let pages = plan.arbitrary::<u64>()? as usize;
+        sized(plan, &[list, vec![pages]].concat())
+    }
+}
+
 /// An operation, up to where the first request would leave.
 fn operate(client: Handle, operation: u8, plan: &mut Unstructured<'_>) -> Result<()> {
-    let texts = [text(plan)?, text(plan)?, text(plan)?, text(plan)?];
-    let mut words = Vec::new();
-    let plain = plan.ratio(3, 4)?;
-    let module: &[u8] = if plain { b"Contacts\0" } else { &texts[0] };
-    let record: &[u8] = if plain { b"3652397000000649013\0" } else { &texts[1] };
-    for text in [module, record, if plain { b"12345\0" } else { &texts[2] }] {
-        words.extend(if plain { [text.as_ptr() as usize, usize::MAX] } else { str_of(plan, text)? });
-    }
-    let target = sized(plan, &words)?;
-    let list = [str_of(plan, &texts[0])?, str_of(plan, &texts[1])?].concat();
-    let (pages, max_bytes) = (plan.arbitrary::<u64>()? as usize, plan.arbitrary::<u16>()?);
-    let list = sized(plan, &[list, vec![pages]].concat())?;
+    let target = Target::of(plan)?;
+    let list = target.list_args(plan)?;
+    let (Target { texts, record: target }, max_bytes) = (target, plan.arbitrary::<u16>()?);
     let kind = plan.int_in_range(0..=4_u32)?; // a file would be one of this machine
     let mut source = vec![if kind == 1 { 2 } else { kind as usize }];
     source.extend(str_of(plan, &texts[0])?);
@@ -392,6 +442,7 @@ fn check(status: i32, err: &mut Handle) {
             assert!(!json.contains("canary-of-abi") && !text(zcrm_error_message(*err)).contains('\n'));
             assert!(zcrm_error_http_status(*err) == 0 && zcrm_error_callback_status(*err) == 0 && text(zcrm_error_api_code(*err)).is_empty());
             assert!((0..=1).contains(&zcrm_error_retryable(*err)) && zcrm_error_request_sent(*err) == 0);
+            assert!(zcrm_error_outcome_open(*err) == 0 && zcrm_error_candidate(*err, 0).is_null(), "nothing was sent");
         }
         zcrm_error_free(*err);
         *err = null_mut();
@@ -401,6 +452,7 @@ fn check(status: i32, err: &mut Handle) {
 /// Reads a result, or NULL, by every function.
 fn read(result: Handle, plan: &mut Unstructured<'_>) -> Result<()> {
     let (mut attachment, mut transfer, mut page) = (sized(plan, &[0; 16])?.to_vec(), sized(plan, &[0; 10])?.to_vec(), sized(plan, &[0; 3])?.to_vec());
+    let mut summary = sized(plan, &[0; 8])?.to_vec();
     let (mut data, mut n) = (null(), 0);
     // SAFETY: NULL or a live result; outputs as large as they say.
     unsafe {
@@ -409,6 +461,7 @@ fn read(result: Handle, plan: &mut Unstructured<'_>) -> Result<()> {
             zcrm_result_attachment(result, plan.arbitrary::<u8>()?.into(), attachment.as_mut_ptr(), null_mut()),
             zcrm_result_transfer(result, transfer.as_mut_ptr(), null_mut()),
             zcrm_result_page(result, page.as_mut_ptr(), null_mut()),
+            zcrm_result_batch(result, summary.as_mut_ptr(), null_mut()),
             zcrm_result_data(result, &raw mut data, &raw mut n, null_mut()),
         ] {
             assert_ne!(status, PANIC);
@@ -429,6 +482,8 @@ fn nulls() {
         zcrm_cancel_free(null_mut());
         zcrm_batch_pause(null_mut(), 1);
         zcrm_batch_free(null_mut());
+        zcrm_pages_free(null_mut());
+        assert!(zcrm_error_candidate(null_mut(), 0).is_null());
         zcrm_result_free(null_mut());
         zcrm_error_free(null_mut());
         for status in [
@@ -438,6 +493,9 @@ fn nulls() {
             zcrm_client_new(null_mut(), null_mut(), null_mut()),
             zcrm_config_set(null_mut(), null(), null(), 0, null_mut()),
             zcrm_batch_add(null_mut(), null(), null(), 0, null_mut()),
+            zcrm_pages_new(null_mut(), null(), null(), null_mut(), null_mut()),
+            zcrm_pages_next(null_mut(), null(), null_mut(), null_mut()),
+            zcrm_result_batch(null_mut(), null_mut(), null_mut()),
             zcrm_step_run(null_mut(), null(), 0, null(), null_mut(), null_mut()),
             zcrm_attachment_upload(null_mut(), null(), null(), null(), null_mut(), null_mut()),
         ] {

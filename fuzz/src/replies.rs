@@ -87,7 +87,7 @@ pub fn answer(data: &[u8]) {
     assert!(error.detail().retry_after_ms >= -1);
 }
 
-/// A letter for the status, then the body. The token lives at most an hour, leads to Zoho alone, and is in no error.
+/// A letter for the status, then the body. The token lives at most an hour, leads only to Zoho, and is in no error.
 pub fn token(data: &[u8]) {
     let Some((letter, body)) = data.split_first() else { return };
     let document = serde_json::from_slice::<Value>(body).unwrap_or_default();

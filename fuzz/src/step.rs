@@ -34,7 +34,7 @@ pub fn step(data: &[u8]) {
     let (status, reason) = run(&json);
     let Ok(value) = serde_json::from_str::<Value>(&json) else { return assert_eq!(reason, "step_input") };
     if reason != "step_input" {
-        // What is taken is what the description says is taken, and stays so when it is written anew.
+        // The parser takes what the description allows, and takes it again when it is written back.
         let operation = HOST.described["operations"].as_array().unwrap().iter().find(|operation| operation["id"] == value["operation"]);
         let operation = operation.expect("an operation that is described");
         // A batch looks at each step, and an upload of several links at each link, when its turn comes.
