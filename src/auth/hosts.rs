@@ -30,12 +30,18 @@ impl Hosts {
             Environment::Developer => "developer",
         };
         let given = [("api_domain", &config.api_domain), ("accounts_url", &config.accounts_url)];
-        let given = given.iter().filter_map(|(setting, url)| Some((*setting, NamedHost::of(url.as_deref()?)?)));
-        let named: Vec<_> = given.chain(config.allow_hosts.iter().map(|host| ("allow_hosts", host.clone()))).collect();
+        let hosts = given.iter().filter_map(|(setting, url)| Some((*setting, NamedHost::of(url.as_deref()?)?)));
+        let named: Vec<_> = hosts.chain(config.allow_hosts.iter().map(|host| ("allow_hosts", host.clone()))).collect();
         let in_the_clear = |host: &NamedHost| host.scheme.as_deref() == Some("http") && !is_this_machine(&host.host);
         if let Some((setting, host)) = named.iter().find(|(_, host)| in_the_clear(host)).filter(|_| !config.allow_http) {
             let message = format!("setting {setting}: tokens would go to {} in the clear; use https, or set allow_http to on", one_line(&host.host));
             return Err(Error::new(Status::Config, "allow_http", message).with(|d| d.field = Some(setting)));
+        }
+        for (setting, url) in given.iter().filter_map(|(setting, url)| Some((*setting, url.as_deref()?))) {
+            if is_ipv6_behind_a_proxy(config, url) {
+                let problem = "https to an IPv6 address can't go through a proxy; use a host name, or let NO_PROXY name the address, with proxy=env";
+                return Err(Error::new(Status::Config, "proxy_ipv6", format!("setting {setting}: {problem}")).with(|d| d.field = Some(setting)));
+            }
         }
         Ok(Hosts {
             accounts: config.accounts_url.clone().unwrap_or_else(|| format!("https://{accounts}")),
@@ -95,6 +101,12 @@ impl Hosts {
     }
 }
 
+/// Whether the HTTP library would have to name an IPv6 address to TLS behind a proxy, which it can't.
+fn is_ipv6_behind_a_proxy(config: &Config, url: &str) -> bool {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.host_str().is_some_and(|host| host.starts_with('[')));
+    url.is_some_and(|url| config.proxy.as_ref().is_some_and(|proxies| proxies.of(&url).is_some()))
+}
+
 /// Whether what is sent to this host stays on this machine.
 fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -137,6 +149,25 @@ mod tests {
             "",
         ] {
             assert_eq!(hosts.follow(Some(evil)).unwrap_err().reason(), "api_domain_refused", "{evil}");
+        }
+    }
+
+    #[test]
+    fn https_to_an_ipv6_address_is_refused_by_name_where_a_proxy_would_have_to_carry_it() {
+        let made = |setting, url, proxy| {
+            let mut config = Config::new();
+            for (key, value) in [(setting, url), ("proxy", proxy)] {
+                config.set(key, value).unwrap();
+            }
+            Hosts::of(&config)
+        };
+        for setting in ["api_domain", "accounts_url"] {
+            for proxy in ["http://127.0.0.1:1", "socks5://127.0.0.1:1"] {
+                let error = made(setting, "https://[::1]:8443", proxy).unwrap_err();
+                assert_eq!((error.reason(), error.detail().field), ("proxy_ipv6", Some(setting)));
+                assert!(made(setting, "http://[::1]:8080", proxy).is_ok() && made(setting, "https://127.0.0.1", proxy).is_ok());
+            }
+            assert!(made(setting, "https://[::1]:8443", "").is_ok());
         }
     }
 

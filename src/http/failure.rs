@@ -131,7 +131,7 @@ fn no_connection(error: &reqwest::Error, target: &Target) -> String {
         Some((_, cause)) if cause.raw_os_error().is_some() => format!("no connection to {next}: {}", words(cause)),
         // The HTTP library can't name an address to TLS behind a tunnel.
         _ if target.proxy.is_some() && target.url.host_str().is_some_and(|host| host.starts_with('[')) => {
-            format!("{} can't be reached by https through {next}, as it is an IPv6 address; use a name for it", target.at())
+            format!("{} can't be reached by https through {next}, as it is an IPv6 address; the reply that names it must name a host", target.at())
         }
         // It was connected to, and refused to go on.
         _ if target.proxy.is_some() && chain(error).any(|e| e.to_string().contains("authorization required")) => {
