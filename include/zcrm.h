@@ -11,7 +11,7 @@
  *   zcrm_step_run               any of these, as JSON
  *   zcrm_batch_run              many of these at once, with a journal
  *
- * Rules: what a program can rely on, and what is relied on
+ * Rules: what a program can rely on, and what the library relies on
  *
  *  1. Every function that can fail returns a zcrm_status. Its last parameter is `zcrm_error **err`, which may be NULL: on failure it
  *     receives an error object, which the caller frees. Outputs are untouched on failure, *err is untouched on success.
@@ -19,8 +19,8 @@
  *     moment: calls that use it go on to their end, later ones are ZCRM_E_ARGUMENT. Where only one thread at a time may use one, a second
  *     one is ZCRM_E_STATE.
  *  3. Structs begin with struct_size: zero the struct, set struct_size to its sizeof, fill in what you need. Zero is the default of every
- *     field. This lets either side be the newer one: a struct with a field set that this library doesn't know is ZCRM_E_VERSION. An output
- *     is filled as far as its struct_size reaches; its texts are borrowed from the handle that gave it.
+ *     field. This lets either side be the newer one: a struct in which a field is set that this library doesn't know is ZCRM_E_VERSION. The
+ *     library fills an output as far as its struct_size reaches; its texts are borrowed from the handle that gave it.
  *  4. Settings are string keys of zcrm_config_set().
  *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated, and NULL only where
  *     its comment says so. It is borrowed from the handle that gave it, and valid until that is freed; where no handle gave it, it is static.
@@ -30,13 +30,13 @@
  *     zcrm_error_callback_status() gives it back. pthread_cancel takes effect after the call. An operation in a destructor that runs when its
  *     thread or the process ends may be ZCRM_E_STATE.
  *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print or handle signals, and reads the
- *     environment only where a setting says so and in zcrm_client_new(). The thread that calls needs 128 KiB of stack beside its callbacks.
+ *     environment only where a setting says so and in zcrm_client_new(). The calling thread needs 128 KiB of stack, plus what its callbacks use.
  *     A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case: when memory runs out where
- *     nothing can report it. Where something can, the status is ZCRM_E_MEMORY, which says more.
+ *     nothing can report it. Elsewhere the status is ZCRM_E_MEMORY, whose comment says more.
  *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.
  *  9. Compare zcrm_abi_version() with ZCRM_ABI_VERSION once at start. Don't unload the library.
  *
- * Operations: what they share, said once
+ * Operations: what they share
  *
  *   client   the client
  *   target   the record; for zcrm_attachment_download() and zcrm_attachment_delete() the attachment, too
@@ -46,7 +46,7 @@
  *
  *   Each can return ZCRM_OK, ZCRM_E_ARGUMENT, ZCRM_E_STATE, ZCRM_E_VERSION, ZCRM_E_AUTH, ZCRM_E_SCOPE, ZCRM_E_FORBIDDEN,
  *   ZCRM_E_INVALID_MODULE, ZCRM_E_INVALID_RECORD, ZCRM_E_RATE_LIMITED, ZCRM_E_REJECTED, ZCRM_E_SERVER, ZCRM_E_NETWORK, ZCRM_E_TLS,
- *   ZCRM_E_TIMEOUT, ZCRM_E_CANCELLED, ZCRM_E_CALLBACK, ZCRM_E_PROTOCOL, ZCRM_E_MEMORY and ZCRM_E_PANIC. Its own comment says what else.
+ *   ZCRM_E_TIMEOUT, ZCRM_E_CANCELLED, ZCRM_E_CALLBACK, ZCRM_E_PROTOCOL, ZCRM_E_MEMORY and ZCRM_E_PANIC. Its own comment adds the others.
  *
  * This file is generated from src/capi: change it there.
  */
@@ -88,7 +88,7 @@
 #define ZCRM_OK 0
 /** A parameter is missing, malformed or contradicts another one. Nothing was sent. */
 #define ZCRM_E_ARGUMENT 1
-/** The handle can't be used so now: called from inside a callback, or poisoned by a panic. */
+/** The handle can't be used at this moment: it was used from inside a callback, or a panic has poisoned it. */
 #define ZCRM_E_STATE 2
 /** A setting is unknown, malformed or missing. */
 #define ZCRM_E_CONFIG 3
@@ -96,7 +96,7 @@
 #define ZCRM_E_VERSION 4
 /** There is no such attachment, or the record has no photo. */
 #define ZCRM_E_NOT_FOUND 5
-/** The token is refused, or no token can be had. */
+/** Zoho refused the token, or there is no way to get one. */
 #define ZCRM_E_AUTH 6
 /** The user may not do this. */
 #define ZCRM_E_FORBIDDEN 7
@@ -112,7 +112,7 @@
 #define ZCRM_E_NETWORK 12
 /** The server's certificate or the TLS handshake was refused. */
 #define ZCRM_E_TLS 13
-/** A bound on waiting was reached: connect, stall, token or call. */
+/** A time limit was reached: for connecting, for silence, for a token or for the whole call. */
 #define ZCRM_E_TIMEOUT 14
 /** The caller cancelled the call. What it asked for may be done all the same: zcrm_error_outcome_open() says so. */
 #define ZCRM_E_CANCELLED 15
@@ -126,7 +126,7 @@
 #define ZCRM_E_UNSUPPORTED 19
 /** There was not enough memory for the bytes of a file, a reply, a list or a step. With more, the same call works. (Stable Rust can't report it for small blocks, steps of a batch, and what the parsers, HTTP and TLS copy: without memory for those the process ends.) */
 #define ZCRM_E_MEMORY 20
-/** The library has a bug; this client is not to be used any more. */
+/** The library has a bug. Don't use this client again. */
 #define ZCRM_E_PANIC 21
 /** A request was sent and its reply lost: what it asked for may be done, or not. */
 #define ZCRM_E_OUTCOME_UNKNOWN 22
@@ -180,24 +180,24 @@
 #define ZCRM_LOG_DEBUG 4
 /** Log level: inner steps. */
 #define ZCRM_LOG_TRACE 5
-/** Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs. */
+/** Flag of zcrm_call: compute the SHA-256 of the bytes that are sent or received; the result has it. Costs about as much CPU as TLS. */
 #define ZCRM_CALL_SHA256 1
 /** Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected. */
 #define ZCRM_CALL_EXPECT_BYTES 2
 
 /**
- * Flag of zcrm_call: an attachment upload doesn't happen when one of the same name and size, or the same link, is on the record already;
- * its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
+ * Flag of zcrm_call: don't upload an attachment if the record already has one of the same name and size, or the same link. The result is then
+ * its id, with `"skipped":true`. For a job that may run a second time. Costs one list.
  */
 #define ZCRM_CALL_SKIP_EXISTING 4
-/** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared. */
+/** Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only if the bytes are the same too. Downloads what is there to compare it. */
 #define ZCRM_CALL_SKIP_SAME_BYTES 8
 
 /**
- * Flag of zcrm_call: this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. What it
- * does is looked for first, and isn't done twice: an attachment of the same name, size and bytes (or the same link) is the upload's work, with
- * `"skipped":true`; a deletion of what isn't there is done; a file that has the bytes of the download is the download. Costs a list and a download
- * for each upload that is compared. It holds for each step of a batch, too.
+ * Flag of zcrm_call: this call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. The library
+ * first looks for its effect, and doesn't repeat it: an attachment of the same name, size and bytes (or the same link) counts as the upload, with
+ * `"skipped":true`; deleting what isn't there succeeds; a file that already has the bytes of the download counts as the download. Costs a list,
+ * and a download for each upload that is compared. In a batch it applies to each step.
  */
 #define ZCRM_CALL_AGAIN 16
 /** Kind of zcrm_source: the file `path`, read while it is sent. */
@@ -214,15 +214,15 @@
 #define ZCRM_TO_MEMORY 2
 /** Kind of zcrm_sink: the callback `write`. */
 #define ZCRM_TO_WRITER 3
-/** Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists". */
+/** Flag of zcrm_sink: replace a file that exists. Without it such a file is `ZCRM_E_IO`, reason "target_exists". */
 #define ZCRM_OVERWRITE 1
-/** In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`). */
+/** In zcrm_attachment: the record had it already, so it was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`). */
 #define ZCRM_UPLOAD_SKIPPED 1
 /** In zcrm_attachment: the reply was lost, and the upload was found on the record. */
 #define ZCRM_UPLOAD_SETTLED 2
 /** In zcrm_attachment: Zoho stored it under another name; known only when the record was listed. */
 #define ZCRM_UPLOAD_NAME_CHANGED 4
-/** In zcrm_attachment: a repeated sending has made further copies; zcrm_result_json() names their ids as `twins`. */
+/** In zcrm_attachment: sending it again made further copies; zcrm_result_json() lists their ids as `twins`. */
 #define ZCRM_UPLOAD_TWINS 8
 /** In zcrm_attachment: the upload waited; zcrm_result_json() says why as `wait_reason`. */
 #define ZCRM_UPLOAD_WAITED 16
@@ -231,7 +231,7 @@
 typedef struct zcrm_batch zcrm_batch;
 
 /**
- * Ends the call, or the calls, it was given to, from any thread. Belongs to the caller.
+ * Ends, from any thread, the calls that it was given to. Belongs to the caller.
  *
  * A token stays fired: a call that gets a fired token returns `ZCRM_E_CANCELLED` and sends nothing. Make one for each call.
  */
@@ -274,7 +274,7 @@ typedef int32_t zcrm_status;
 /**
  * Gives an access token. Called for each operation, on any thread, perhaps on several at once: answer from a cache of your own.
  * @param user           as passed to zcrm_config_set_token_fn()
- * @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
+ * @param force_refresh  1 when Zoho refused the last token: give a new one; else 0
  * @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
  * @param cap            bytes that `buf` holds
  * @param n              set it to the token's length
@@ -285,7 +285,7 @@ typedef zcrm_status (*zcrm_token_fn)(void *user, int32_t force_refresh, char *bu
 
 /**
  * Called once, when `user` is no longer used: the setting was replaced, or the config and every client made from it are gone. Runs on the
- * thread that let go of it last. It may use the config and make clients, but not start an operation.
+ * thread that released the last of them. It may use the config and make clients, but not start an operation.
  */
 typedef void (*zcrm_drop_fn)(void *user);
 
@@ -334,7 +334,7 @@ typedef zcrm_status (*zcrm_rewind_fn)(void *user);
 typedef struct zcrm_source {
     size_t struct_size; /**< `sizeof(zcrm_source)`. */
     int32_t kind; /**< `ZCRM_FROM_*`. */
-    /** File name as Zoho shall store it, or the title of a link. Empty: the last part of `path`, or the linked page's own title. */
+    /** File name for Zoho to store, or the title of a link. Empty: the last part of `path`, or the linked page's own title. */
     struct zcrm_str name;
     struct zcrm_str content_type; /**< MIME type of the bytes; empty = "application/octet-stream". */
     struct zcrm_str path; /**< FILE: path of a regular file. */
@@ -346,14 +346,14 @@ typedef struct zcrm_source {
      */
     int64_t length;
     zcrm_read_fn read; /**< READER: gives the bytes. */
-    /** READER: goes back to the first byte; NULL = the bytes can't be sent twice, so nothing is tried again once some have left. */
+    /** READER: goes back to the first byte; NULL = the bytes can't be sent twice, so once some have left there is no further attempt. */
     zcrm_rewind_fn rewind;
     void *user; /**< READER: passed to `read` and `rewind`. */
     struct zcrm_str link_url; /**< LINK: the URL. Empty for every other kind. */
 } zcrm_source;
 
 /**
- * Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
+ * Reports how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
  *
  * When an attempt is repeated, `done` starts again from 0.
  * @param done   bytes of the file done so far
@@ -367,7 +367,7 @@ typedef struct zcrm_call {
     size_t struct_size; /**< `sizeof(zcrm_call)`. */
     const struct zcrm_cancel *cancel; /**< NULL, or the token that ends this call. The token may be freed while the call runs. */
     int64_t timeout_ms; /**< Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`. */
-    zcrm_progress_fn progress; /**< NULL, or told of the progress. */
+    zcrm_progress_fn progress; /**< NULL, or called with the progress. */
     void *user; /**< Passed to `progress`. */
     struct zcrm_str trace_id; /**< Stands in the log lines of this call. */
     /**
@@ -385,7 +385,7 @@ typedef struct zcrm_call {
 /** Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call. */
 typedef struct zcrm_list_args {
     size_t struct_size; /**< `sizeof(zcrm_list_args)`. */
-    struct zcrm_str fields; /**< Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has. */
+    struct zcrm_str fields; /**< API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment. */
     struct zcrm_str page_token; /**< One page: the token from zcrm_page.next_page_token. */
     uint32_t page; /**< One page: its number, from 1; 0 = every page, unless `page_token` is set. */
     uint32_t per_page; /**< Attachments a page, at most 200; 0 = 200. */
@@ -394,7 +394,7 @@ typedef struct zcrm_list_args {
 /**
  * Takes the next bytes of a download, all of them. Runs on the thread that made the call.
  *
- * Once it has taken bytes, nothing is tried again: what was written stays written when the call fails.
+ * Once it has taken bytes, the library makes no further attempt: what was written stays written when the call fails.
  * @param buf   the bytes, valid during the callback
  * @param len   how many, at least 1
  */
@@ -406,7 +406,7 @@ typedef struct zcrm_sink {
     int32_t kind; /**< `ZCRM_TO_*`. */
     int32_t flags; /**< 0 or `ZCRM_OVERWRITE`. */
     struct zcrm_str path; /**< FILE: path of the file; its directory must exist. */
-    uint64_t max_bytes; /**< Most bytes to take; more fail with `ZCRM_E_TOO_LARGE`; 0 = no bound of the call. */
+    uint64_t max_bytes; /**< Most bytes to take: a larger file fails with `ZCRM_E_TOO_LARGE`; 0 = no limit. */
     zcrm_write_fn write; /**< WRITER: takes the bytes. */
     void *user; /**< WRITER: passed to `write`. */
 } zcrm_sink;
@@ -424,11 +424,11 @@ typedef struct zcrm_attachment {
     struct zcrm_str link_url; /**< URL of a link; empty for a file. */
     struct zcrm_str created_time; /**< When it was attached, as Zoho writes it: ISO 8601 with an offset. */
     struct zcrm_str modified_time; /**< When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload. */
-    struct zcrm_str parent_id; /**< Id of the record it hangs on. Empty after an upload. */
+    struct zcrm_str parent_id; /**< Id of the record it is attached to. Empty after an upload. */
     struct zcrm_str owner_name; /**< Name of its owner. Empty after an upload. */
     int64_t bytes; /**< Size in bytes; -1 = unknown. */
     int32_t is_link; /**< 1 for a link, 0 for a file. */
-    uint32_t flags; /**< After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0. */
+    uint32_t flags; /**< After an upload: `ZCRM_UPLOAD_*`, or-ed: what was out of the ordinary; else 0. */
     /** `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it. */
     struct zcrm_str safe_name;
     struct zcrm_str owner_id; /**< Id of its owner. Empty after an upload. */
@@ -441,15 +441,15 @@ typedef struct zcrm_attachment {
 typedef struct zcrm_transfer {
     size_t struct_size; /**< `sizeof(zcrm_transfer)`. */
     uint64_t bytes; /**< How many; 0 for a link. */
-    struct zcrm_str file_name; /**< File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
+    struct zcrm_str file_name; /**< Upload: the file name that was sent. Download: the name that Zoho gives, made safe as a file name, or empty. */
     struct zcrm_str content_type; /**< Download: the MIME type that Zoho gives, or empty. */
     struct zcrm_str sha256; /**< SHA-256 as 64 hexadecimal digits when the call asked for it, else empty. */
     struct zcrm_str path; /**< Download to a file: the file that was written, else empty. */
-    int32_t length_verified; /**< Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0. */
+    int32_t length_verified; /**< Download: 1 when the number of bytes was checked against a length from Zoho or the caller, else 0. */
     int32_t reserved; /**< Always 0. */
 } zcrm_transfer;
 
-/** Where a list stands. An output: set `struct_size` before the call. */
+/** How far a list has got. An output: set `struct_size` before the call. */
 typedef struct zcrm_page {
     size_t struct_size; /**< `sizeof(zcrm_page)`. */
     /** For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens. */
@@ -462,17 +462,17 @@ typedef struct zcrm_page {
 typedef struct zcrm_batch_summary {
     size_t struct_size; /**< `sizeof(zcrm_batch_summary)`. */
     uint64_t done; /**< Steps that are done, those of earlier runs included. */
-    uint64_t from_journal; /**< Of these, done in an earlier run. */
+    uint64_t from_journal; /**< How many of `done` were done in an earlier run. */
     uint64_t failed; /**< Steps that were refused or failed. */
-    uint64_t unknown; /**< Of these, uploads that may or may not be stored. */
-    uint64_t left; /**< Steps that were not begun, or not ended: the next run takes them up. */
+    uint64_t unknown; /**< How many of `failed` are uploads that may or may not be stored. */
+    uint64_t left; /**< Steps that were not begun, or not finished: the next run does them. */
     uint64_t attempts; /**< API calls made. */
     /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
     struct zcrm_str stopped;
 } zcrm_batch_summary;
 
 /**
- * Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
+ * Reports how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
  * @param key           the step's key, NUL-terminated; during the callback
  * @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
  * @param json          what zcrm_result_json() or zcrm_error_json() would have given, NUL-terminated; during the callback
@@ -486,16 +486,16 @@ typedef struct zcrm_batch_args {
     size_t struct_size; /**< `sizeof(zcrm_batch_args)`. */
     /**
      * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-     * Run again with the same journal, a batch goes on where a killed run was: what is done is told from the journal, and what was begun and has no
+     * Run again with the same journal, a batch goes on where a killed run was: it takes what is done from the journal, and what was begun and has no
      * end is looked for first. For uploads that takes up to the sum of the setting `settle_waits_ms`, counted from the journal's last line: they come
      * last, and a log line says how long they wait. A journal belongs to one run of a job: begin a new one for the next run, as what it has as done
      * isn't sent again. A step whose file has changed since fails with the reason "journal_source_changed", and nothing is sent.
      */
     struct zcrm_str journal;
     uint64_t credits; /**< API calls after which no further step is begun; 0 = no bound. */
-    zcrm_batch_fn ended; /**< NULL, or told of each end. */
+    zcrm_batch_fn ended; /**< NULL, or called at the end of each step. */
     void *user; /**< Passed to `ended`. */
-    uint32_t parallel; /**< Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
+    uint32_t parallel; /**< Steps at once; 0 = 4. The setting `max_in_flight` applies as well. */
     uint32_t reserved; /**< Must be 0. */
 } zcrm_batch_args;
 
@@ -503,7 +503,7 @@ typedef struct zcrm_batch_args {
  * Reads the stored document, which is secret. May run on any thread.
  * @param buf   receives the document, if it fits
  * @param cap   bytes that fit
- * @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit, and this is called again with room for it
+ * @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit: this is called again with enough room
  */
 typedef zcrm_status (*zcrm_store_get_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
 
@@ -511,14 +511,14 @@ typedef zcrm_status (*zcrm_store_get_fn)(void *user, uint8_t *buf, size_t cap, s
  * Stores the document in place of the old one, whole or not at all. May run on any thread.
  * @param buf   the document; during the callback
  * @param len   its length in bytes
- * @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
+ * @return `ZCRM_OK`, or the number with which the call should fail. Return `ZCRM_OK` if it doesn't matter that the others ask for themselves.
  */
 typedef zcrm_status (*zcrm_store_put_fn)(void *user, const uint8_t *buf, size_t len);
 
 /**
- * Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
- * any thread.
- * @param locked  receives 1 when the lock is taken, 0 when somebody has it
+ * Tries to take the lock that everyone who shares the store respects, without waiting for it: the library soon tries again. The lock must end
+ * with its holder. May run on any thread.
+ * @param locked  receives 1 when it took the lock, 0 when somebody else has it
  */
 typedef zcrm_status (*zcrm_store_lock_fn)(void *user, int32_t *locked);
 
@@ -527,7 +527,7 @@ typedef void (*zcrm_store_unlock_fn)(void *user);
 
 /**
  * A place where processes and machines share one access token: a row in a database, a key in Redis. All four callbacks are needed.
- * For processes of one machine the setting `token_file` is there already.
+ * Processes of one machine can use the setting `token_file` instead.
  */
 typedef struct zcrm_token_store {
     size_t struct_size; /**< `sizeof(zcrm_token_store)`. */
@@ -625,8 +625,8 @@ ZCRM_API int32_t zcrm_error_http_status(const struct zcrm_error *error);
 ZCRM_API const char *zcrm_error_api_code(const struct zcrm_error *error);
 
 /**
- * 1 when the same call may succeed later without a change by the caller, else 0. The library has already tried again as often as the
- * setting `max_retries` lets it.
+ * 1 when the same call may succeed later without a change by the caller, else 0. The library itself has already retried it as often as the
+ * setting `max_retries` allows.
  */
 ZCRM_API int32_t zcrm_error_retryable(const struct zcrm_error *error);
 
@@ -637,12 +637,12 @@ ZCRM_API int64_t zcrm_error_retry_after_ms(const struct zcrm_error *error);
 ZCRM_API int32_t zcrm_error_request_sent(const struct zcrm_error *error);
 
 /**
- * 1 when what was asked for may be done although the call failed, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
- * out of time, while the reply to a request that had left was awaited. Look at the record before it is done again.
+ * 1 when the call failed but may have taken effect all the same, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
+ * out of time, after its request had left. Look at the record before you repeat the call.
  */
 ZCRM_API int32_t zcrm_error_outcome_open(const struct zcrm_error *error);
 
-/** What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0. */
+/** What the caller's callback returned, if its failure ended the call (`ZCRM_E_CALLBACK`); else 0. */
 ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 
 /**
@@ -653,7 +653,7 @@ ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 ZCRM_API const char *zcrm_error_candidate(const struct zcrm_error *error, size_t index);
 
 /**
- * All fields as one JSON object, Zoho's `details` as it sent them included:
+ * All fields as one JSON object, including Zoho's `details` as it sent them:
  * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
  * `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
  * @return text borrowed from `error`; "" when `error` is NULL
@@ -684,8 +684,8 @@ ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
 ZCRM_API zcrm_status zcrm_config_set(struct zcrm_config *config, const char *key, const char *value, size_t len, struct zcrm_error **err);
 
 /**
- * The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
- * it are refused by zcrm_client_new().
+ * Takes access tokens from `fn` instead of Zoho's accounts server. Replaces an earlier token callback. zcrm_client_new() refuses OAuth
+ * credentials beside it.
  * @param fn      the callback; see zcrm_token_fn
  * @param user    passed to it; must be usable from any thread
  * @param drop    NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -694,8 +694,8 @@ ZCRM_API zcrm_status zcrm_config_set(struct zcrm_config *config, const char *key
 ZCRM_API zcrm_status zcrm_config_set_token_fn(struct zcrm_config *config, zcrm_token_fn fn, void *user, zcrm_drop_fn drop);
 
 /**
- * Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
- * @param max_level  `ZCRM_LOG_*`: lines up to this level are given
+ * Sends log lines to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
+ * @param max_level  `ZCRM_LOG_*`: `fn` gets the lines up to this level
  * @param fn         the callback; see zcrm_log_fn
  * @param user       passed to it; must be usable from any thread
  * @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -732,17 +732,17 @@ ZCRM_API zcrm_status zcrm_cancel_new(struct zcrm_cancel **out);
  */
 ZCRM_API void zcrm_cancel_fire(const struct zcrm_cancel *cancel);
 
-/** Frees a token. A call that holds it goes on, and can't be cancelled any more. NULL is accepted. */
+/** Frees a token. A call that holds it goes on, and can no longer be cancelled. NULL is accepted. */
 ZCRM_API void zcrm_cancel_free(struct zcrm_cancel *cancel);
 
 /**
  * Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
  * https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
  *
- * An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
- * the status is `ZCRM_E_OUTCOME_UNKNOWN`.
+ * An upload isn't repeated blindly: when the reply is lost, the library reads the record's list to find out whether the upload was stored. If that
+ * doesn't settle it, the status is `ZCRM_E_OUTCOME_UNKNOWN`.
  * @param source  the file or the link
- * @param result  zcrm_result_attachment() 0 is what was stored
+ * @param result  zcrm_result_attachment() with index 0 gives what was stored
  * @return also `ZCRM_E_TOO_LARGE`, `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
  *         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_SOURCE_CONSUMED`,
  *         `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`
@@ -803,8 +803,8 @@ zcrm_status zcrm_attachment_delete(const struct zcrm_client *client,
 /**
  * Begins a walk over the attachments of a record, page by page, so that memory doesn't grow with the list. Nothing is sent yet.
  *
- * Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind. A list that
- * runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
+ * Each attachment comes once, even if the list changes meanwhile: you can delete the attachments of each page, and none is left behind. A list
+ * that runs in a circle, or is longer than the setting `list_max_rows`, ends with `ZCRM_E_PAGE`.
  * @param client  the client; may be freed before the walk ends
  * @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
  * @param out     receives the walk; free it with zcrm_pages_free()
@@ -823,7 +823,7 @@ zcrm_status zcrm_pages_new(const struct zcrm_client *client,
  * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
  * @param call    NULL, or timeout, cancel token and trace id of this page
  * @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
- * @return what zcrm_attachment_list() returns, and the next call asks for the same page again; `ZCRM_E_STATE` while another call fetches
+ * @return what zcrm_attachment_list() returns; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
  */
 ZCRM_API zcrm_status zcrm_pages_next(struct zcrm_pages *pages, const struct zcrm_call *call, struct zcrm_result **result, struct zcrm_error **err);
 
@@ -831,7 +831,7 @@ ZCRM_API zcrm_status zcrm_pages_next(struct zcrm_pages *pages, const struct zcrm
 ZCRM_API void zcrm_pages_free(struct zcrm_pages *pages);
 
 /**
- * Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
+ * Sets the photo of a record, replacing any it has: POST {module}/{record_id}/photo.
  * https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
  * @param target  the record; modules with photos are Leads, Contacts, Accounts, Products, Vendors and custom modules
  * @param source  a PNG, JPEG, GIF or BMP; not a link
@@ -865,7 +865,7 @@ zcrm_status zcrm_photo_download(const struct zcrm_client *client,
 /**
  * Deletes the photo of a record: DELETE {module}/{record_id}/photo.
  * https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
- * That the record has none is no error, as far as is known (UNCONFIRMED).
+ * A record without a photo is no error, as far as is known (UNCONFIRMED).
  */
 ZCRM_API
 zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
@@ -893,7 +893,7 @@ ZCRM_API zcrm_status zcrm_result_attachment(const struct zcrm_result *result, si
 ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, struct zcrm_transfer *out, struct zcrm_error **err);
 
 /**
- * Fills `out` with where a list stands.
+ * Fills `out` with how far a list has got: whether there is another page, and its token.
  * @param result  of zcrm_attachment_list()
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
@@ -927,7 +927,7 @@ ZCRM_API const char *zcrm_result_json(const struct zcrm_result *result, size_t *
 ZCRM_API void zcrm_result_free(struct zcrm_result *result);
 
 /**
- * Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
+ * Exchanges the setting `grant_code`, which works once and for a few minutes, for a refresh token. Do this once, when you set up a connection.
  * https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
  * @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one
  * @param result  zcrm_result_json() has `refresh_token`, `access_token`, `api_domain`, `scope` and `expires_in`. It holds secrets: keep it
@@ -941,7 +941,7 @@ zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
                                struct zcrm_error **err);
 
 /**
- * What steps there are, as one JSON document from which an engine can draw its forms. It is the same for as long as the library is loaded.
+ * Describes the steps in one JSON document, from which an engine can generate its forms. It is the same for as long as the library is loaded.
  *
  * `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
  * `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
@@ -953,10 +953,10 @@ ZCRM_API const char *zcrm_step_describe(void);
 /**
  * Runs one operation given as JSON, for example
  * `{"operation":"attachment.upload","module":"Contacts","record_id":"3652397000000649013","source":{"path":"/srv/files/a.pdf"}}`.
- * zcrm_step_describe() has the schemas. The page of each operation is that of the typed function, which does the same.
+ * zcrm_step_describe() has the schemas. Each operation does what its typed function does, whose comment links Zoho's page.
  *
- * The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
- * in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
+ * The library doesn't trust the input: it may name files only below the directories of the setting `allow_paths`. A small file may stand in the
+ * input, or in the result, as base64. Where `call` and the input differ, the input counts; of two timeouts, the shorter one.
  * @param json    the input, UTF-8, borrowed for the call
  * @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated
  * @param result  zcrm_result_json(), and what the typed function's result has
@@ -994,7 +994,7 @@ ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, c
 ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
 
 /**
- * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
+ * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is reported to `ended` and
  * counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
  * by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), because the organisation has no API credits left
  * ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
@@ -1022,8 +1022,8 @@ zcrm_status zcrm_batch_run(const struct zcrm_client *client,
 ZCRM_API void zcrm_batch_free(struct zcrm_batch *batch);
 
 /**
- * Processes and machines share one access token through this store, so that each expiry costs one token request in all. Replaces an earlier
- * store and the setting `token_file`. Only for OAuth credentials: with an access token or a token callback it isn't used.
+ * Shares one access token between processes and machines through this store, so that each expiry costs one token request in all. Replaces an
+ * earlier store and the setting `token_file`. Used only with OAuth credentials, not with an access token or a token callback.
  * https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html
  * @param store   the callbacks; the struct is copied
  * @return `ZCRM_OK`, or `ZCRM_E_ARGUMENT` when a callback is missing
@@ -1035,7 +1035,7 @@ ZCRM_API zcrm_status zcrm_config_set_token_store(struct zcrm_config *config, con
  *
  * Load with `RTLD_NOW | RTLD_LOCAL`, and don't unload.
  * @param host_abi    `ZCRM_ABI_VERSION` of the header that the host was built with
- * @param table       filled; what it held before doesn't matter, and what lies behind what the library knows becomes zero
+ * @param table       receives the functions; what it held before doesn't matter, and members that the library doesn't have become NULL
  * @param table_size  `sizeof(zcrm_plugin_v1)` of that header
  * @return `ZCRM_OK`, `ZCRM_E_VERSION` when the library has another ABI than the host was built for, or `ZCRM_E_ARGUMENT` when `table` is
  *         NULL or `table_size` can't be right

@@ -130,7 +130,7 @@ class Error {
     std::int32_t http_status() const noexcept { return zcrm_error_http_status(handle_.get()); }
     /** Zoho's own code, for example "INVALID_DATA"; empty when Zoho sent none. */
     std::string_view api_code() const noexcept ZCRM_BORROWED { return zcrm_error_api_code(handle_.get()); }
-    /** Whether the same call may succeed later without a change. The library has already tried again as often as `max_retries` lets it. */
+    /** Whether the same call may succeed later without a change. The library itself has already retried it as often as `max_retries` allows. */
     bool retryable() const noexcept { return zcrm_error_retryable(handle_.get()) != 0; }
     /** How long to wait before the next try, where that is known. */
     std::optional<std::chrono::milliseconds> retry_after() const noexcept {
@@ -262,11 +262,11 @@ class Cancel {
     detail::Handle<zcrm_cancel, zcrm_cancel_free> handle_;
 };
 
-/** Told how far a transfer is: bytes done, and of how many (-1 = unknown). True goes on, false ends the call with ZCRM_E_CANCELLED. */
+/** Reports how far a transfer is: bytes done, and of how many (-1 = unknown). Return true to go on, false to end the call with ZCRM_E_CANCELLED. */
 using Progress = std::function<bool(std::uint64_t done, std::int64_t total)>;
 
 /**
- * What belongs to one call alone; a default one asks for nothing. The setters chain:
+ * What applies to one call only; a default one asks for nothing. The setters chain:
  * `Call{}.timeout(30s).sha256()`. A Call may be used for any number of calls.
  */
 class Call {
@@ -283,9 +283,9 @@ class Call {
     ZCRM_SETTER(Call, expect_sha256(std::string_view digits), expected_sha256_ = digits)
     /** The size that a download must have, in bytes; 0 is a size too. */
     ZCRM_SETTER(Call, expect_bytes(std::int64_t bytes), expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES)
-    /** Attachment upload: one of the same name and size, or the same link, that is there already is the result. Costs one list. */
+    /** Attachment upload: if the record already has one of the same name and size, or the same link, that is the result. Costs one list. */
     ZCRM_SETTER(Call, skip_existing(), flags_ |= ZCRM_CALL_SKIP_EXISTING)
-    /** As skip_existing(), but only when the bytes are the same too: what is there is downloaded to be compared. */
+    /** As skip_existing(), but only if the bytes are the same too. Downloads what is there to compare it. */
     ZCRM_SETTER(Call, skip_same_bytes(), flags_ |= ZCRM_CALL_SKIP_SAME_BYTES)
     /** Stands in the log lines of this call. */
     ZCRM_SETTER(Call, trace_id(std::string_view text), trace_id_ = text)
@@ -315,7 +315,7 @@ class Source {
   public:
     /** MIME type of the bytes, in place of "application/octet-stream". The setters chain. */
     ZCRM_SETTER(Source, content_type(std::string_view type), content_type_ = type)
-    /** File name as Zoho shall store it, in place of that of the from_*() function. */
+    /** File name for Zoho to store, in place of that of the from_*() function. */
     ZCRM_SETTER(Source, name(std::string_view name), name_ = name)
 
   private:
@@ -380,7 +380,7 @@ Source from_memory(std::string_view name, Bytes &&bytes) {
 /**
  * What `read` gives.
  *
- * @param name    file name as Zoho shall store it
+ * @param name    file name for Zoho to store
  * @param read    gives the bytes
  * @param length  bytes that it will give, -1 = unknown: see the setting `unknown_length`. More or fewer are ZCRM_E_SOURCE_CHANGED.
  * @param rewind  goes back to the first byte; without it nothing is tried again once bytes have left (ZCRM_E_SOURCE_CONSUMED)
@@ -414,7 +414,7 @@ void without_exceptions(Stream &stream, Body body) {
  * A stream that can seek is measured, and read again when an attempt must be repeated. A stream that fails, or has failed
  * before, as one of a file that couldn't be opened has, is ZCRM_E_CALLBACK; one that is set to throw throws then.
  *
- * @param name    file name as Zoho shall store it
+ * @param name    file name for Zoho to store
  * @param in      the stream, read from where it stands
  * @param length  bytes that it will give; -1 = measure it, and if it can't seek the length is unknown: see from_reader()
  */
@@ -650,7 +650,7 @@ struct Attachment {
     std::string created_time;
     /** When it was last changed: ISO 8601 with an offset. Empty after an upload. */
     std::string modified_time;
-    /** Id of the record it hangs on. Empty after an upload. */
+    /** Id of the record it is attached to. Empty after an upload. */
     std::string parent_id;
     /** Id of its owner. Empty after an upload. */
     std::string owner_id;
@@ -674,7 +674,7 @@ struct Attachment {
 struct Transfer {
     /** How many; 0 for a link. */
     std::uint64_t bytes = 0;
-    /** File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty. */
+    /** Upload: the file name that was sent. Download: the name that Zoho gives, made safe as a file name, or empty. */
     std::string file_name;
     /** Download: the MIME type that Zoho gives, or empty. */
     std::string content_type;
@@ -682,7 +682,7 @@ struct Transfer {
     std::string sha256;
     /** Download to a file: the file that was written, else empty. */
     std::string path;
-    /** Download: whether the number of bytes could be held against a length that Zoho or the caller named. */
+    /** Download: whether the number of bytes was checked against a length from Zoho or the caller. */
     bool length_verified = false;
 };
 
@@ -862,20 +862,20 @@ struct ListArgs {
 /** Takes a log line: the level, `ZCRM_LOG_*`, and one line without secrets, valid during the callback. Any thread. */
 using Log = std::function<void(std::int32_t level, std::string_view line)>;
 /** Puts an access token into `token`, a new one if Zoho refused the last. Called for each operation: answer from a cache of your own.
- *  Returns 0, or any other number if none can be had: ZCRM_E_CALLBACK, and Error::callback_status() gives it back. Any thread. */
+ *  Returns 0, or any other number if there is none: the call fails with ZCRM_E_CALLBACK, and Error::callback_status() gives the number. Any thread. */
 using Token = std::function<zcrm_status(bool force_refresh, std::string &token)>;
 
 /**
  * A place where processes and machines share one access token: a row in a database, a key in Redis. All four are needed; each may run on
  * any thread, and returns 0, or any other number to fail: ZCRM_E_CALLBACK, and Error::callback_status() gives it back.
- * For processes of one machine the setting `token_file` is there already.
+ * Processes of one machine can use the setting `token_file` instead.
  */
 struct TokenStore {
     /** Reads the stored document, which is secret, into `document`; leaves it empty when there is none. */
     std::function<zcrm_status(std::string &document)> get;
     /** Stores the document in place of the old one, whole or not at all. */
     std::function<zcrm_status(std::string_view document)> put;
-    /** Takes the lock that all who share the store respect, without waiting for it, and says whether it has. It must end with its holder. */
+    /** Tries to take the lock that everyone who shares the store respects, without waiting, and says whether it did. It must end with its holder. */
     std::function<zcrm_status(bool &locked)> try_lock;
     /** Gives the lock back. */
     std::function<void()> unlock;
@@ -914,8 +914,8 @@ class Config {
         const zcrm_status status = zcrm_config_set_log_fn(handle_.get(), max_level, *held ? &take_line : nullptr, held.get(), &drop<Log>);
         return keep(status, held, nullptr, "log: is empty, max_level is none of ZCRM_LOG_*, or the config was moved from");
     }
-    /** Processes and machines share one access token through `store`, so that each expiry costs one token request in all. For OAuth
-     *  credentials alone. Held until config and clients are gone, or it is replaced. ZCRM_E_ARGUMENT when one of its functions is missing. */
+    /** Processes and machines share one access token through `store`, so that each expiry costs one token request in all. Only for
+     *  OAuth credentials. Held until config and clients are gone, or it is replaced. ZCRM_E_ARGUMENT when one of its functions is missing. */
     Result<void> token_store(TokenStore store) {
         auto held = std::make_unique<TokenStore>(std::move(store));
         auto c = detail::sized<zcrm_token_store>();
@@ -1102,7 +1102,7 @@ class Client {
 
 /**
  * The pages of a list, fetched one at a time while they are iterated over, once: zcrm_pages_next(). Each is a Result; a failure is the last.
- * Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind.
+ * Each attachment comes once, even if the list changes meanwhile: you can delete the attachments of each page, and none is left behind.
  */
 class AttachmentPages {
   public:
@@ -1212,14 +1212,14 @@ struct BatchEnd {
     bool from_journal = false;
 };
 
-/** Told how a step ended, in the order in which they end, on the thread that called Batch::run(). True goes on, false cancels the batch. */
+/** Reports how a step ended, in the order in which they end, on the thread that called Batch::run(). Return true to go on, false to cancel the batch. */
 using BatchEnded = std::function<bool(const BatchEnd &end)>;
 
 /** How a Batch is run. */
 struct BatchOptions {
     /** Path of a file that remembers what was begun and done; empty = none. Run again with it, a batch sends only what its record doesn't show yet. */
     std::string journal;
-    /** Steps at once; 0 = 4. The setting `max_in_flight` holds beside it. */
+    /** Steps at once; 0 = 4. The setting `max_in_flight` applies as well. */
     std::uint32_t parallel = 0;
     /** API calls after which no further step is begun; 0 = no bound. */
     std::uint64_t credits = 0;
@@ -1230,13 +1230,13 @@ class BatchSummary : public Outcome {
   public:
     /** Steps that are done, those of earlier runs included. */
     std::uint64_t done = 0;
-    /** Of these, done in an earlier run. */
+    /** How many of these were done in an earlier run. */
     std::uint64_t from_journal = 0;
     /** Steps that were refused or failed. */
     std::uint64_t failed = 0;
-    /** Of these, uploads of which nobody knows whether they are stored. */
+    /** How many of these are uploads that may or may not be stored. */
     std::uint64_t unknown = 0;
-    /** Steps that were not begun, or not ended: the next run takes them up. */
+    /** Steps that were not begun, or not finished: the next run does them. */
     std::uint64_t left = 0;
     /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
     std::string stopped;
@@ -1281,7 +1281,7 @@ class Batch {
      * Adds a step; not while the batch runs. ZCRM_E_ARGUMENT.
      *
      * @param key   what the caller calls it: unique in the batch, the same whenever it is run again, and without NUL
-     * @param step  the step, as Client::step_run() takes it; files are named below the setting `allow_paths` alone
+     * @param step  the step, as Client::step_run() takes it; it may name files only below the directories of the setting `allow_paths`
      */
     Result<void> add(std::string_view key, std::string_view step) {
         if (key.find('\0') != std::string_view::npos) return Error(ZCRM_E_ARGUMENT, nullptr, "key: holds a NUL");
@@ -1347,7 +1347,7 @@ inline Result<Outcome> auth_exchange(const Config &config, const Call &call = {}
     return detail::perform<Outcome>(frame, [&](auto *c, auto **result, auto **error) { return zcrm_auth_exchange(config.get(), c, result, error); });
 }
 
-/** What steps there are, with the JSON Schema of each input and output, and the settings, as one JSON document. Static. */
+/** Describes the steps, with the JSON Schema of each input and output, and the settings, in one JSON document. Static. */
 inline std::string_view step_describe() noexcept {
     return zcrm_step_describe();
 }

@@ -79,7 +79,7 @@ pub struct Outcome<T> {
     pub attempts: u32,
     /// Milliseconds waited: between attempts, for a place among the calls in flight, for a late upload to show.
     pub waited_ms: u64,
-    /// Why it waited last: `in_flight`, `settling`, `same_upload` (for one like it in this process), or the reason of the failure that was tried again.
+    /// Why it waited last: `in_flight`, `settling`, `same_upload` (another one in this process), or the reason of the failure that it retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_reason: Option<&'static str>,
     /// API credits that the organisation has left; Zoho says so once half of the day's are used.

@@ -36,7 +36,7 @@ macro_rules! statuses {
 statuses! {
     /// A parameter is missing, malformed or contradicts another one. Nothing was sent.
     Argument = 1, "ZCRM_E_ARGUMENT";
-    /// The handle can't be used so now: called from inside a callback, or poisoned by a panic.
+    /// The handle can't be used at this moment: it was used from inside a callback, or a panic has poisoned it.
     State = 2, "ZCRM_E_STATE";
     /// A setting is unknown, malformed or missing.
     Config = 3, "ZCRM_E_CONFIG";
@@ -44,7 +44,7 @@ statuses! {
     Version = 4, "ZCRM_E_VERSION";
     /// There is no such attachment, or the record has no photo.
     NotFound = 5, "ZCRM_E_NOT_FOUND";
-    /// The token is refused, or no token can be had.
+    /// Zoho refused the token, or there is no way to get one.
     Auth = 6, "ZCRM_E_AUTH";
     /// The user may not do this.
     Forbidden = 7, "ZCRM_E_FORBIDDEN";
@@ -60,7 +60,7 @@ statuses! {
     Network = 12, "ZCRM_E_NETWORK";
     /// The server's certificate or the TLS handshake was refused.
     Tls = 13, "ZCRM_E_TLS";
-    /// A bound on waiting was reached: connect, stall, token or call.
+    /// A time limit was reached: for connecting, for silence, for a token or for the whole call.
     Timeout = 14, "ZCRM_E_TIMEOUT";
     /// The caller cancelled the call. What it asked for may be done all the same: zcrm_error_outcome_open() says so.
     Cancelled = 15, "ZCRM_E_CANCELLED";
@@ -75,7 +75,7 @@ statuses! {
     /// There was not enough memory for the bytes of a file, a reply, a list or a step. With more, the same call works. (Stable Rust can't
     /// report it for small blocks, steps of a batch, and what the parsers, HTTP and TLS copy: without memory for those the process ends.)
     Memory = 20, "ZCRM_E_MEMORY";
-    /// The library has a bug; this client is not to be used any more.
+    /// The library has a bug. Don't use this client again.
     Panic = 21, "ZCRM_E_PANIC";
     /// A request was sent and its reply lost: what it asked for may be done, or not.
     OutcomeUnknown = 22, "ZCRM_E_OUTCOME_UNKNOWN";

@@ -55,7 +55,7 @@ static void perform(CURL *curl) {
   if (status != 200) bench_die("curl", "the server doesn't answer 200");
 }
 
-/* Everything that belongs to one call is set anew, as a program does that makes different calls on one handle. */
+/* Sets everything for each call again, as a program does that makes different calls on one handle. */
 static void prepare(CURL *curl, const bench_job *job, const char *url, struct curl_slist *headers) {
   curl_easy_reset(curl); /* keeps the connection */
   curl_easy_setopt(curl, CURLOPT_URL, url);

@@ -45,7 +45,7 @@ type Attachment struct {
 	WaitReason  string   `json:"wait_reason,omitempty"`  // why the upload waited last: "in_flight", "settling", or the reason of a failure that was tried again; or empty
 }
 
-// Transfer is what is known of the bytes that a call moved.
+// Transfer describes the bytes that a call moved.
 type Transfer struct {
 	Bytes          int64  `json:"bytes"`
 	FileName       string `json:"file_name"`              // as sent; of a download the name that Zoho gives, made safe as a file name, or empty
@@ -57,8 +57,8 @@ type Transfer struct {
 
 // UploadAttachment attaches a file or a link to a record.
 //
-// An upload isn't repeated blindly: when its reply is lost, the call fails with [ErrOutcomeUnknown] unless it can find out what
-// happened.
+// An upload isn't repeated blindly: when its reply is lost, the library reads the record's list to find out whether it was stored. If that
+// doesn't settle it, the call fails with [ErrOutcomeUnknown].
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
 func (c *Client) UploadAttachment(ctx context.Context, record Record, source Source, options ...CallOption) (*Attachment, error) {
@@ -128,10 +128,9 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 	return page, nil
 }
 
-// Attachments goes over all attachments of a record. It asks for a page when the loop gets there, so what it holds doesn't grow with the
-// list, but for the ids: each attachment comes once, also when the list changes meanwhile, and a loop that deletes leaves none behind. The
-// options hold for each page. It ends after an error: [ErrPage] is that of a list which runs in a circle, or is longer than the setting
-// "list_max_rows".
+// Attachments iterates over all attachments of a record. It fetches a page when the loop gets there and keeps only the ids of earlier pages.
+// Each attachment comes once, even if the list changes meanwhile, and a loop that deletes leaves none behind. The options apply to each page.
+// An error ends the loop: [ErrPage] means that the list runs in a circle, or is longer than the setting "list_max_rows".
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 func (c *Client) Attachments(ctx context.Context, record Record, options ...CallOption) iter.Seq2[Attachment, error] {
@@ -166,7 +165,7 @@ func (c *Client) walk(ctx context.Context, record Record, options []CallOption, 
 	}
 }
 
-// DownloadAttachment writes an attachment's bytes to w. Once w has taken bytes nothing is tried again: what was written stays
+// DownloadAttachment writes an attachment's bytes to w. Once w has taken bytes, there is no further attempt: what was written stays
 // written when the call fails. A link is [ErrIsLink].
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/download-attachments.html
@@ -190,7 +189,7 @@ func (c *Client) DeleteAttachment(ctx context.Context, record Record, id string,
 	return c.DeleteAttachments(ctx, record, []string{id}, options...)
 }
 
-// DeleteAttachments deletes several attachments. Where one of them fails the others are deleted all the same, and the error names both.
+// DeleteAttachments deletes several attachments. If one of them fails, the others are deleted all the same, and the error names both.
 func (c *Client) DeleteAttachments(ctx context.Context, record Record, ids []string, options ...CallOption) error {
 	const operation = "attachment.delete"
 	if len(ids) == 0 {

@@ -39,19 +39,20 @@ type BatchSummary struct {
 	Attempts    int64  `json:"attempts"`     // API calls made
 }
 
-// RunBatch runs many steps, several at once, and gives one summary. A step that fails is told to ended, and the batch goes on.
+// RunBatch runs many steps, several at once, and returns one summary. It reports the end of each step to ended; a step that fails doesn't stop
+// the batch.
 //
-// Run again with its Journal, after whatever end, a batch sends nothing twice: what is done is told from the journal, and what was begun
-// and has no end is looked for first; uploads of these come last, and a log line says how long they wait. A step whose file has changed
+// Run again with its Journal, however the last run ended, a batch sends nothing twice: it takes what is done from the journal, and first looks
+// for what was begun and not finished. Unfinished uploads come last, and a log line says how long they wait. A step whose file has changed
 // since fails with the reason "journal_source_changed". A journal that can't be used is [ErrIO], [ErrProtocol] when it is broken,
 // [ErrState] when another batch has it; then nothing was sent.
 //
 // ended, which may be nil, runs on the goroutine that called RunBatch, in the order in which the steps end. While it blocks, no further
-// step is begun. It must not start an operation ([ErrState]). An error of it cancels the batch, and so does a panic, which goes on when
-// the batch has ended; it is not told of the steps that end then.
+// step is begun. It must not start an operation ([ErrState]). If it returns an error or panics, the batch is cancelled; the panic
+// goes on when the batch has ended. It doesn't hear of the steps that end in between.
 //
-// The summary is never nil. That error, and that of a ctx that has ended before all was done, comes together with what was done until
-// then. With every other error it says that all steps are left.
+// The summary is never nil. After an error of ended, or of a ctx that ended too early, it counts what was done until then. After every other
+// error it says that all steps are left.
 //
 // The steps run on threads of the library, and so may a token source, a token store and a logger. Of options [WithTimeout] and
 // [WithTraceID] apply to the whole batch, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step.

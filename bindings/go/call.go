@@ -6,7 +6,7 @@ import (
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// CallOption is a wish for one call. One that means nothing to the operation it is given to is [ErrArgument].
+// CallOption changes one call. An option that the operation has no use for is [ErrArgument].
 type CallOption struct {
 	name  string
 	fits  operations
@@ -58,9 +58,9 @@ func callOf(operation string, kind operations, options []CallOption) (callOption
 	return call, nil
 }
 
-// WithTimeout bounds the call with all its attempts, and with what it waits for other calls; more is [ErrTimeout]. A bound of 0 or less,
-// as of a deadline that has passed, is ErrTimeout at once. The deadline of a context does the same, and the call then fails with
-// [context.DeadlineExceeded]. Without either the setting "call_timeout_ms" holds, and the bounds on connecting and stalling.
+// WithTimeout limits how long the call may take, with all its attempts and its waits for other calls; after that it fails with [ErrTimeout]. A
+// limit of 0 or less, such as that of a deadline in the past, is ErrTimeout at once. The deadline of a context does the same, and the call then fails with
+// [context.DeadlineExceeded]. Without either, the setting "call_timeout_ms" applies, and the limits on connecting and stalling.
 func WithTimeout(bound time.Duration) CallOption {
 	return CallOption{"WithTimeout", everything, func(call *callOptions) {
 		if call.Timeout = bound; bound <= 0 {
@@ -69,19 +69,19 @@ func WithTimeout(bound time.Duration) CallOption {
 	}}
 }
 
-// WithProgress lets progress be told how far an upload or a download is: at most about ten times a second, and at its end. It runs on the
+// WithProgress reports to progress how far an upload or a download is: at most about ten times a second, and at its end. progress runs on the
 // goroutine that made the call. total is -1 while it is unknown; done starts over when an attempt is repeated.
 func WithProgress(progress func(done, total int64)) CallOption {
 	return CallOption{"WithProgress", uploads | downloads | steps, func(call *callOptions) { call.Progress = progress }}
 }
 
-// WithSHA256 asks for the SHA-256 of the bytes of an upload or a download. It costs about what TLS costs.
+// WithSHA256 computes the SHA-256 of the bytes of an upload or a download. It costs about as much CPU as TLS.
 func WithSHA256() CallOption {
 	return CallOption{"WithSHA256", uploads | downloads | steps | batches, func(call *callOptions) { call.Flags |= cabi.WantSHA256 }}
 }
 
 // WithExpectedSHA256 fails an upload or a download of bytes with another hash than this one, of 64 hexadecimal digits, with [ErrChecksum]:
-// an upload isn't stored, and a file isn't written. What a Writer has taken by then it has taken.
+// an upload isn't stored, and a file isn't written; what was written to a Writer stays written.
 func WithExpectedSHA256(hash string) CallOption {
 	return CallOption{"WithExpectedSHA256", uploads | downloads | steps, func(call *callOptions) {
 		if call.ExpectedSHA256 = hash; hash == "" { // to the library that is no hash to check
@@ -97,26 +97,26 @@ func WithExpectedBytes(n int64) CallOption {
 	}}
 }
 
-// WithSkipExisting makes an attachment of the same name and size, or the same link, that is on the record already the result of an upload,
-// which sends nothing then: Attachment.Skipped. For a job that comes a second time. It costs one list.
+// WithSkipExisting uploads nothing if the record already has an attachment of the same name and size, or the same link: that is the result
+// then, with Attachment.Skipped. For a job that may run a second time. It costs one list.
 func WithSkipExisting() CallOption {
 	return CallOption{"WithSkipExisting", attachmentUploads | steps | batches, func(call *callOptions) { call.Flags |= cabi.SkipExisting }}
 }
 
-// WithSkipSameBytes is [WithSkipExisting] only when the bytes are the same too: what is there is downloaded to be compared.
+// WithSkipSameBytes is [WithSkipExisting], but only if the bytes are the same too. It downloads what is there to compare it.
 func WithSkipSameBytes() CallOption {
 	return CallOption{"WithSkipSameBytes", attachmentUploads | steps | batches, func(call *callOptions) { call.Flags |= cabi.SkipSameBytes }}
 }
 
-// WithAgain says that this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second
-// time. What it does is looked for first, and isn't done twice: an attachment of the same name, size and bytes, or the same link, is the
-// upload's work (Attachment.Skipped); a deletion of what isn't there is done; a file that has the bytes of the download is the download. It
-// costs a list, and a download for each upload that is compared.
+// WithAgain says that this call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. The
+// library first looks for its effect, and doesn't repeat it: an attachment of the same name, size and bytes, or the same link, counts as the
+// upload (Attachment.Skipped); deleting what isn't there succeeds; a file that already has the bytes of the download counts as the download.
+// It costs a list, and a download for each upload that is compared.
 func WithAgain() CallOption {
 	return CallOption{"WithAgain", uploads | downloads | removes | steps | batches, func(call *callOptions) { call.Flags |= cabi.Again }}
 }
 
-// WithRestrictTriggers keeps what it names from being triggered by the upload of a photo; Zoho knows "workflow".
+// WithRestrictTriggers keeps the upload of a photo from triggering what it names; Zoho knows "workflow".
 func WithRestrictTriggers(what string) CallOption {
 	return CallOption{"WithRestrictTriggers", photoUploads | steps, func(call *callOptions) { call.RestrictTriggers = what }}
 }
@@ -135,7 +135,7 @@ func WithMaxBytes(n int64) CallOption {
 	}}
 }
 
-// WithOverwrite lets a download replace a file that exists. Without it that is [ErrIO], reason "target_exists".
+// WithOverwrite lets a download replace a file that exists. Without it such a file is [ErrIO], reason "target_exists".
 func WithOverwrite() CallOption {
 	return CallOption{"WithOverwrite", downloads, func(call *callOptions) { call.overwrite = true }}
 }

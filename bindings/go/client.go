@@ -9,8 +9,8 @@ import (
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// Client is a connection to one CRM organisation. Any number of goroutines may use it at once. Make one with [New]: a zero or nil Client is
-// a closed one. Copies of a Client are the same connection.
+// Client is a connection to one CRM organisation. Any number of goroutines may use it at once. Make one with [New]: a zero or nil Client
+// counts as closed. Copies of a Client are the same connection.
 type Client struct {
 	c *cabi.Client
 }
@@ -49,7 +49,7 @@ func configOf(options []Option) cabi.Config {
 	return config
 }
 
-// Close lets the client go. Calls that run go on to their end; later ones fail with [ErrClosed]. It may be called more than once, and on
+// Close releases the client. Calls that run go on to their end; later ones fail with [ErrClosed]. It may be called more than once, and on
 // a nil Client, and always returns nil.
 func (c *Client) Close() error {
 	c.seam().Close()
@@ -62,12 +62,12 @@ func WithRefreshToken(clientID, clientSecret, refreshToken string) Option {
 	return options(WithOption("client_id", clientID), WithOption("client_secret", clientSecret), WithOption("refresh_token", refreshToken))
 }
 
-// WithAccessToken gives an access token. Alone it is used until Zoho refuses it; with [WithRefreshToken] it is only the first one.
+// WithAccessToken gives an access token. The client uses it until Zoho refuses it, or, with [WithRefreshToken], until it expires.
 func WithAccessToken(token string) Option { return WithOption("access_token", token) }
 
-// WithTokenSource lets source give the access tokens. It is asked for each operation, by several goroutines at once, and is expected to
-// keep a token while it is good; refused says that Zoho refused the one that was given last. ctx is that of the operation, which waits for
-// source; of one of several batches that run at once it never ends. Its error reaches the caller of the operation.
+// WithTokenSource takes the access tokens from source. The client asks it for each operation, from several goroutines at once, and expects it
+// to keep a token while that is good; refused says that Zoho refused the last one. ctx is that of the operation, which waits for source; when
+// several batches run at once, their ctx never ends. An error of source reaches the caller of the operation.
 func WithTokenSource(source func(ctx context.Context, refused bool) (string, error)) Option {
 	return Option{func(config *cabi.Config) { config.Token = source }}
 }
@@ -80,13 +80,13 @@ type TokenStore interface {
 	Get(ctx context.Context) ([]byte, error)
 	// Put stores the document in place of the old one, whole or not at all.
 	Put(ctx context.Context, document []byte) error
-	// TryLock takes the lock that all who share the store respect, without waiting for it. It must end with its holder's process.
+	// TryLock tries to take the lock that everyone who shares the store respects, without waiting for it. It must end with its holder's process.
 	TryLock(ctx context.Context) (bool, error)
 	// Unlock gives the lock back. Its ctx never ends.
 	Unlock(ctx context.Context)
 }
 
-// WithTokenStore lets all clients of one store share one access token, so that each expiry costs one token request in all. It is asked
+// WithTokenStore lets all clients of one store share one access token, so that each expiry costs one token request in all. It is used
 // only with [WithRefreshToken]. Its error reaches the caller of the operation.
 func WithTokenStore(store TokenStore) Option {
 	return Option{func(config *cabi.Config) { config.Store = store }}
@@ -102,7 +102,7 @@ func WithDataCenter(name string) Option { return WithOption("data_center", name)
 // WithEnvironment is production, which is the default, sandbox or developer.
 func WithEnvironment(name string) Option { return WithOption("environment", name) }
 
-// WithDomains names the hosts as URLs: the accounts server that gives tokens, and the API. An empty one stays what the data centre says.
+// WithDomains names the hosts as URLs: the accounts server that gives tokens, and the API. An empty one stays that of the data centre.
 func WithDomains(accounts, api string) Option {
 	var both []Option
 	if accounts != "" {
@@ -126,13 +126,13 @@ func WithOption(key, value string) Option {
 const DefaultMaxCalls = cabi.DefaultMaxCalls
 
 // WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system.
-// Further ones wait in Go, where they hold none, until their context or their time ends. It is no bound on what Zoho is sent at once,
-// which is the setting "max_in_flight".
+// Further ones wait in Go, where they hold no thread, until their context or their time ends. How many requests go to Zoho at once is
+// another limit: the setting "max_in_flight".
 func WithMaxCalls(n int) Option {
 	return Option{func(config *cabi.Config) { config.MaxCalls = n }}
 }
 
-// WithLogger gives the library's log lines to logger: failed calls at level Error, waiting and trying again at Warn, a line for each call
+// WithLogger sends the library's log lines to logger: failed calls at level Error, waiting and trying again at Warn, a line for each call
 // at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file. The handler gets the context of the call.
 // A Reader, Writer or other function of yours that panics is logged with its stack, at Error.
 func WithLogger(logger *slog.Logger) Option {
@@ -150,7 +150,7 @@ func options(several ...Option) Option {
 // Version is the version of the libzcrm that is loaded.
 func Version() string { return cabi.Version() }
 
-// Grant is what a grant code is exchanged for.
+// Grant is what you get for a grant code.
 type Grant struct {
 	RefreshToken Secret
 	AccessToken  Secret
@@ -159,7 +159,7 @@ type Grant struct {
 	ExpiresIn    time.Duration // life of the access token
 }
 
-// Secret is a text that isn't shown by accident: whatever prints, logs or encodes it, alone or within other values, writes that it is
+// Secret is a text that isn't shown by accident: printing, logging or encoding it, by itself or within another value, writes that it is
 // redacted. Reveal gives the text.
 type Secret struct {
 	reveal func() string // which reflection can't look into, unlike a text or a pointer to one
@@ -186,8 +186,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 func secret(text string) Secret { return Secret{func() string { return text }} }
 
-// ExchangeGrantCode exchanges a grant code, which is good for one use within minutes, for a refresh token to keep. Done once, when a
-// connection is set up. Of the options it needs [WithDataCenter] outside of the United States, and WithOption("redirect_uri", …) if the
+// ExchangeGrantCode exchanges a grant code, which works once and for a few minutes, for a refresh token to keep. Call it once, when you set up
+// a connection. It needs the options [WithDataCenter] outside of the United States, and WithOption("redirect_uri", …) if the
 // code was made with one. A code that is used up or expired is [ErrAuth].
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html

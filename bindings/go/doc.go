@@ -7,32 +7,32 @@
 //	defer client.Close()
 //	stored, err := client.UploadAttachment(ctx, zcrm.Record{Module: "Contacts", ID: id}, zcrm.FromFile("contract.pdf"))
 //
-// The operations, in the order in which one meets them:
+// The operations:
 //
 //	UploadAttachment     attach a file or a link to a record
-//	Attachments          go over a record's attachments; ListAttachments gives one page
+//	Attachments          iterate over a record's attachments; ListAttachments fetches one page
 //	DownloadAttachment   write an attachment to an io.Writer; DownloadAttachmentFile to a file
 //	UploadPhoto          set a record's photo
 //	DownloadPhoto        write a record's photo to an io.Writer; DownloadPhotoFile to a file
 //	DeletePhoto          delete a record's photo
 //	DeleteAttachment     delete an attachment; DeleteAttachments several
-//	RunStep              any of them, as JSON in and JSON out; DescribeSteps says what may stand in it
+//	RunStep              any of them, as JSON in and JSON out; DescribeSteps has the schemas
 //	RunBatch             many of them at once, with a journal
 //
 // # Context and callbacks
 //
 // A call ends when its context does, within 100 ms whatever the network does, and has then fully returned: no Reader, Writer or progress
-// function runs afterwards. They run on the goroutine that made the call, and a call waits for them. So let the end of the context end a
-// Read or a Write that blocks, too: [FromReader] says how. They must not start another operation, which gives [ErrState], nor call
+// function runs afterwards. They run on the goroutine that made the call, and the call waits for them. So make sure that the end of the context
+// also ends a Read or a Write that blocks: [FromReader] says how. They must not start another operation, which gives [ErrState], nor call
 // [runtime.Goexit], as t.FailNow of a test does, which panics for good. A panic in one of them goes on as the same panic once the library
-// has returned; a crash shows, and the logger is told, where it began.
+// has returned; a crash shows where it began, and so does the log.
 //
 // A Reader or a Writer may wait for another call, as the two ends of an [io.Pipe] between a download and an upload do.
 //
 // # Goroutines and threads
 //
-// Each call that is in the library holds one thread of the operating system, and a client lets in 64 at once ([WithMaxCalls]). Of these
-// the setting "max_in_flight" lets four send to Zoho at once. So any number of goroutines may make calls: the others wait, and a context
+// Each call that is in the library holds one thread of the operating system, and a client lets in 64 at once ([WithMaxCalls]). The setting
+// "max_in_flight" lets four of them send to Zoho at once. So any number of goroutines may make calls: the others wait, and a context
 // ends the wait.
 //
 // # Errors

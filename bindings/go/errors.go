@@ -10,10 +10,10 @@ import (
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// ErrClosed is behind the [*Error] of an operation on a client that is closed, nil or not made by [New]: ask for it with [errors.Is].
+// ErrClosed is behind the [*Error] of an operation on a client that is closed, nil or not made by [New]: test for it with [errors.Is].
 var ErrClosed = cabi.ErrClosed
 
-// Code is the class of a failure: what a caller would act on. Each is an error too, to be asked for with [errors.Is].
+// Code is the class of a failure, on which a caller can act. Each is an error too: test for it with [errors.Is].
 type Code int32
 
 // The codes. Later versions of the library may have more.
@@ -23,7 +23,7 @@ const (
 	ErrConfig         Code = 3  // a setting is unknown, malformed or missing
 	ErrVersion        Code = 4  // the API version, or this library, lacks what was asked for
 	ErrNotFound       Code = 5  // there is no such attachment, or the record has no photo
-	ErrAuth           Code = 6  // the token is refused, or no token can be had
+	ErrAuth           Code = 6  // Zoho refused the token, or there is no way to get one
 	ErrForbidden      Code = 7  // the user may not do this
 	ErrRateLimited    Code = 8  // too many calls: credits, concurrency or token requests
 	ErrRejected       Code = 9  // Zoho said no: read APICode and Details
@@ -37,7 +37,7 @@ const (
 	ErrIO             Code = 17 // a local file could not be read or written
 	ErrProtocol       Code = 18 // the reply isn't what the API is documented to send
 	ErrUnsupported    Code = 19 // the API, or this version of it, doesn't offer this
-	ErrMemory         Code = 20 // memory could not be had, or a memory limit was reached
+	ErrMemory         Code = 20 // there was not enough memory, or a memory limit was reached
 	ErrPanic          Code = 21 // the library has a bug; this client is not to be used any more
 	ErrOutcomeUnknown Code = 22 // a request was sent and its reply lost: what it asked for may be done, or not
 	ErrDuplicateLink  Code = 23 // the same URL is already attached to this record

@@ -7,7 +7,7 @@ import (
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// UploadPhoto sets the photo of a record, in place of one it may have. The source is a PNG, JPEG, GIF or BMP. Leads, Contacts, Accounts,
+// UploadPhoto sets the photo of a record, replacing any it has. The source is a PNG, JPEG, GIF or BMP. Leads, Contacts, Accounts,
 // Products, Vendors and custom modules have photos.
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html

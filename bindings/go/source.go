@@ -25,11 +25,11 @@ func FromBytes(name string, b []byte) Source {
 // FromReader sends what r gives, under the name. size is the number of bytes, and more or fewer are [ErrSourceChanged]; -1 says that it is
 // unknown: then the bytes go through a temporary file, unless the setting "unknown_length" says otherwise.
 //
-// An r that is an [io.Seeker] is sent from where it stands when the source is first used. An attempt that is repeated begins there again,
-// and so does a later upload from the same source. What any other r has given is gone: an attempt that would have to be repeated, and a
-// second upload, are [ErrSourceConsumed].
+// An r that is an [io.Seeker] is sent from its position when the source is first used. A repeated attempt begins there again, and so does a
+// later upload from the same source. Any other r can be read only once: an attempt that would have to be repeated, and a second upload, are
+// [ErrSourceConsumed].
 //
-// A call waits for r, whatever its context does. Let the end of the context end a Read that blocks: [context.AfterFunc] may call
+// A call waits for r, whatever its context does. So make sure that the end of the context ends a Read that blocks: [context.AfterFunc] may call
 // CloseWithError of the pipe's other end, or SetReadDeadline of a file or a connection.
 func FromReader(name string, r io.Reader, size int64) Source {
 	return Source{s: cabi.Source{Kind: cabi.FromReader, Name: name, Length: size}, reader: &reader{r: r}}

@@ -6,12 +6,12 @@ import (
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
 
-// RunStep runs one operation given as JSON, and gives its result as JSON:
+// RunStep runs one operation given as JSON, and returns its result as JSON:
 //
 //	{"operation": "attachment.upload", "module": "Contacts", "record_id": "3652397000000649013", "source": {"path": "/srv/files/a.pdf"}}
 //	{"operation": "attachment.upload", "result": {"id": "…", …}, "attempts": 1, "waited_ms": 0}
 //
-// [DescribeSteps] has the schemas. The input is taken as untrusted: it names files only below the directories of the setting "allow_paths".
+// [DescribeSteps] has the schemas. The library doesn't trust the input, which may name files only below the directories of the setting "allow_paths".
 // An input that isn't as described is [ErrArgument], reason "step_input", and the Message says where. input must not be changed during the call.
 func (c *Client) RunStep(ctx context.Context, input []byte, options ...CallOption) ([]byte, error) {
 	const operation = "step.run"

@@ -39,7 +39,7 @@ Libs: -L$work/lib -Wl,-rpath,$work/lib -lzcrm
 Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 END
 
-# The library, where it lies, and the header are no inputs that go's build cache knows of: with others the module must be built anew.
+# Go's build cache knows neither the library, nor where it lies, nor the header: when one of them changes, the module must be built again.
 salt=$({ echo "$work/lib $ZCRM_LIB_DIR"; cat "$ZCRM_INCLUDE_DIR/zcrm.h" "$here"/internal/cabi/*.h; } | cksum | cut -d' ' -f1)
 export ZCRM_INCLUDE_DIR ZCRM_EMULATOR
 export PKG_CONFIG_PATH="$work${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"

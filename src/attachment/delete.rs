@@ -105,7 +105,7 @@ impl<'c, 's> Deletion<'c, 's> {
         }
     }
 
-    /// The error with what was deleted before and beside it.
+    /// The error, with the ids that were deleted all the same.
     fn with_deleted(&self, error: Error) -> Error {
         let deleted = match self.deleted.as_slice() {
             [] => return error,

@@ -35,7 +35,7 @@ pub struct Attachment {
     pub created_time: String,
     /// As Zoho writes it: ISO 8601 with an offset.
     pub modified_time: String,
-    /// Id of the record it hangs on.
+    /// Id of the record it is attached to.
     pub parent_id: String,
     /// Owner's id.
     pub owner_id: String,

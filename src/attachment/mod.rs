@@ -70,7 +70,7 @@ pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -
 }
 
 /// The pages of the list one by one, from the one that `args` names or the first, so that memory doesn't grow with the list. Nothing is sent
-/// yet. What is deleted meanwhile, and be it every row that a page has told, hides no other.
+/// yet. Deleting rows meanwhile, even every row of a page, hides no other.
 pub fn pages(client: &Client, record: &Record, args: &ListArgs) -> Result<Pages> {
     Pages::new(client, record, args)
 }

@@ -1,8 +1,8 @@
-//! The one way over a record's list: page by page, each id told once, and always to an end.
+//! The one walk over a record's list: page by page, each id once, and always to an end.
 //!
 //! A page is asked for by the token of the page before wherever a reply gives one: a token stands between two rows, whatever happens to
 //! those before it. Without tokens pages have numbers, and rows move up when others are deleted meanwhile: a list of several pages is then
-//! walked again until a pass brings nothing new. So deleting each row that is told leaves nothing behind either way.
+//! walked again until a pass brings nothing new. So a caller who deletes each row that he gets leaves nothing behind either way.
 
 use std::collections::HashMap;
 
@@ -87,7 +87,7 @@ struct Walk {
     /// Whether a page was followed by number, which rows that move can escape.
     numbered: bool,
     pass: Pass,
-    /// Every id that was told, and the last pass that has seen it.
+    /// Every id that the caller got, and the last pass that has seen it.
     seen: HashMap<String, u32>,
 }
 

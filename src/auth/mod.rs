@@ -16,7 +16,7 @@ use crate::organisation::Gate;
 pub(crate) use hosts::Hosts;
 pub(crate) use tokens::{Access, Tokens};
 
-/// What a grant code gives. The refresh token is for the caller to keep, in a safe place: it can't be had a second time.
+/// What a grant code gives. Keep the refresh token in a safe place: Zoho doesn't give it a second time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Granted {
     /// For the setting `refresh_token`; absent when the code was made without offline access.

@@ -269,7 +269,7 @@ impl Shared {
         self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a child takes over. It waits for no lock, since whoever holds one may not be there any more.
+    /// What a child takes over. It waits for no lock, since the thread that holds one may not exist in the child.
     fn inherited(&self) -> Shared {
         let held = self.held.try_read().ok().and_then(|held| held.clone());
         let state = self.state.try_lock().map(|state| state.clone()).unwrap_or_default();

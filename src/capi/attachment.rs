@@ -23,7 +23,7 @@ use crate::transfer;
 pub struct zcrm_list_args {
     /// `sizeof(zcrm_list_args)`.
     pub struct_size: usize,
-    /// Comma list of the API names of the fields to ask for; empty = those that zcrm_attachment has.
+    /// API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment.
     pub fields: zcrm_str,
     /// One page: the token from zcrm_page.next_page_token.
     pub page_token: zcrm_str,
@@ -39,11 +39,11 @@ unsafe impl sized::Struct for zcrm_list_args {}
 /// Attaches a file or a link to a record: POST {module}/{record_id}/Attachments.
 /// https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
 ///
-/// An upload isn't repeated blindly: when the reply is lost, the list is read to find out whether it was stored. Where that stays open,
-/// the status is `ZCRM_E_OUTCOME_UNKNOWN`.
+/// An upload isn't repeated blindly: when the reply is lost, the library reads the record's list to find out whether the upload was stored. If that
+/// doesn't settle it, the status is `ZCRM_E_OUTCOME_UNKNOWN`.
 ///
 /// @param source  the file or the link
-/// @param result  zcrm_result_attachment() 0 is what was stored
+/// @param result  zcrm_result_attachment() with index 0 gives what was stored
 /// @return also `ZCRM_E_TOO_LARGE`, `ZCRM_E_FILE_TYPE`, `ZCRM_E_STORAGE_FULL`, `ZCRM_E_VIRUS`, `ZCRM_E_RECORD_LOCKED`, `ZCRM_E_NOT_APPROVED`,
 ///         `ZCRM_E_DUPLICATE_LINK`, `ZCRM_E_INVALID_LINK`, `ZCRM_E_OUTCOME_UNKNOWN`, `ZCRM_E_IO`, `ZCRM_E_SOURCE_CONSUMED`,
 ///         `ZCRM_E_SOURCE_CHANGED`, `ZCRM_E_CHECKSUM`

@@ -9,7 +9,7 @@ use super::result::{Readable, zcrm_result};
 use super::status::zcrm_status;
 use crate::auth::{self, Granted};
 
-/// Exchanges the setting `grant_code`, which is good for one use within minutes, for a refresh token. Done once when a connection is set up.
+/// Exchanges the setting `grant_code`, which works once and for a few minutes, for a refresh token. Do this once, when you set up a connection.
 /// https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
 ///
 /// @param config  settings: `grant_code`, `client_id`, `client_secret`, `data_center`, and `redirect_uri` if the code was made with one

@@ -28,7 +28,7 @@ impl Noun for zcrm_batch {
     const MAGIC: u32 = 0x7a63_6507;
 }
 
-/// Told how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
+/// Reports how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
 ///
 /// @param key           the step's key, NUL-terminated; during the callback
 /// @param status        `ZCRM_OK`, or the status that zcrm_step_run() would have returned
@@ -45,18 +45,18 @@ pub struct zcrm_batch_args {
     /// `sizeof(zcrm_batch_args)`.
     pub struct_size: usize,
     /// Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-    /// Run again with the same journal, a batch goes on where a killed run was: what is done is told from the journal, and what was begun and has no
+    /// Run again with the same journal, a batch goes on where a killed run was: it takes what is done from the journal, and what was begun and has no
     /// end is looked for first. For uploads that takes up to the sum of the setting `settle_waits_ms`, counted from the journal's last line: they come
     /// last, and a log line says how long they wait. A journal belongs to one run of a job: begin a new one for the next run, as what it has as done
     /// isn't sent again. A step whose file has changed since fails with the reason "journal_source_changed", and nothing is sent.
     pub journal: zcrm_str,
     /// API calls after which no further step is begun; 0 = no bound.
     pub credits: u64,
-    /// NULL, or told of each end.
+    /// NULL, or called at the end of each step.
     pub ended: zcrm_batch_fn,
     /// Passed to `ended`.
     pub user: *mut c_void,
-    /// Steps at once; 0 = 4. The setting `max_in_flight` holds beside it.
+    /// Steps at once; 0 = 4. The setting `max_in_flight` applies as well.
     pub parallel: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
     });
 }
 
-/// Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is told to `ended` and
+/// Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is reported to `ended` and
 /// counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
 /// by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), because the organisation has no API credits left
 /// ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its

@@ -10,28 +10,28 @@ use crate::call::{Call, IfExists, ProgressFn};
 use crate::error::{Error, Result};
 use crate::transfer;
 
-/// Flag of zcrm_call: compute the SHA-256 of what is sent or received and give it with the result. It costs about what TLS costs.
+/// Flag of zcrm_call: compute the SHA-256 of the bytes that are sent or received; the result has it. Costs about as much CPU as TLS.
 pub const ZCRM_CALL_SHA256: u32 = 1;
 
 /// Flag of zcrm_call: `expected_bytes` counts even when it is 0: an empty file is expected.
 pub const ZCRM_CALL_EXPECT_BYTES: u32 = 2;
 
-/// Flag of zcrm_call: an attachment upload doesn't happen when one of the same name and size, or the same link, is on the record already;
-/// its id is the result then, with `"skipped":true`. For a job that comes a second time. Costs one list.
+/// Flag of zcrm_call: don't upload an attachment if the record already has one of the same name and size, or the same link. The result is then
+/// its id, with `"skipped":true`. For a job that may run a second time. Costs one list.
 pub const ZCRM_CALL_SKIP_EXISTING: u32 = 4;
 
-/// Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only when the bytes are the same too: what is there is downloaded to be compared.
+/// Flag of zcrm_call: as `ZCRM_CALL_SKIP_EXISTING`, but only if the bytes are the same too. Downloads what is there to compare it.
 pub const ZCRM_CALL_SKIP_SAME_BYTES: u32 = 8;
 
-/// Flag of zcrm_call: this very call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. What it
-/// does is looked for first, and isn't done twice: an attachment of the same name, size and bytes (or the same link) is the upload's work, with
-/// `"skipped":true`; a deletion of what isn't there is done; a file that has the bytes of the download is the download. Costs a list and a download
-/// for each upload that is compared. It holds for each step of a batch, too.
+/// Flag of zcrm_call: this call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. The library
+/// first looks for its effect, and doesn't repeat it: an attachment of the same name, size and bytes (or the same link) counts as the upload, with
+/// `"skipped":true`; deleting what isn't there succeeds; a file that already has the bytes of the download counts as the download. Costs a list,
+/// and a download for each upload that is compared. In a batch it applies to each step.
 pub const ZCRM_CALL_AGAIN: u32 = 16;
 
 const FLAGS: u32 = ZCRM_CALL_AGAIN | ZCRM_CALL_SHA256 | ZCRM_CALL_EXPECT_BYTES | ZCRM_CALL_SKIP_EXISTING | ZCRM_CALL_SKIP_SAME_BYTES;
 
-/// Told how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
+/// Reports how far a transfer is: at most about ten times a second, and at its end. Runs on the thread that made the call.
 ///
 /// When an attempt is repeated, `done` starts again from 0.
 ///
@@ -50,7 +50,7 @@ pub struct zcrm_call {
     pub cancel: *const zcrm_cancel,
     /// Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`.
     pub timeout_ms: i64,
-    /// NULL, or told of the progress.
+    /// NULL, or called with the progress.
     pub progress: zcrm_progress_fn,
     /// Passed to `progress`.
     pub user: *mut c_void,

@@ -5,7 +5,7 @@ use super::handle::{self, Noun};
 use super::status::zcrm_status;
 use crate::cancel::Cancel;
 
-/// Ends the call, or the calls, it was given to, from any thread. Belongs to the caller.
+/// Ends, from any thread, the calls that it was given to. Belongs to the caller.
 ///
 /// A token stays fired: a call that gets a fired token returns `ZCRM_E_CANCELLED` and sends nothing. Make one for each call.
 pub struct zcrm_cancel(pub(super) Cancel);
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn zcrm_cancel_fire(cancel: *const zcrm_cancel) {
     });
 }
 
-/// Frees a token. A call that holds it goes on, and can't be cancelled any more. NULL is accepted.
+/// Frees a token. A call that holds it goes on, and can no longer be cancelled. NULL is accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_cancel_free(cancel: *mut zcrm_cancel) {
     // SAFETY: the header's contract: NULL or a handle.

@@ -49,7 +49,7 @@ fn in_use() -> Error {
 /// Gives an access token. Called for each operation, on any thread, perhaps on several at once: answer from a cache of your own.
 ///
 /// @param user           as passed to zcrm_config_set_token_fn()
-/// @param force_refresh  1 when Zoho refused the token that was given last: a new one is wanted; else 0
+/// @param force_refresh  1 when Zoho refused the last token: give a new one; else 0
 /// @param buf            where the token goes, without a prefix such as "Zoho-oauthtoken"; it is wiped after use
 /// @param cap            bytes that `buf` holds
 /// @param n              set it to the token's length
@@ -78,7 +78,7 @@ pub const ZCRM_LOG_TRACE: i32 = 5;
 pub type zcrm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, line: *const c_char, len: usize)>;
 
 /// Called once, when `user` is no longer used: the setting was replaced, or the config and every client made from it are gone. Runs on the
-/// thread that let go of it last. It may use the config and make clients, but not start an operation.
+/// thread that released the last of them. It may use the config and make clients, but not start an operation.
 pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// Makes a config with every setting at its default.
@@ -139,8 +139,8 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<()> {
     config.set(key, value)
 }
 
-/// The host gives the tokens: `fn` is asked instead of Zoho's accounts server. Replaces an earlier token callback. OAuth credentials beside
-/// it are refused by zcrm_client_new().
+/// Takes access tokens from `fn` instead of Zoho's accounts server. Replaces an earlier token callback. zcrm_client_new() refuses OAuth
+/// credentials beside it.
 ///
 /// @param fn      the callback; see zcrm_token_fn
 /// @param user    passed to it; must be usable from any thread
@@ -183,9 +183,9 @@ fn ask_token(ask: Ask, user: *mut c_void, force: bool) -> std::result::Result<Se
     token.map(Secret::new).ok_or(Status::Callback as i32)
 }
 
-/// Log lines go to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
+/// Sends log lines to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.
 ///
-/// @param max_level  `ZCRM_LOG_*`: lines up to this level are given
+/// @param max_level  `ZCRM_LOG_*`: `fn` gets the lines up to this level
 /// @param fn         the callback; see zcrm_log_fn
 /// @param user       passed to it; must be usable from any thread
 /// @param drop       NULL, or called once when `user` isn't used any more; not called when this function fails
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn zcrm_config_free(config: *mut zcrm_config) {
     guard::value((), || unsafe { handle::free(config) });
 }
 
-/// The host's pointer, and what it wants to be told at the end.
+/// The host's pointer, and the callback that releases it.
 pub(super) struct User {
     user: *mut c_void,
     drop: zcrm_drop_fn,

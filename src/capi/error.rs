@@ -104,8 +104,8 @@ pub unsafe extern "C" fn zcrm_error_api_code(error: *const zcrm_error) -> *const
     unsafe { get(error, EMPTY, |e| e.api_code.as_ptr()) }
 }
 
-/// 1 when the same call may succeed later without a change by the caller, else 0. The library has already tried again as often as the
-/// setting `max_retries` lets it.
+/// 1 when the same call may succeed later without a change by the caller, else 0. The library itself has already retried it as often as the
+/// setting `max_retries` allows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_retryable(error: *const zcrm_error) -> i32 {
     // SAFETY: as in `zcrm_error_code`.
@@ -133,15 +133,15 @@ pub unsafe extern "C" fn zcrm_error_request_sent(error: *const zcrm_error) -> i3
     }
 }
 
-/// 1 when what was asked for may be done although the call failed, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
-/// out of time, while the reply to a request that had left was awaited. Look at the record before it is done again.
+/// 1 when the call failed but may have taken effect all the same, else 0: after `ZCRM_E_OUTCOME_UNKNOWN`, and when a call was cancelled, or ran
+/// out of time, after its request had left. Look at the record before you repeat the call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_outcome_open(error: *const zcrm_error) -> i32 {
     // SAFETY: as in `zcrm_error_code`.
     unsafe { get(error, 0, |e| i32::from(e.error.detail().outcome_open)) }
 }
 
-/// What the caller's callback returned, when its failure is what ended the call (`ZCRM_E_CALLBACK`); else 0.
+/// What the caller's callback returned, if its failure ended the call (`ZCRM_E_CALLBACK`); else 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) -> i32 {
     // SAFETY: as in `zcrm_error_code`.
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: u
     unsafe { get(error, std::ptr::null(), |e| e.candidates.get(index).map_or(std::ptr::null(), |id| id.as_ptr())) }
 }
 
-/// All fields as one JSON object, Zoho's `details` as it sent them included:
+/// All fields as one JSON object, including Zoho's `details` as it sent them:
 /// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
 /// `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
 ///

@@ -10,8 +10,8 @@
 //! 4. Long-lived settings are string keys.
 //! 5. Text in is pointer and length, UTF-8, copied if kept. Text out is borrowed from the handle that gave it, and NUL-terminated.
 //! 6. Callbacks run on the calling thread, inside the call, never after it. Log and token callbacks may run on any thread.
-//! 7. Every entry point is guarded: a panic becomes `ZCRM_E_PANIC` and poisons its client alone. A wrong parameter is `ZCRM_E_ARGUMENT`
-//!    with a message that names it. The library never prints, or reads what it wasn't told to, and
+//! 7. Every entry point is guarded: a panic becomes `ZCRM_E_PANIC` and poisons only its client. A wrong parameter is `ZCRM_E_ARGUMENT`
+//!    with a message that names it. The library never prints, reads nothing that no setting names, and
 //!    aborts only when memory runs out where nothing can report it: see `ZCRM_E_MEMORY`.
 //! 8. Cancelling is per call, from any thread, and takes effect within 100 ms.
 //! 9. `zcrm_abi_version()` is compared with `ZCRM_ABI_VERSION` by every binding.

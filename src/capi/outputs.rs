@@ -10,7 +10,7 @@ use super::{guard, handle, sized};
 use crate::attachment::Attachment;
 use crate::error::{Error, Result};
 
-/// In zcrm_attachment: it was on the record already and was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
+/// In zcrm_attachment: the record had it already, so it was not sent (`ZCRM_CALL_SKIP_EXISTING`, `ZCRM_CALL_SKIP_SAME_BYTES`).
 pub const ZCRM_UPLOAD_SKIPPED: u32 = 1;
 
 /// In zcrm_attachment: the reply was lost, and the upload was found on the record.
@@ -19,7 +19,7 @@ pub const ZCRM_UPLOAD_SETTLED: u32 = 2;
 /// In zcrm_attachment: Zoho stored it under another name; known only when the record was listed.
 pub const ZCRM_UPLOAD_NAME_CHANGED: u32 = 4;
 
-/// In zcrm_attachment: a repeated sending has made further copies; zcrm_result_json() names their ids as `twins`.
+/// In zcrm_attachment: sending it again made further copies; zcrm_result_json() lists their ids as `twins`.
 pub const ZCRM_UPLOAD_TWINS: u32 = 8;
 
 /// In zcrm_attachment: the upload waited; zcrm_result_json() says why as `wait_reason`.
@@ -43,7 +43,7 @@ pub struct zcrm_attachment {
     pub created_time: zcrm_str,
     /// When it was last changed, as Zoho writes it: ISO 8601 with an offset. Empty after an upload.
     pub modified_time: zcrm_str,
-    /// Id of the record it hangs on. Empty after an upload.
+    /// Id of the record it is attached to. Empty after an upload.
     pub parent_id: zcrm_str,
     /// Name of its owner. Empty after an upload.
     pub owner_name: zcrm_str,
@@ -51,7 +51,7 @@ pub struct zcrm_attachment {
     pub bytes: i64,
     /// 1 for a link, 0 for a file.
     pub is_link: i32,
-    /// After an upload: `ZCRM_UPLOAD_*`, what was out of the ordinary; 0 = nothing. Else 0.
+    /// After an upload: `ZCRM_UPLOAD_*`, or-ed: what was out of the ordinary; else 0.
     pub flags: u32,
     /// `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it.
     pub safe_name: zcrm_str,
@@ -99,7 +99,7 @@ pub struct zcrm_transfer {
     pub struct_size: usize,
     /// How many; 0 for a link.
     pub bytes: u64,
-    /// File name that was sent; of a download the name that Zoho gives, made safe as a file name, or empty.
+    /// Upload: the file name that was sent. Download: the name that Zoho gives, made safe as a file name, or empty.
     pub file_name: zcrm_str,
     /// Download: the MIME type that Zoho gives, or empty.
     pub content_type: zcrm_str,
@@ -107,13 +107,13 @@ pub struct zcrm_transfer {
     pub sha256: zcrm_str,
     /// Download to a file: the file that was written, else empty.
     pub path: zcrm_str,
-    /// Download: 1 when the number of bytes could be held against a length that Zoho or the caller named, else 0.
+    /// Download: 1 when the number of bytes was checked against a length from Zoho or the caller, else 0.
     pub length_verified: i32,
     /// Always 0.
     pub reserved: i32,
 }
 
-/// Where a list stands. An output: set `struct_size` before the call.
+/// How far a list has got. An output: set `struct_size` before the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zcrm_page {
@@ -135,13 +135,13 @@ pub struct zcrm_batch_summary {
     pub struct_size: usize,
     /// Steps that are done, those of earlier runs included.
     pub done: u64,
-    /// Of these, done in an earlier run.
+    /// How many of `done` were done in an earlier run.
     pub from_journal: u64,
     /// Steps that were refused or failed.
     pub failed: u64,
-    /// Of these, uploads that may or may not be stored.
+    /// How many of `failed` are uploads that may or may not be stored.
     pub unknown: u64,
-    /// Steps that were not begun, or not ended: the next run takes them up.
+    /// Steps that were not begun, or not finished: the next run does them.
     pub left: u64,
     /// API calls made.
     pub attempts: u64,
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     }
 }
 
-/// Fills `out` with where a list stands.
+/// Fills `out` with how far a list has got: whether there is another page, and its token.
 ///
 /// @param result  of zcrm_attachment_list()
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`

@@ -28,8 +28,8 @@ impl Noun for zcrm_pages {
 
 /// Begins a walk over the attachments of a record, page by page, so that memory doesn't grow with the list. Nothing is sent yet.
 ///
-/// Each attachment is told once, also when the list changes meanwhile: deleting the attachments of each page leaves none behind. A list that
-/// runs in a circle or goes on after the setting `list_max_rows` ends with `ZCRM_E_PAGE`.
+/// Each attachment comes once, even if the list changes meanwhile: you can delete the attachments of each page, and none is left behind. A list
+/// that runs in a circle, or is longer than the setting `list_max_rows`, ends with `ZCRM_E_PAGE`.
 ///
 /// @param client  the client; may be freed before the walk ends
 /// @param args    NULL, or fields and size of the pages, and where to begin: `page` or `page_token`
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn zcrm_pages_new(
 ///
 /// @param call    NULL, or timeout, cancel token and trace id of this page
 /// @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
-/// @return what zcrm_attachment_list() returns, and the next call asks for the same page again; `ZCRM_E_STATE` while another call fetches
+/// @return what zcrm_attachment_list() returns; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_pages_next(
     pages: *mut zcrm_pages,

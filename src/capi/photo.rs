@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
 use crate::transfer::Source;
 
-/// Sets the photo of a record, in place of one it may have: POST {module}/{record_id}/photo.
+/// Sets the photo of a record, replacing any it has: POST {module}/{record_id}/photo.
 /// https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
 ///
 /// @param target  the record; modules with photos are Leads, Contacts, Accounts, Products, Vendors and custom modules
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn zcrm_photo_download(
 
 /// Deletes the photo of a record: DELETE {module}/{record_id}/photo.
 /// https://www.zoho.com/crm/developer/docs/api/v8/delete-image.html
-/// That the record has none is no error, as far as is known (UNCONFIRMED).
+/// A record without a photo is no error, as far as is known (UNCONFIRMED).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_photo_delete(
     client: *const zcrm_client,

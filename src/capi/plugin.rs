@@ -125,7 +125,7 @@ const TABLE: zcrm_plugin_v1 = zcrm_plugin_v1 {
 /// Load with `RTLD_NOW | RTLD_LOCAL`, and don't unload.
 ///
 /// @param host_abi    `ZCRM_ABI_VERSION` of the header that the host was built with
-/// @param table       filled; what it held before doesn't matter, and what lies behind what the library knows becomes zero
+/// @param table       receives the functions; what it held before doesn't matter, and members that the library doesn't have become NULL
 /// @param table_size  `sizeof(zcrm_plugin_v1)` of that header
 /// @return `ZCRM_OK`, `ZCRM_E_VERSION` when the library has another ABI than the host was built for, or `ZCRM_E_ARGUMENT` when `table` is
 ///         NULL or `table_size` can't be right

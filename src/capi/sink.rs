@@ -15,12 +15,12 @@ pub const ZCRM_TO_MEMORY: i32 = 2;
 /// Kind of zcrm_sink: the callback `write`.
 pub const ZCRM_TO_WRITER: i32 = 3;
 
-/// Flag of zcrm_sink: a file that exists is replaced. Without it that is `ZCRM_E_IO`, reason "target_exists".
+/// Flag of zcrm_sink: replace a file that exists. Without it such a file is `ZCRM_E_IO`, reason "target_exists".
 pub const ZCRM_OVERWRITE: i32 = 1;
 
 /// Takes the next bytes of a download, all of them. Runs on the thread that made the call.
 ///
-/// Once it has taken bytes, nothing is tried again: what was written stays written when the call fails.
+/// Once it has taken bytes, the library makes no further attempt: what was written stays written when the call fails.
 ///
 /// @param buf   the bytes, valid during the callback
 /// @param len   how many, at least 1
@@ -38,7 +38,7 @@ pub struct zcrm_sink {
     pub flags: i32,
     /// FILE: path of the file; its directory must exist.
     pub path: zcrm_str,
-    /// Most bytes to take; more fail with `ZCRM_E_TOO_LARGE`; 0 = no bound of the call.
+    /// Most bytes to take: a larger file fails with `ZCRM_E_TOO_LARGE`; 0 = no limit.
     pub max_bytes: u64,
     /// WRITER: takes the bytes.
     pub write: zcrm_write_fn,

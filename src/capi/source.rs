@@ -35,7 +35,7 @@ pub struct zcrm_source {
     pub struct_size: usize,
     /// `ZCRM_FROM_*`.
     pub kind: i32,
-    /// File name as Zoho shall store it, or the title of a link. Empty: the last part of `path`, or the linked page's own title.
+    /// File name for Zoho to store, or the title of a link. Empty: the last part of `path`, or the linked page's own title.
     pub name: zcrm_str,
     /// MIME type of the bytes; empty = "application/octet-stream".
     pub content_type: zcrm_str,
@@ -50,7 +50,7 @@ pub struct zcrm_source {
     pub length: i64,
     /// READER: gives the bytes.
     pub read: zcrm_read_fn,
-    /// READER: goes back to the first byte; NULL = the bytes can't be sent twice, so nothing is tried again once some have left.
+    /// READER: goes back to the first byte; NULL = the bytes can't be sent twice, so once some have left there is no further attempt.
     pub rewind: zcrm_rewind_fn,
     /// READER: passed to `read` and `rewind`.
     pub user: *mut c_void,

@@ -19,7 +19,7 @@ const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!(
     Err(_) => panic!("the description holds a NUL"),
 };
 
-/// What steps there are, as one JSON document from which an engine can draw its forms. It is the same for as long as the library is loaded.
+/// Describes the steps in one JSON document, from which an engine can generate its forms. It is the same for as long as the library is loaded.
 ///
 /// `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
 /// `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
@@ -32,10 +32,10 @@ pub extern "C" fn zcrm_step_describe() -> *const c_char {
 
 /// Runs one operation given as JSON, for example
 /// `{"operation":"attachment.upload","module":"Contacts","record_id":"3652397000000649013","source":{"path":"/srv/files/a.pdf"}}`.
-/// zcrm_step_describe() has the schemas. The page of each operation is that of the typed function, which does the same.
+/// zcrm_step_describe() has the schemas. Each operation does what its typed function does, whose comment links Zoho's page.
 ///
-/// The input is taken as untrusted: it names files only below the directories of the setting `allow_paths`, and a small file may stand
-/// in it, or in the result, as base64. Where `call` and the input say different things, the input holds; of two timeouts the shorter one.
+/// The library doesn't trust the input: it may name files only below the directories of the setting `allow_paths`. A small file may stand in the
+/// input, or in the result, as base64. Where `call` and the input differ, the input counts; of two timeouts, the shorter one.
 ///
 /// @param json    the input, UTF-8, borrowed for the call
 /// @param len     its length in bytes; `ZCRM_NUL` = NUL-terminated

@@ -16,27 +16,27 @@ use crate::fallible;
 ///
 /// @param buf   receives the document, if it fits
 /// @param cap   bytes that fit
-/// @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit, and this is called again with room for it
+/// @param n     receives the document's length; 0 = there is none; over `cap` = it doesn't fit: this is called again with enough room
 pub type zcrm_store_get_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *mut u8, cap: usize, n: *mut usize) -> zcrm_status>;
 
 /// Stores the document in place of the old one, whole or not at all. May run on any thread.
 ///
 /// @param buf   the document; during the callback
 /// @param len   its length in bytes
-/// @return `ZCRM_OK` (also when the others may as well ask for themselves), or what the call shall fail with as the callback's status
+/// @return `ZCRM_OK`, or the number with which the call should fail. Return `ZCRM_OK` if it doesn't matter that the others ask for themselves.
 pub type zcrm_store_put_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *const u8, len: usize) -> zcrm_status>;
 
-/// Takes the lock that all who share the store respect, without waiting for it: it is asked again soon. It must end with its holder. May run on
-/// any thread.
+/// Tries to take the lock that everyone who shares the store respects, without waiting for it: the library soon tries again. The lock must end
+/// with its holder. May run on any thread.
 ///
-/// @param locked  receives 1 when the lock is taken, 0 when somebody has it
+/// @param locked  receives 1 when it took the lock, 0 when somebody else has it
 pub type zcrm_store_lock_fn = Option<unsafe extern "C" fn(user: *mut c_void, locked: *mut i32) -> zcrm_status>;
 
 /// Gives the lock back. May run on any thread.
 pub type zcrm_store_unlock_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// A place where processes and machines share one access token: a row in a database, a key in Redis. All four callbacks are needed.
-/// For processes of one machine the setting `token_file` is there already.
+/// Processes of one machine can use the setting `token_file` instead.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zcrm_token_store {
@@ -59,8 +59,8 @@ pub struct zcrm_token_store {
 // SAFETY: repr(C), begins with a usize; all zero is no callbacks and a NULL pointer.
 unsafe impl sized::Struct for zcrm_token_store {}
 
-/// Processes and machines share one access token through this store, so that each expiry costs one token request in all. Replaces an earlier
-/// store and the setting `token_file`. Only for OAuth credentials: with an access token or a token callback it isn't used.
+/// Shares one access token between processes and machines through this store, so that each expiry costs one token request in all. Replaces an
+/// earlier store and the setting `token_file`. Used only with OAuth credentials, not with an access token or a token callback.
 /// https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html
 ///
 /// @param store   the callbacks; the struct is copied

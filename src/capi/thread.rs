@@ -14,7 +14,7 @@ pub(super) struct Uncancelled {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 unsafe extern "C" {
-    /// The crate libc hasn't got it for Linux.
+    /// The crate libc doesn't declare it for Linux.
     fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
 }
 
@@ -127,7 +127,7 @@ fn only_sigpipe() -> sigset_t {
 }
 
 /// Runs `start` with the host's signals blocked, so that a thread it starts takes none of them: their handlers are for the host's threads.
-/// What a fault raises stays as it is, for whoever writes crash reports.
+/// What a fault raises stays as it is, for crash reporters.
 pub(super) fn without_signals(start: &mut dyn FnMut()) {
     let mut all = MaybeUninit::uninit();
     // SAFETY: `sigfillset` initialises the set, and these are signals' numbers.

@@ -55,7 +55,7 @@ impl Client {
         &self.0.membership.organisation().claims
     }
 
-    /// The id of the user whose token this is, once an upload has told it.
+    /// The id of the user whose token this is, once an upload's reply has named it.
     pub(crate) fn own_user(&self) -> Option<&str> {
         self.0.own_user.get().map(String::as_str)
     }

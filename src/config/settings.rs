@@ -154,7 +154,8 @@ settings! {
         ca_file: Option<PathBuf> = "", PathOrEnv, "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE";
         os_roots: bool = "on", word(), "whether the system's CA certificates are trusted beside those of ca_file";
         proxy: Option<Proxies> = "", Proxy,
-            "proxy URL (http://user:password@host:port, or https, socks5, socks5h); the word env takes it from HTTPS_PROXY and its kin, and heeds NO_PROXY, as they are when it is set";
+            "proxy URL (http://user:password@host:port, or https, socks5, socks5h); it carries no https to an IPv6 address; the word env takes it \
+             from HTTPS_PROXY, https_proxy, ALL_PROXY and http_proxy, and heeds NO_PROXY, as they are when it is set";
         user_agent: String = concat!("zcrm/", env!("CARGO_PKG_VERSION")), Header, "the User-Agent header";
         connect_timeout as "connect_timeout_ms": Duration = "10000", Millis, "bound on connecting and the TLS handshake";
         stall_timeout as "stall_timeout_ms": Duration = "60000", Millis, "bound on a time without a byte in either direction";

@@ -34,7 +34,7 @@ words! {
     }
 
     /// A local check that refuses a call before a byte is sent. What it refuses is Zoho's to decide, so each can be switched off.
-    /// (Limits of size have a setting each, and no check beside it.)
+    /// (Each limit of size is a setting, and needs no check.)
     Check {
         /// Ids are digit strings.
         Id = "id", "";
@@ -86,7 +86,8 @@ words! {
     Settle {
         /// By time, size and hash among the record's attachments. It can't tell this upload from one of the same bytes that another process has
         /// stored in these minutes; where only clocks say that the same bytes are older, the outcome is unknown.
-        Cheap = "cheap", "by time, size and hash; costs nothing until then, and takes what another process has just stored of the same bytes for its own";
+        Cheap = "cheap", "by time, size and hash; costs nothing until then, and takes for its own what another process has just \
+            stored of the same bytes";
         /// Among those that were not there before: one list before each upload. Of what another process stores meanwhile it knows as little.
         Strict = "strict", "one list before each upload, so that clocks don't matter";
         /// Not at all: the outcome is unknown.

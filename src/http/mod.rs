@@ -159,7 +159,7 @@ impl Session<'_> {
         })
     }
 
-    /// Rests for a time, without place and lane: what waits holds no connection and keeps nobody else out. The reason is told.
+    /// Rests for a time, without place and lane: what waits holds no connection and keeps nobody else out. The outcome names the reason.
     ///
     /// Nothing that belongs to the lane may be held meanwhile: no reply, and no time of its event loop.
     pub(crate) async fn rest(&self, reason: &'static str, time: Duration) {
@@ -174,7 +174,7 @@ impl Session<'_> {
     }
 
     /// What is sent next goes over a connection that nothing was sent over before.
-    pub(crate) async fn connect_anew(&self) {
+    pub(crate) async fn reconnect(&self) {
         self.meter.broken.set(true);
         self.rest_for(Duration::ZERO).await;
     }

@@ -45,7 +45,7 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An upload begins. `None` while it has to wait for one of the same mark: whoever looks whether it is there already must not look while it
+    /// An upload begins. `None` while it has to wait for one of the same mark: a call that looks whether it is there already must not look while it
     /// is on its way.
     pub(crate) fn begin(&self, mark: &Arc<Mark>, looks: bool) -> Option<UnderWay<'_>> {
         let mut state = self.state();

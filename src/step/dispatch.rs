@@ -118,8 +118,8 @@ impl<O: Operation> Run for O {
     }
 }
 
-/// The operation's id. The document is read only as far as that stands, which is at its beginning as a rule; what is wrong behind is found
-/// when the operation reads it.
+/// The operation's id. The document is read only up to there, which is usually its beginning; the operation finds what is wrong
+/// behind it.
 fn operation(json: &str) -> Result<String> {
     #[derive(serde::Deserialize)]
     struct Head {

@@ -64,7 +64,7 @@ inputs! {
         /// What happens when the record seems to have the attachment already: for a job that comes a second time.
         #[cfg_attr(test, schemars(extend("default" = "upload")))]
         pub(super) if_exists: Option<IfExists>,
-        /// Whether the result shall have the SHA-256 of the file. It costs time.
+        /// Whether the result has the SHA-256 of the file. It costs time.
         #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one nothing is stored.
@@ -102,7 +102,7 @@ inputs! {
         #[serde(default, deserialize_with = "whole")]
         #[cfg_attr(test, schemars(range(min = 0, max = MOST)))]
         pub(super) expected_bytes: Option<u64>,
-        /// Whether the result shall have the SHA-256 of the file. It costs time.
+        /// Whether the result has the SHA-256 of the file. It costs time.
         #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the file must have; with another one no file appears.
@@ -117,7 +117,7 @@ inputs! {
         pub(super) source: Picture,
         /// workflow keeps workflows from being triggered.
         pub(super) restrict_triggers: Option<Triggers>,
-        /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        /// Whether the result has the SHA-256 of the picture. It costs time.
         #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the picture must have; with another one nothing is stored.
@@ -134,7 +134,7 @@ inputs! {
         #[serde(default, deserialize_with = "whole")]
         #[cfg_attr(test, schemars(range(min = 0, max = MOST)))]
         pub(super) expected_bytes: Option<u64>,
-        /// Whether the result shall have the SHA-256 of the picture. It costs time.
+        /// Whether the result has the SHA-256 of the picture. It costs time.
         #[cfg_attr(test, schemars(extend("default" = false)))]
         pub(super) sha256: Option<bool>,
         /// The SHA-256 that the picture must have; with another one no file appears.
@@ -176,7 +176,7 @@ pub(super) struct Batch {
     #[serde(default, deserialize_with = "filled_if_given")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) journal: Option<String>,
-    /// Steps at once; 4 when not given. The setting max_in_flight holds beside it.
+    /// Steps at once; 4 when not given. The setting max_in_flight applies as well.
     #[serde(default, deserialize_with = "up_to::<_, 256>")]
     #[cfg_attr(test, schemars(range(min = 1, max = 256), extend("default" = 4)))]
     pub(super) parallel: Option<u32>,
@@ -204,7 +204,7 @@ pub(super) struct BatchStep {
     #[serde(deserialize_with = "filled")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) key: String,
-    /// The step, as it would stand alone. A download in a batch goes to a file.
+    /// The step, as it would be given by itself. A download in a batch goes to a file.
     #[cfg_attr(test, schemars(schema_with = "alone"))]
     pub(super) step: Box<RawValue>,
 }

@@ -19,7 +19,7 @@ use crate::transfer;
 /// An operation as a step. The type is its input.
 pub(super) trait Operation: DeserializeOwned + Send + 'static {
     const ID: &'static str;
-    /// What an earlier run of it has stored may show late: whoever looks for that waits first.
+    /// What an earlier run of it has stored may show late: a run that looks for it waits first.
     const SHOWS_LATE: bool = false;
     /// What it gives.
     type Output: Into<StepResult>;

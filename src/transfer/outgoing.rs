@@ -79,7 +79,7 @@ impl<'a> Outgoing<'a> {
         !matches!(self.at, At::Tail(_)) && self.file.as_ref().is_some_and(|file| !file.input.can_rewind())
     }
 
-    /// Hash of the file, read once more from its start, or as it was taken while it was sent; `None` when neither can be had.
+    /// Hash of the file, read once more from its start, or as it was computed while it was sent; `None` when there is neither.
     /// The body has to be rewound afterwards.
     pub(crate) async fn source_hash(&mut self) -> Result<Option<Hash>> {
         let whole = !self.is_torn();

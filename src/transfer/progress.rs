@@ -1,4 +1,4 @@
-//! How far a transfer is, told to the caller and asked by nobody else.
+//! Reports to the caller how far a transfer is.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    /// All is done: the last thing told is the whole.
+    /// All is done: the last report is the whole.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.total = Some(self.done);
         if self.told == self.done && self.done > 0 { Ok(()) } else { self.report() }

@@ -64,7 +64,7 @@ pub enum Bytes<'a> {
 
 /// A file to upload: bytes with a name.
 pub struct File<'a> {
-    /// File name as Zoho shall store it.
+    /// File name for Zoho to store.
     pub name: String,
     /// MIME type of the bytes; empty = `application/octet-stream`.
     pub content_type: String,

@@ -250,7 +250,8 @@ fn cpp20_spans_go_in_and_come_out() {
 #[test]
 fn every_public_item_is_documented() {
     let doxygen = "QUIET=YES\nGENERATE_LATEX=NO\nGENERATE_HTML=NO\nGENERATE_XML=YES\nEXTRACT_ALL=NO\nWARN_IF_UNDOCUMENTED=YES\n\
-        WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions \"ZCRM_SETTER(Class,signature,...):=Class &signature;\" ZCRM_BORROWED:=\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\nEXCLUDE_SYMBOLS=zcrm::detail\n";
+        WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions \
+        \"ZCRM_SETTER(Class,signature,...):=Class &signature;\" ZCRM_BORROWED:=\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\nEXCLUDE_SYMBOLS=zcrm::detail\n";
     let dir = scratch("doxygen");
     let settings = format!("{doxygen}INPUT={}\nOUTPUT_DIRECTORY={}\n", root().join("include/zcrm.hpp").display(), dir.display());
     std::fs::write(dir.join("Doxyfile"), settings).unwrap();

@@ -99,7 +99,7 @@ fn tidy(header: &str) -> String {
 }
 
 /// Comments as C89 has them, no empty line of a comment before its first `@`, a field and its comment in one line where that isn't long, no empty
-/// line between constants, and no comment that is a function's name alone: the table of the plugin says it once.
+/// line between constants, and no comment that is only a function's name: the table of the plugin says it once.
 fn tighten(header: &str) -> String {
     let header =
         header.replace("\n *\n * @", "\n * @").replace("// extern \"C\"", "/* extern \"C\" */").replace("// __cplusplus", "/* __cplusplus */");

@@ -1,4 +1,5 @@
-//! That the memory of a transfer doesn't grow with the file: the peak of a process that moves 100 MB less that of one that moves 1 KB, for each kind of source and sink.
+//! That the memory of a transfer doesn't grow with the file: the peak of a process that moves 100 MB less that of one that moves 1 KB, for each
+//! kind of source and sink.
 
 use std::path::Path;
 use std::process::Command;

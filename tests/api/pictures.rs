@@ -44,7 +44,7 @@ fn python(arguments: &[&str]) -> Option<String> {
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// Path, width and height of each picture; `None` where they can't be had.
+/// Path, width and height of each picture; `None` where they can't be read.
 fn pictures() -> Option<Vec<(PathBuf, u64, u64)>> {
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pillow-{VERSION}"));
     let (site, sdist, whole) = (home.join("site"), home.join("sdist"), home.join("whole"));

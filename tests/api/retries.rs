@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use zcrm::attachment::{self, ListArgs};
 use zcrm::{Call, File, Outcome, Result, Sent, Status, Streamed, photo};
 use zcrm_emulator::{Fault, PNG};
@@ -248,11 +249,9 @@ fn verdicts_are_known_by_their_ids_and_not_by_their_order() {
     let w = world();
     let ids = [w.attach("a", b"a"), w.attach("b", b"b")];
     let missing = "1234567890123456789";
-    let swapped = format!(
-        r#"[{{"code":"SUCCESS","details":{{"id":"{}"}},"status":"success"}},{{"code":"INVALID_DATA","details":{{"id":"{missing}"}},"message":"record not deleted","status":"error"}},{{"code":"SUCCESS","details":{{"id":"{}"}},"status":"success"}}]"#,
-        ids[1], ids[0]
-    );
-    w.emulator.script("attachment.delete", [Fault::set("/data", serde_json::from_str(&swapped).unwrap())]);
+    let done = |id: &str| json!({"code": "SUCCESS", "details": {"id": id}, "status": "success"});
+    let refused = json!({"code": "INVALID_DATA", "details": {"id": missing}, "message": "record not deleted", "status": "error"});
+    w.emulator.script("attachment.delete", [Fault::set("/data", json!([done(&ids[1]), refused, done(&ids[0])]))]);
     let error = attachment::delete(&w.client, &w.contact, &[&ids[0], &ids[1], missing], Call::default()).unwrap_err();
     assert!(error.status() == Status::NotFound && error.to_string().starts_with(missing), "{error}");
     assert_eq!(w.stored(), []);

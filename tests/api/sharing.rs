@@ -288,7 +288,7 @@ fn a_wait_for_a_place_is_told_with_its_reason_and_can_be_cancelled() {
 
 #[test]
 fn while_zoho_asks_for_a_pause_nobody_of_the_organisation_sends() {
-    // It begins its second anew for whoever comes too early, as a server may.
+    // Whoever comes too early makes it count its second from the start again, as a server may.
     let until = Mutex::new(None::<Instant>);
     let server = Server::start(move |_| {
         let (mut until, now) = (until.lock().unwrap(), Instant::now());

@@ -1,4 +1,4 @@
-/* Rule 7: a panic becomes a status, poisons its client alone, and prints nothing. The library is built with the feature panic-probe. */
+/* Rule 7: a panic becomes a status, poisons only its client, and prints nothing. The library is built with the feature panic-probe. */
 #include "check.h"
 
 int main(void) {

@@ -96,7 +96,7 @@ static void *wait_for_token(void *argument) {
     return NULL;
 }
 
-/* One call asks for the token, the others wait for what it gets: each can be cancelled alone. */
+/* One call asks for the token, the others wait for what it gets: each can be cancelled by itself. */
 static void behind_a_token_request(const char *url) {
     struct waiting all[3] = {{.client = client_without_token(url)}};
     pthread_t threads[3];

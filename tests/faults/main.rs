@@ -26,7 +26,7 @@
 //! | 29 | truncated | `matrix`, `replay`; api `downloads::a_truncated_download_…` |
 //! | 31, 33, 34, 35 | no length, flipped byte, nothing, a page | `matrix`; api `downloads::…` |
 //! | 36 | encodings | api `downloads::an_encoded_reply_…`, `lists::a_reply_over_eight_megabytes_…` |
-//! | 37 | range resume | the library has none: a broken download begins anew |
+//! | 37 | range resume | the library has none: a broken download starts again |
 //! | 38 | Content-Disposition | api `downloads::the_servers_name_…`, unit tests of `transfer::name` |
 //! | 39 | disk | `disk::a_disk_…` (of a token: a warning; api `sharing::token_requests_that_a_full_disk_…`), `disk::a_write_…`, `disk::a_directory_that_goes_…` |
 //! | 40 | odd targets | `rows::t40_…`, `disk::a_directory_that_goes_or_a_target_that_comes_…`, unit tests of `transfer::sink` |

@@ -170,7 +170,7 @@ impl<'r> Tenant<'r> {
             _ => File::memory(name, &content).into(),
         };
         let outcome = self.ended(attachment::upload(&self.client, &folder.record, source, Call::default()));
-        let _ = std::fs::remove_file(path); // there is one of UploadFile alone
+        let _ = std::fs::remove_file(path); // only UploadFile leaves one
         match outcome {
             Ok(uploaded) => {
                 lock(&folder.kept).push(Kept { call: i, id: uploaded.id.clone(), is_file: act != Link, state: State::There });
@@ -201,7 +201,7 @@ impl<'r> Tenant<'r> {
         let call = Call { expected_bytes: Some(wanted.len() as u64), ..Call::default() };
         let outcome = self.ended(attachment::download(&self.client, &folder.record, &kept.id, sink, call));
         let written = std::fs::read(&path).ok();
-        let _ = std::fs::remove_file(&path); // there is one of a success alone
+        let _ = std::fs::remove_file(&path); // only a success leaves one
         let wrong = match &outcome {
             Ok(got) if got.data.as_ref().or(written.as_ref()) != Some(&wanted) => Some(format!("I2: {} has other bytes", kept.id)),
             Err(error) if error.status() == Status::NotFound && folder.is_there(kept) => Some(format!("I2: {} isn't found", kept.id)),

@@ -96,7 +96,7 @@ type input struct {
 	next   func() (zcrm.Attachment, error, bool) // of the current record's list; nil: not begun
 	leave  func()                                // lets that list go
 	cancel context.CancelFunc                    // ends a read of it
-	sent   map[string]bool                       // of the current record, for when its list is begun anew
+	sent   map[string]bool                       // of the current record, for when its list is started again
 
 	life context.Context // until Close
 	end  context.CancelFunc
@@ -111,7 +111,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 		passes := failed != nil && (failed.retryable || ctx.Err() != nil)
 		switch {
 		case passes:
-			in.leave() // to begin this record's list anew
+			in.leave() // to start this record's list again
 		case failed != nil:
 			batch = append(batch, in.failedRecord(failed))
 			fallthrough

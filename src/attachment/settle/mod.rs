@@ -176,14 +176,14 @@ impl<'c, 's> Settlement<'c, 's> {
         if self.resent == 0 || self.link_url.is_some() {
             return Ok(stored);
         }
-        // A first copy may have shown meanwhile. That the list can't be had now doesn't undo the success.
+        // A first copy may have shown up meanwhile. If the list fails now, the upload is still a success.
         let twins = match self.look(body).await {
             Ok(Look::Found(twin, more)) => {
                 let twins: Vec<_> = std::iter::once(twin.id).chain(more).collect();
                 self.handle_twins(&twins).await;
                 twins
             }
-            Ok(Look::Undecided(ids)) => ids, // told, and not deleted: they may be another's
+            Ok(Look::Undecided(ids)) => ids, // reported, and not deleted: they may be another's
             Ok(Look::Nothing) | Err(_) => Vec::new(),
         };
         Ok(Uploaded { twins, ..stored })
@@ -217,10 +217,10 @@ impl<'c, 's> Settlement<'c, 's> {
                 Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
                 Ok(Look::Undecided(ids)) => undecided = ids,
                 Ok(Look::Nothing) => undecided.clear(),
-                // Nothing hangs on a record that isn't there.
+                // A record that isn't there has no attachments.
                 Err(cause) if matches!(cause.status(), Status::InvalidRecord | Status::InvalidModule) => break,
                 Err(cause) => {
-                    return Err(outcome_unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be had: {cause}", d.message)));
+                    return Err(outcome_unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be read: {cause}", d.message)));
                 }
             }
         }
@@ -239,11 +239,11 @@ impl<'c, 's> Settlement<'c, 's> {
             body.rewind().map_err(|_| self.not_found(error))?;
         }
         self.resent += 1;
-        self.session.connect_anew().await; // a server that drops uploads on used connections would drop this one, too
+        self.session.reconnect().await; // a server that drops uploads on used connections would drop this one, too
         Ok(None)
     }
 
-    /// What is to be told of an upload that isn't found: the answer, where each sending had one; else nobody knows.
+    /// The error of an upload that isn't found: its answer, if each sending had one; else nobody knows.
     fn not_found(&self, error: Error) -> Error {
         if !self.answered || error.detail().request_sent != Sent::Answered {
             return outcome_unknown(error, Vec::new());

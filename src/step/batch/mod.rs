@@ -399,7 +399,7 @@ impl Batch<'_, '_> {
     fn end_badly(&mut self, key: &str, error: &Error) {
         let stops = match error.status() {
             Status::Cancelled => Some("cancelled"),
-            // The batch's time, and not that of this one step alone.
+            // The batch's time, and not only that of this step.
             Status::Timeout if error.reason() == "call_timeout" && self.shared.is_out_of_time() => Some("call_timeout"),
             Status::RateLimited if error.reason() == "credits_exhausted" => Some("credits_exhausted"),
             // No other step would get one either.

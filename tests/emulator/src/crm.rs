@@ -307,7 +307,7 @@ impl Call<'_> {
         details
     }
 
-    /// Details that name a parameter. The common OpenAPI file wants `param` beside `param_name`, the examples have the latter alone.
+    /// Details that name a parameter. The common OpenAPI file wants `param` beside `param_name`, the examples have only the latter.
     pub fn parameter(&self, name: &str) -> serde_json::Value {
         let mut details = json!({"param_name": name});
         if self.state.settings.param_beside_name {

@@ -102,7 +102,7 @@ fn made_up(call: &mut Call<'_>, page: &Page, rows: Option<u64>, same_token: bool
     Reply::json(200, &json!({"data": data, "info": info}))
 }
 
-/// A row with the fields asked for alone; `id` is always there.
+/// A row with only the fields that were asked for; `id` is always there.
 fn narrowed(mut row: Value, fields: Option<&[String]>) -> Value {
     if let (Some(keys), Some(fields)) = (row.as_object_mut(), fields) {
         keys.retain(|key, _| key == "id" || fields.iter().any(|f| f == key));

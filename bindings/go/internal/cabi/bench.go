@@ -9,7 +9,7 @@ import (
 	"io"
 )
 
-// CClient makes, in C alone, the calls that the benchmarks compare with.
+// CClient makes the calls that the benchmarks compare with, without Go in between.
 type CClient struct{ client *Client }
 
 // NewCClient makes one.

@@ -1,4 +1,4 @@
-// What the benchmarks compare the seam with: the same calls, made by C alone.
+// What the benchmarks compare the seam with: the same calls, made by C without Go.
 #ifndef ZCRM_GO_BENCH_H
 #define ZCRM_GO_BENCH_H
 

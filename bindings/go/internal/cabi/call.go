@@ -22,7 +22,7 @@ const (
 	Again         = uint32(C.ZCRM_CALL_AGAIN)
 )
 
-// Call is what belongs to one call alone.
+// Call is what applies to one call only.
 type Call struct {
 	Timeout          time.Duration // 0: the setting call_timeout_ms
 	Progress         func(done, total int64)
@@ -144,7 +144,7 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 //
 // To Go's scheduler call after call on one goroutine is a single time slice, as a return from C begins none. After 10 ms its monitor
 // thread therefore takes the processor away, and having found something to do goes back to looking every 20 µs, for about as long as the
-// next slice takes: a tenth of the CPU of small calls, and 0.9 µs for each 64 KiB of a Reader. A slice that begins anew in time lets it
+// next slice takes: a tenth of the CPU of small calls, and 0.9 µs for each 64 KiB of a Reader. A slice that is started again in time lets it
 // sleep. Each yield wakes a thread to look for work, so one at each call would cost as much.
 func yieldIf(due C.int) {
 	if due != 0 {

@@ -32,7 +32,7 @@ type Source struct {
 	Name, ContentType, Path, LinkURL string
 	Data                             []byte
 	Reader                           io.Reader
-	Rewind                           func() error // nil: the bytes can't be had twice
+	Rewind                           func() error // nil: the bytes can't be read twice
 	Length                           int64
 }
 

@@ -16,7 +16,7 @@ const DefaultMaxCalls = 64
 const moment = 10 * time.Millisecond
 
 // places bounds how many calls of a client are in C at once. Each of those holds a thread of the operating system, and Go ends a program
-// that needs 10,000. A call that waits here holds a goroutine alone.
+// that needs 10,000. A call that waits here holds only a goroutine.
 type places chan struct{}
 
 // take waits for a place, until ctx ends or the call's time is up. What it waited is taken from that time.

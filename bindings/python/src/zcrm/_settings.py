@@ -63,8 +63,8 @@ class Settings(TypedDict, total=False):
     """Whether the system's CA certificates are trusted beside those of ca_file: on or off. Default: on."""
 
     proxy: str
-    """Proxy URL (http://user:password@host:port, or https, socks5, socks5h); the word env takes it from HTTPS_PROXY and its kin, and heeds
-    NO_PROXY, as they are when it is set. Secret.
+    """Proxy URL (http://user:password@host:port, or https, socks5, socks5h); it carries no https to an IPv6 address; the word env takes it from
+    HTTPS_PROXY, https_proxy, ALL_PROXY and http_proxy, and heeds NO_PROXY, as they are when it is set. Secret.
     """
 
     user_agent: str
@@ -127,8 +127,8 @@ class Settings(TypedDict, total=False):
     """How a link is sent: form (multipart fields) or query. Default: form."""
 
     settle: Literal["cheap", "strict", "off"]
-    """How an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then, and takes what another process
-    has just stored of the same bytes for its own), strict (one list before each upload, so that clocks don't matter) or off. Default: cheap.
+    """How an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then, and takes for its own what
+    another process has just stored of the same bytes), strict (one list before each upload, so that clocks don't matter) or off. Default: cheap.
     """
 
     settle_waits_ms: Union[str, Sequence[int]]

@@ -13,7 +13,7 @@ class ArgumentError(Error):
 
 
 class StateError(Error):
-    """The handle can't be used so now: called from inside a callback, or poisoned by a panic. (ZCRM_E_STATE)"""
+    """The handle can't be used at this moment: it was used from inside a callback, or a panic has poisoned it. (ZCRM_E_STATE)"""
 
     status = 2
 
@@ -37,7 +37,7 @@ class NotFoundError(Error):
 
 
 class AuthError(Error):
-    """The token is refused, or no token can be had. (ZCRM_E_AUTH)"""
+    """Zoho refused the token, or there is no way to get one. (ZCRM_E_AUTH)"""
 
     status = 6
 
@@ -85,7 +85,7 @@ class TlsError(Error):
 
 
 class TimeoutError(Error, builtins.TimeoutError):
-    """A bound on waiting was reached: connect, stall, token or call. (ZCRM_E_TIMEOUT)"""
+    """A time limit was reached: for connecting, for silence, for a token or for the whole call. (ZCRM_E_TIMEOUT)"""
 
     status = 14
 
@@ -129,7 +129,7 @@ class MemoryError(Error):
 
 
 class PanicError(Error):
-    """The library has a bug; this client is not to be used any more. (ZCRM_E_PANIC)"""
+    """The library has a bug. Don't use this client again. (ZCRM_E_PANIC)"""
 
     status = 21
 

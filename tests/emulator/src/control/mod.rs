@@ -83,7 +83,10 @@ const ROUTES: &[Route] = routes! {
     "POST" "tokens/access" "{\"organisation\":1,\"scope\":…}: an access token, outside of all limits" access;
     "POST" "records" "{\"module\":\"Contacts\",\"state\":\"normal\"}: a record; ?organisation=n here and below" |c| world::add_record(c);
     "PATCH" "records/{module}/{id}" "{\"state\":…}: normal, locked, not_approved, not_reviewed, restricted" |c| world::set_state(c);
-    "DELETE" "records/{module}/{id}" "delete it with all it has" |c| { let o = c.organisation()?; let (m, id) = c.record(); tell(json!({"deleted": c.state.delete_record(o, m, id)})) };
+    "DELETE" "records/{module}/{id}" "delete it with all it has" |c| {
+        let (organisation, (module, id)) = (c.organisation()?, c.record());
+        tell(json!({"deleted": c.state.delete_record(organisation, module, id)}))
+    };
     "GET" "records/{module}/{id}/attachments" "list them" |c| world::attachments(c);
     "POST" "records/{module}/{id}/attachments" "?name=…: attach the raw body" |c| world::attach(c);
     "GET" "records/{module}/{id}/attachments/{attachment}" "the raw bytes" |c| world::attachment(c);
