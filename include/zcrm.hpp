@@ -395,6 +395,28 @@ inline Source from_reader(std::string_view name, Read read, std::int64_t length 
 
 namespace detail {
 
+/** A callable that can only be moved, such as a lambda that owns a unique_ptr, in a form that std::function takes. */
+template <class Function>
+auto copyable(Function function) {
+    return [shared = std::make_shared<Function>(std::move(function))](auto &&...arguments) {
+        return (*shared)(std::forward<decltype(arguments)>(arguments)...);
+    };
+}
+
+/** Whether std::function wouldn't take it. */
+template <class Function>
+using IfMoveOnly = std::enable_if_t<!std::is_copy_constructible_v<Function>, int>;
+
+}  // namespace detail
+
+/** The same for a `read` that can only be moved. */
+template <class MoveOnly, detail::IfMoveOnly<MoveOnly> = 0>
+Source from_reader(std::string_view name, MoveOnly read, std::int64_t length = -1, Rewind rewind = {}) {
+    return from_reader(name, Read(detail::copyable(std::move(read))), length, std::move(rewind));
+}
+
+namespace detail {
+
 /** Runs `body` while the stream throws nothing. `body` gives the state to leave the stream in, and that throws if the stream is set to. */
 template <class Stream, class Body>
 void without_exceptions(Stream &stream, Body body) {
@@ -497,6 +519,12 @@ inline Sink to_writer(Write write) {
     Sink sink(ZCRM_TO_WRITER);
     sink.write_ = std::move(write);
     return sink;
+}
+
+/** The same for a `write` that can only be moved. */
+template <class MoveOnly, detail::IfMoveOnly<MoveOnly> = 0>
+Sink to_writer(MoveOnly write) {
+    return to_writer(Write(detail::copyable(std::move(write))));
 }
 
 /**

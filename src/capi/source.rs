@@ -97,7 +97,10 @@ impl Given {
                     .with(|d| d.reason = "file_and_link"));
             }
             let file = match given.kind {
-                ZCRM_FROM_FILE => File::open(given.path.read("source.path")?)?,
+                ZCRM_FROM_FILE => match given.path.read("source.path")? {
+                    "" => return Err(Error::argument("source.path", "is empty")),
+                    path => File::open(path)?,
+                },
                 ZCRM_FROM_MEMORY => File::memory("", text::bytes(given.data, given.data_len, "source.data")?),
                 ZCRM_FROM_READER => {
                     let reader = self.reader.as_mut().ok_or_else(|| Error::argument("source.read", "is NULL"))?;

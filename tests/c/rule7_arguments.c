@@ -78,6 +78,8 @@ int main(void) {
     refused(zcrm_attachment_upload(client, &t, &source, NULL, &r, &err), "source.kind", "a source of kind 0");
     source.kind = 99;
     refused(zcrm_photo_upload(client, &t, &source, NULL, &r, &err), "source.kind", "a source of kind 99");
+    source.kind = ZCRM_FROM_FILE;
+    refused(zcrm_attachment_upload(client, &t, &source, NULL, &r, &err), "source.path", "a file without a path");
     source.kind = ZCRM_FROM_READER;
     refused(zcrm_attachment_upload(client, &t, &source, NULL, &r, &err), "source.read", "a reader without read");
     source.kind = ZCRM_FROM_LINK;

@@ -54,6 +54,17 @@ CASE(a_writer_takes_the_bytes_or_refuses_them) {
     CHECK(!refused && refused.error().callback_status() == -5);
 }
 
+CASE(a_writer_may_own_what_can_only_be_moved) {
+    const zcrm::Client c = client();
+    std::string got;
+    auto take = [out = std::make_unique<std::string *>(&got)](const std::uint8_t *buf, std::size_t len) {
+        (*out)->append(reinterpret_cast<const char *>(buf), len);
+        return ZCRM_OK;
+    };
+    CHECK(c.attachment_download(contact(), attach(c, "a.txt", TEXT), zcrm::to_writer(std::move(take))));
+    CHECK(got == TEXT);
+}
+
 CASE(more_bytes_than_allowed_are_refused) {
     const auto c = client();
     CHECK(fails(c.attachment_download(contact(), attach(c, "a.txt", TEXT), zcrm::to_memory().max_bytes(9)), ZCRM_E_TOO_LARGE));

@@ -126,6 +126,11 @@ CASE_WITH(a_reader_without_rewind_is_not_read_twice, BUSY_ONCE) {
     CHECK(!upload && at == TEXT.size());
 }
 
+CASE(a_reader_may_own_what_can_only_be_moved) {
+    auto read = [at = std::make_unique<std::size_t>(0)](std::uint8_t *buf, std::size_t cap, std::size_t &n) { return pieces(*at)(buf, cap, n); };
+    CHECK(stored(client(), zcrm::from_reader("r.txt", std::move(read), static_cast<std::int64_t>(TEXT.size()))) == TEXT);
+}
+
 CASE(a_reader_that_fails_ends_the_call_with_its_status) {
     const auto read = [](std::uint8_t *, std::size_t, std::size_t &) { return zcrm_status{4711}; };
     const auto upload = client().attachment_upload(contact(), zcrm::from_reader("r.txt", read, 10));
