@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::hosts::Hosts;
-use super::tokens::{SHARE, sendable};
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Request, Response, Secrets, Session, reply};
@@ -20,6 +19,9 @@ use crate::transfer::{Outgoing, sha256};
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long Zoho refuses after too many token requests.
 pub(super) const THROTTLED: Duration = Duration::from_secs(600);
+
+/// The way out of too many token requests.
+pub(super) const SHARE: &str = "share one client between threads, and one token between processes (setting token_file)";
 
 /// What is exchanged for an access token.
 #[derive(Clone)]
@@ -163,6 +165,18 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
             d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
         })),
     }
+}
+
+/// The `Authorization` header of a token, which may come out of a callback, a file or a reply.
+pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
+    let malformed = |what| Error::new(Status::Auth, "token_malformed", format!("the access token {what}"));
+    if token.expose().is_empty() {
+        return Err(malformed("is empty"));
+    }
+    let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
+    let mut header = HeaderValue::from_str(&text).map_err(|_| malformed("holds a line end or another character that a header can't"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// Replies come in seconds, or (with `expires_in_sec` beside it) in milliseconds. What makes no sense is taken for an hour:

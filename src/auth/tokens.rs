@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
 use super::hosts::Hosts;
-use super::oauth::{Grant, Granted, THROTTLED};
+use super::oauth::{Grant, Granted, SHARE, THROTTLED, sendable};
 use super::store::{self, Document, Entry, FileStore};
 use crate::caller;
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
@@ -20,8 +19,6 @@ use crate::process::PerProcess;
 
 /// Zoho blocks the eleventh token request in ten minutes; other processes may share the refresh token.
 const MOST_IN_WINDOW: usize = 8;
-/// The way out of too many token requests.
-pub(super) const SHARE: &str = "share one client between threads, and one token between processes (setting token_file)";
 
 /// An access token and where to use it.
 pub(crate) struct Access {
@@ -275,18 +272,6 @@ impl Shared {
         let state = self.state.try_lock().map(|state| state.clone()).unwrap_or_default();
         Shared { held: RwLock::new(held), state: Mutex::new(state), tries: AtomicU64::new(0) }
     }
-}
-
-/// The `Authorization` header of a token, which may come out of a callback, a file or a reply.
-pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
-    let malformed = |what| Error::new(Status::Auth, "token_malformed", format!("the access token {what}"));
-    if token.expose().is_empty() {
-        return Err(malformed("is empty"));
-    }
-    let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
-    let mut header = HeaderValue::from_str(&text).map_err(|_| malformed("holds a line end or another character that a header can't"))?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 impl Held {
