@@ -1,5 +1,7 @@
 //! What can go wrong, and everything that is known about it.
 
+#[cfg(feature = "capi")]
+use std::ffi::CStr;
 use std::fmt;
 use std::time::Duration;
 
@@ -25,12 +27,26 @@ macro_rules! statuses {
                 match self { $(Status::$name => $c_name,)+ }
             }
 
+            /// The name with a NUL behind it.
+            #[cfg(feature = "capi")]
+            pub(crate) fn name_with_nul(self) -> &'static CStr {
+                match self { $(Status::$name => const { with_nul(concat!($c_name, "\0")) },)+ }
+            }
+
             /// What it means, in the words of its documentation.
             pub fn help(self) -> &'static str {
                 match self { $(Status::$name => concat!($($doc),+).trim_ascii_start(),)+ }
             }
         }
     };
+}
+
+#[cfg(feature = "capi")]
+const fn with_nul(text: &str) -> &CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("one NUL, at its end"),
+    }
 }
 
 statuses! {

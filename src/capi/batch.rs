@@ -77,7 +77,7 @@ pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_statu
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }
 
 /// Adds a step.

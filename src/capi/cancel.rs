@@ -1,5 +1,6 @@
 //! The cancel token.
 
+use super::error::zcrm_error;
 use super::guard;
 use super::handle::{self, Noun};
 use super::status::zcrm_status;
@@ -26,7 +27,7 @@ pub unsafe extern "C" fn zcrm_cancel_new(out: *mut *mut zcrm_cancel) -> zcrm_sta
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }
 
 /// Ends every call that holds this token within 100 ms, whatever the network does: it returns `ZCRM_E_CANCELLED`, and a file that was

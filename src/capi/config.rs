@@ -94,7 +94,7 @@ pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_sta
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }
 
 /// Sets one setting. zcrm_step_describe() lists the keys, their defaults and what each takes.
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn zcrm_config_set_token_fn(
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }
 
 type Ask = unsafe extern "C" fn(*mut c_void, i32, *mut c_char, usize, *mut usize) -> zcrm_status;
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn zcrm_config_set_log_fn(
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }
 
 fn level(number: i32) -> Result<LogLevel> {

@@ -37,8 +37,8 @@ impl Noun for zcrm_error {
     const MAGIC: u32 = 0x7a63_6501;
 }
 
-impl zcrm_error {
-    pub(super) fn new(error: Error) -> zcrm_error {
+impl From<Error> for zcrm_error {
+    fn from(error: Error) -> zcrm_error {
         let detail = error.detail();
         let (message, reason, api_code) = (to_c(&detail.message), to_c(detail.reason), to_c(&detail.api_code));
         let candidates = detail.candidates.iter().map(|id| to_c(id)).collect();

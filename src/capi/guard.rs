@@ -5,8 +5,7 @@ use std::sync::Once;
 
 use tokio::runtime::Handle;
 
-use super::error::zcrm_error;
-use super::handle;
+use super::handle::{self, Noun};
 use super::status::{OK, zcrm_status};
 use crate::error::{Error, Result, Status};
 use crate::panics::{self, Caught};
@@ -20,7 +19,7 @@ thread_local! {
 ///
 /// # Safety
 /// `err` is NULL or may be written.
-pub(super) unsafe fn status(err: *mut *mut zcrm_error, body: impl FnOnce() -> Result<()>) -> zcrm_status {
+pub(super) unsafe fn status<E: Noun + From<Error>>(err: *mut *mut E, body: impl FnOnce() -> Result<()>) -> zcrm_status {
     #[cfg(unix)]
     let _uncancelled = super::thread::Uncancelled::new();
     let err = match handle::out_if_given(err, "err") {
@@ -30,7 +29,7 @@ pub(super) unsafe fn status(err: *mut *mut zcrm_error, body: impl FnOnce() -> Re
     let Err(error) = catch(body) else { return OK };
     let status = error.status() as zcrm_status;
     if let Some(err) = err {
-        let given = value(std::ptr::null_mut(), || handle::give(zcrm_error::new(error)));
+        let given = value(std::ptr::null_mut(), || handle::give(E::from(error)));
         // SAFETY: not NULL, aligned, and the caller's contract.
         unsafe { err.write(given) };
     }

@@ -1,7 +1,5 @@
 //! The structs that can be read from a result.
 
-use once_cell::sync::OnceCell;
-
 use super::error::zcrm_error;
 use super::result::{absent, zcrm_result};
 use super::status::zcrm_status;
@@ -157,15 +155,6 @@ unsafe impl sized::Struct for zcrm_transfer {}
 unsafe impl sized::Struct for zcrm_page {}
 // SAFETY: as above.
 unsafe impl sized::Struct for zcrm_batch_summary {}
-
-/// The texts that the structs point to. A result makes them at the first look.
-#[derive(Default)]
-pub(super) struct Pointed {
-    attachments: OnceCell<Texts>,
-    transfer: OnceCell<Texts>,
-    page_token: OnceCell<Texts>,
-    stopped: OnceCell<Texts>,
-}
 
 /// Fills `out` with what `read` finds in the result.
 ///

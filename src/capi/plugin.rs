@@ -150,5 +150,5 @@ pub unsafe extern "C" fn zcrm_plugin_init(host_abi: u32, table: *mut zcrm_plugin
         Ok(())
     };
     // SAFETY: NULL is allowed.
-    unsafe { guard::status(std::ptr::null_mut(), body) }
+    unsafe { guard::status(std::ptr::null_mut::<*mut zcrm_error>(), body) }
 }

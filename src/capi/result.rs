@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::error::zcrm_error;
 use super::guard;
 use super::handle::{self, Noun};
-use super::outputs::Pointed;
 use super::status::zcrm_status;
+use super::text::Texts;
 use crate::attachment::Attachment;
 use crate::call::Outcome;
 use crate::error::{Error, Result, Status};
@@ -26,6 +26,15 @@ pub struct zcrm_result {
     /// With a NUL behind it. Wiped, as that of zcrm_auth_exchange() holds a refresh token.
     json: OnceCell<Zeroizing<Vec<u8>>>,
     pub(super) pointed: Pointed,
+}
+
+/// The texts that a result's structs point to, made at the first look.
+#[derive(Default)]
+pub(super) struct Pointed {
+    pub(super) attachments: OnceCell<Texts>,
+    pub(super) transfer: OnceCell<Texts>,
+    pub(super) page_token: OnceCell<Texts>,
+    pub(super) stopped: OnceCell<Texts>,
 }
 
 impl Noun for zcrm_result {
