@@ -43,7 +43,7 @@ func TestDocsAreThoseOfTheCode(t *testing.T) {
 
 var tab = regexp.MustCompile(`^<TabItem value="(.*?)".*>$`)
 
-// plain makes what the engine renders for its own site a page that stands alone: without front matter, tabs and admonitions.
+// plain turns what the engine renders for its own site into a page by itself: without front matter, tabs and admonitions.
 func plain(name string, doc []byte) []byte {
 	_, text, _ := strings.Cut(string(doc), "\n-->\n")
 	lines := []string{"# " + name, ""}

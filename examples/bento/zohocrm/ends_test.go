@@ -13,7 +13,7 @@ import (
 	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
 )
 
-// list runs a pipeline of the input alone, to its end.
+// list runs a pipeline with only the input, to its end.
 func list(t *testing.T, e *emulator.Emulator, fields string) (ids []string, failed []string) {
 	t.Helper()
 	builder := service.NewStreamBuilder()

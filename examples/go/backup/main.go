@@ -1,4 +1,4 @@
-// Command backup saves all files that are attached to a record of Zoho CRM. What is there already it leaves alone, so it can be run again.
+// Command backup saves all files that are attached to a record of Zoho CRM. It skips what is there already, so you can run it again.
 //
 //	ZCRM_ACCESS_TOKEN=… backup -module Deals -id 3652397000000649013 -to ./saved
 package main
