@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::list::{self, ListArgs, Page};
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
+use crate::config::ApiVersion;
 use crate::error::{Error, Result, Status};
 use crate::fallible;
 use crate::http::Session;
@@ -113,7 +114,8 @@ impl Walk {
             return Err(Error::argument("page_token", "a page's number and a page's token are given together; give one"));
         }
         if token.is_some() && !client.version().page_tokens {
-            let message = format!("API {} has no page tokens; v7 and v8 have", client.version().name);
+            let with: Vec<_> = ApiVersion::ALL.iter().filter(|version| version.page_tokens).map(|version| version.name).collect();
+            let message = format!("API {} has no page tokens; these have: {}", client.version().name, with.join(", "));
             return Err(Error::new(Status::Version, "page_token", message).with(|d| d.field = Some("page_token")));
         }
         let wanted = (!args.fields.is_empty()).then(|| args.fields.clone());

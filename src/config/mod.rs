@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_the_key_and_what_it_takes() {
-        let error = Config::new().set("api_version", "v9").unwrap_err();
+        let error = Config::new().set("api_version", "v1").unwrap_err();
         assert_eq!(error.detail().field, Some("api_version"));
-        assert!(error.to_string().contains("v2.1, v3") && error.to_string().contains("\"v9\""), "{error}");
+        assert!(error.to_string().contains("v2.1, v3") && error.to_string().contains("\"v1\""), "{error}");
     }
 
     #[test]

@@ -118,7 +118,7 @@ func TestLintFindsWhatCannotWork(t *testing.T) {
 		"zoho_crm_file: { module: Contacts, record_id: '1' }":                                                           "operation",
 		"zoho_crm_file: { operation: step }":                                                                            "no credentials",
 		"zoho_crm_file: { operation: step, client_id: a, refresh_token: b }":                                            "needs client_id and client_secret",
-		"zoho_crm_file: { operation: step, access_token: a, api_version: v9 }":                                          "v9",
+		"zoho_crm_file: { operation: step, access_token: a, api_version: v1 }":                                          "v1",
 		"zoho_crm_file: { operation: step, access_token: a, settings: { max_retrys: '1' } }":                            "no setting max_retrys",
 		"zoho_crm_file: { operation: step, access_token: a, allow_paths: [ '/srv/co:lon' ] }":                           "has a colon",
 		"zoho_crm_file: { operation: step, access_token: a, attachment_id: '1' }":                                       "operation is step",
