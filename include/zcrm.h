@@ -465,11 +465,21 @@ typedef struct zcrm_batch_summary {
     uint64_t from_journal; /**< How many of `done` were done in an earlier run. */
     uint64_t failed; /**< Steps that were refused or failed. */
     uint64_t unknown; /**< How many of `failed` are uploads that may or may not be stored. */
-    uint64_t left; /**< Steps that were not begun, or not finished: the next run does them. */
+    /** Steps that were not begun, or not finished: the next run does them. What zcrm_batch_set_source() didn't come to counts as one. */
+    uint64_t left;
     uint64_t attempts; /**< API calls made. */
-    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "source", "cancelled" or "call_timeout"; else empty. */
     struct zcrm_str stopped;
 } zcrm_batch_summary;
+
+/**
+ * Asked for the next step of a batch. Runs on the thread that called zcrm_batch_run(), one call at a time, whenever there is room for a step; not
+ * while the batch is held or after it was stopped, and not again in a run to which it has said that there are no more.
+ * @param key   receives the step's key, as for zcrm_batch_add()
+ * @param json  receives the step, as for zcrm_batch_add(). Both texts are read up to the next call, or the end of zcrm_batch_run().
+ * @return 1 with a step, 0 when there are no more, anything else to stop the batch: zcrm_batch_summary.stopped is "source" then
+ */
+typedef int32_t (*zcrm_next_step_fn)(void *user, struct zcrm_str *key, struct zcrm_str *json);
 
 /**
  * Reports how a step of a batch ended, in the order in which they end. Runs on the thread that called zcrm_batch_run().
@@ -495,7 +505,7 @@ typedef struct zcrm_batch_args {
     uint64_t credits; /**< API calls after which no further step is begun; 0 = no bound. */
     zcrm_batch_fn ended; /**< NULL, or called at the end of each step. */
     void *user; /**< Passed to `ended`. */
-    uint32_t parallel; /**< Steps at once; 0 = 4. The setting `max_in_flight` applies as well. */
+    uint32_t parallel; /**< Steps at once, at most 256; 0 = as many as the setting `max_in_flight` lets in, which applies as well. */
     uint32_t reserved; /**< Must be 0. */
 } zcrm_batch_args;
 
@@ -988,6 +998,25 @@ ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
 ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, const char *json, size_t len, struct zcrm_error **err);
 
 /**
+ * Lets the batch ask for its steps, after those that were added, so that one of any length takes little memory: a step is dropped when its end was
+ * told, and all that stays is at most 32 bytes to know its key again.
+ *
+ * A step that can't be one (no key, no UTF-8, a key that this run has had already) is told to `ended` like every bad step, and the batch goes on.
+ * While `next` blocks, the steps under way go on, and are told and noted in the journal when it returns; a cancel and the timeout end them at once,
+ * and the run when it returns. Inside of it zcrm_batch_add(), this function and zcrm_batch_run() are `ZCRM_E_STATE`; zcrm_batch_free() frees the batch
+ * after the run. A batch that is run again asks again, and `next` decides with which step it begins: with a journal, with the first one.
+ * Where the batch is stopped before `next` has said 0, zcrm_batch_summary.left counts what it wasn't asked for as one.
+ * @param next  asked for each step; NULL = nobody any more
+ * @param user  passed to it
+ * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs
+ */
+ZCRM_API
+zcrm_status zcrm_batch_set_source(struct zcrm_batch *batch,
+                                  zcrm_next_step_fn next,
+                                  void *user,
+                                  struct zcrm_error **err);
+
+/**
  * Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
  * @param on     anything but 0 to hold it, 0 to let it go on
  */
@@ -996,8 +1025,8 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
 /**
  * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is reported to `ended` and
  * counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
- * by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), because the organisation has no API credits left
- * ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
+ * by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), its source ("source"), because the organisation has
+ * no API credits left ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
  * journal.
  *
  * A step costs as many API calls as it would by itself; one that a killed process had begun costs one list more.
@@ -1005,7 +1034,7 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
  * @param batch   the steps; they stay, so that it can be run again
  * @param args    NULL, or how to run it
  * @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256`, `ZCRM_CALL_SKIP_*` and `ZCRM_CALL_AGAIN` for
- *                each step; nothing else of it is used
+ *                each step; nothing else of it is used. The setting `call_timeout_ms` bounds each step, never the whole
  * @param result  NULL, or receives the summary: zcrm_result_batch()
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
  *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`

@@ -1243,11 +1243,15 @@ struct BatchEnd {
 /** Reports how a step ended, in the order in which they end, on the thread that called Batch::run(). Return true to go on, false to cancel the batch. */
 using BatchEnded = std::function<bool(const BatchEnd &end)>;
 
+/** Asked for the next step of a Batch when there is room for one, on the thread that called Batch::run(): writes its key and its JSON and returns
+ *  true, or false when there are no more. Strings come with what they held before. */
+using NextStep = std::function<bool(std::string &key, std::string &step)>;
+
 /** How a Batch is run. */
 struct BatchOptions {
     /** Path of a file that remembers what was begun and done; empty = none. Run again with it, a batch sends only what its record doesn't show yet. */
     std::string journal;
-    /** Steps at once; 0 = 4. The setting `max_in_flight` applies as well. */
+    /** Steps at once, at most 256; 0 = as many as the setting `max_in_flight` lets in, which applies as well. */
     std::uint32_t parallel = 0;
     /** API calls after which no further step is begun; 0 = no bound. */
     std::uint64_t credits = 0;
@@ -1266,7 +1270,7 @@ class BatchSummary : public Outcome {
     std::uint64_t unknown = 0;
     /** Steps that were not begun, or not finished: the next run does them. */
     std::uint64_t left = 0;
-    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty. */
+    /** Why steps are left: "credits_budget", "credits_exhausted", "no_token", "source", "cancelled" or "call_timeout"; else empty. */
     std::string stopped;
     /** API calls made. */
     std::uint64_t attempts = 0;
@@ -1319,6 +1323,17 @@ class Batch {
         if (const zcrm_status status = zcrm_batch_add(handle_.get(), name.c_str(), json, step.size(), &error)) return Error(status, error);
         return {};
     }
+    /**
+     * Lets it ask for its steps, after those that were added, so that a batch of any length takes little memory: zcrm_batch_set_source(). An empty
+     * function is asked no more. An exception of it stops the batch, and comes back from run() as that same exception. ZCRM_E_STATE while it runs.
+     */
+    Result<void> source(NextStep next) {
+        auto asked = next ? std::make_shared<Asked>(Asked{std::move(next), {}, {}}) : nullptr;
+        zcrm_error *error = nullptr;
+        if (const zcrm_status status = zcrm_batch_set_source(handle_.get(), asked ? &ask : nullptr, asked.get(), &error)) return Error(status, error);
+        asked_ = std::move(asked);
+        return {};
+    }
     /** Holds it: steps under way end and none is begun. Also before run(), and from `ended`. */
     void pause() const noexcept { zcrm_batch_pause(handle_.get(), 1); }
     /** Lets it go on. */
@@ -1335,6 +1350,7 @@ class Batch {
     Result<BatchSummary> run(const Client &client, const BatchOptions &options = {}, const BatchEnded &ended = {}, const Call &call = {}) const {
         detail::Frame frame(call);
         Told told{frame, ended};
+        const auto asked = asked_;  // also when one of its functions destroys the batch
         auto args = detail::sized<zcrm_batch_args>();
         args.journal = detail::str(options.journal);
         args.parallel = options.parallel;
@@ -1354,6 +1370,21 @@ class Batch {
         bool threw = false;
     };
 
+    struct Asked {
+        NextStep next;
+        std::string key, step;
+    };
+
+    static std::int32_t ask(void *user, zcrm_str *key, zcrm_str *json) noexcept {
+        auto &asked = *static_cast<Asked *>(user);
+        return detail::Frame::run(detail::Frame::current(), [&] {
+            if (!asked.next(asked.key, asked.step)) return 0;
+            *key = detail::str(asked.key);
+            *json = detail::str(asked.step);
+            return 1;
+        });
+    }
+
     static std::int32_t tell(void *user, const char *key, zcrm_status status, const char *json, std::int32_t from_journal) noexcept {
         auto &told = *static_cast<Told *>(user);
         if (told.threw) return 1;
@@ -1362,6 +1393,7 @@ class Batch {
         return answer;
     }
 
+    std::shared_ptr<Asked> asked_;
     detail::Handle<zcrm_batch, zcrm_batch_free> handle_;
 };
 

@@ -1,12 +1,11 @@
 //! What belongs to one call, and what is known about it afterwards.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cancel::Cancel;
+use crate::claimed::Claimed;
 
 /// What an upload does when the record seems to have the attachment already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,22 +17,6 @@ pub enum IfExists {
     Skip,
     /// It doesn't, when one of the same name, size and bytes is there: that one is downloaded to be compared.
     SkipSameBytes,
-}
-
-/// Ids of attachments that jobs own: each is the work of one job. Clones are the same set.
-#[derive(Debug, Clone, Default)]
-pub struct Claimed(Arc<Mutex<HashSet<String>>>);
-
-impl Claimed {
-    /// A job takes this one; `false` when a job has it already.
-    pub fn claim(&self, id: impl Into<String>) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.into())
-    }
-
-    /// Whether a job owns this one.
-    pub fn contains(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
-    }
 }
 
 /// Told how far a transfer is: bytes done, and all bytes if known. Returning `false` cancels the call.

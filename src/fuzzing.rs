@@ -3,6 +3,7 @@
 #![doc(hidden)]
 #![allow(missing_docs)]
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -113,17 +114,17 @@ pub fn form(fields: &[(&str, &str)], name: &str, content_type: &str, file: &[u8]
     Ok((header, body.read_all()?.to_vec()))
 }
 
-/// A batch's journal.
-pub struct Journal(journal::Journal);
+/// A batch's journal, and what of it is under way.
+pub struct Journal(journal::Journal, HashMap<String, journal::Begun>);
 
 impl Journal {
     pub fn open(path: &Path) -> Result<Journal> {
-        journal::Journal::open(path).map(Journal)
+        journal::Journal::open(path).map(|journal| Journal(journal, HashMap::new()))
     }
 
     /// `None` = new, `Some("")` = begun, else the outcome.
     pub fn before(&mut self, key: &str, step: &str) -> Result<Option<String>> {
-        Ok(match self.0.before(key, &journal::Deed::new(step, None))? {
+        Ok(match self.0.before(key, step, |_| false)? {
             journal::Before::New => None,
             journal::Before::Begun => Some(String::new()),
             journal::Before::Done(outcome) => Some(outcome.get().to_owned()),
@@ -131,19 +132,23 @@ impl Journal {
     }
 
     pub fn begin(&mut self, key: &str, step: &str) -> Result<()> {
-        self.0.begin(key, journal::Deed::new(step, None))
+        let begun = self.0.begin(key, journal::Deed { step: step.to_owned(), source: None })?;
+        self.1.insert(key.to_owned(), begun);
+        Ok(())
     }
 
-    pub fn done(&mut self, key: &str, outcome: &str) -> Result<()> {
-        self.0.done(key, outcome)
+    /// `false` when it isn't under way.
+    pub fn done(&mut self, key: &str, outcome: &str) -> Result<bool> {
+        self.1.remove(key).map_or(Ok(false), |begun| self.0.done(key, begun, outcome).map(|()| true))
     }
 
-    pub fn failed(&mut self, key: &str) -> Result<()> {
-        self.0.failed(key)
+    /// The same.
+    pub fn failed(&mut self, key: &str) -> Result<bool> {
+        self.1.remove(key).map_or(Ok(false), |begun| self.0.failed(key, &begun).map(|()| true))
     }
 
-    pub fn stored_ids(&self) -> usize {
-        self.0.stored_ids().len()
+    pub fn claims(&self, id: &str) -> bool {
+        self.0.claimed().contains(id)
     }
 }
 

@@ -14,6 +14,7 @@ mod caller;
 mod cancel;
 #[cfg(feature = "capi")]
 mod capi;
+mod claimed;
 mod client;
 pub mod config;
 mod download;
@@ -32,8 +33,9 @@ mod text;
 mod threads;
 mod transfer;
 
-pub use call::{Call, Claimed, IfExists, Outcome, ProgressFn};
+pub use call::{Call, IfExists, Outcome, ProgressFn};
 pub use cancel::Cancel;
+pub use claimed::Claimed;
 pub use client::Client;
 pub use config::Config;
 pub use error::{Detail, Error, Result, Sent, Status, one_line};

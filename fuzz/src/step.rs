@@ -63,7 +63,7 @@ fn run(json: &str) -> (i32, &'static str) {
     for file in std::fs::read_dir(HOST.files.path()).unwrap().map(|file| file.unwrap().path()) {
         // A batch makes its journal, and nothing else makes anything.
         if !file.ends_with("a.txt") {
-            assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"journal\":{\"version\":2}}\n", "{}", file.display());
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"journal\":{\"version\":3}}\n", "{}", file.display());
             std::fs::remove_file(file).unwrap();
         }
     }

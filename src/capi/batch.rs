@@ -2,17 +2,18 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, TryLockError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
 use super::call::zcrm_call;
 use super::client::{operate, zcrm_client};
+use super::config::User;
 use super::error::zcrm_error;
 use super::handle::{self, Noun};
 use super::result::{Readable, zcrm_result};
 use super::status::{OK, zcrm_status};
 use super::text::{self, zcrm_str};
 use super::{guard, sized};
-use crate::batch::{self, Ended, Item, Options, Pause, Summary};
+use crate::batch::{self, Ended, Item, Next, Options, Pause, Source, Summary};
 use crate::error::{Error, Result, Status};
 use crate::fallible;
 
@@ -20,9 +21,25 @@ use crate::fallible;
 #[derive(Default)]
 pub struct zcrm_batch {
     /// Read as long as the batch runs.
-    items: RwLock<Vec<Item>>,
+    steps: RwLock<Steps>,
+    /// Held by the run that asks the source: it is one caller's alone.
+    asking: Mutex<()>,
     pause: Pause,
 }
+
+#[derive(Default)]
+struct Steps {
+    added: Vec<Item>,
+    source: Option<Asked>,
+}
+
+/// The host's function, and what it is given.
+struct Asked {
+    next: NextStep,
+    user: User,
+}
+
+type NextStep = unsafe extern "C" fn(*mut c_void, *mut zcrm_str, *mut zcrm_str) -> i32;
 
 impl Noun for zcrm_batch {
     const MAGIC: u32 = 0x7a63_6507;
@@ -37,6 +54,14 @@ impl Noun for zcrm_batch {
 /// @return 0 to go on; anything else cancels the batch
 pub type zcrm_batch_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, key: *const c_char, status: zcrm_status, json: *const c_char, from_journal: i32) -> i32>;
+
+/// Asked for the next step of a batch. Runs on the thread that called zcrm_batch_run(), one call at a time, whenever there is room for a step; not
+/// while the batch is held or after it was stopped, and not again in a run to which it has said that there are no more.
+///
+/// @param key   receives the step's key, as for zcrm_batch_add()
+/// @param json  receives the step, as for zcrm_batch_add(). Both texts are read up to the next call, or the end of zcrm_batch_run().
+/// @return 1 with a step, 0 when there are no more, anything else to stop the batch: zcrm_batch_summary.stopped is "source" then
+pub type zcrm_next_step_fn = Option<unsafe extern "C" fn(user: *mut c_void, key: *mut zcrm_str, json: *mut zcrm_str) -> i32>;
 
 /// How a batch is run. NULL instead of it, or zeros, mean the defaults. Borrowed for the call.
 #[repr(C)]
@@ -56,7 +81,7 @@ pub struct zcrm_batch_args {
     pub ended: zcrm_batch_fn,
     /// Passed to `ended`.
     pub user: *mut c_void,
-    /// Steps at once; 0 = 4. The setting `max_in_flight` applies as well.
+    /// Steps at once, at most 256; 0 = as many as the setting `max_in_flight` lets in, which applies as well.
     pub parallel: u32,
     /// Must be 0.
     pub reserved: u32,
@@ -103,15 +128,51 @@ pub unsafe extern "C" fn zcrm_batch_add(
                 return Err(Error::argument("key", "is NULL"));
             }
             let (key, step) = (fallible::copy(text::read(key, usize::MAX, "key")?)?, fallible::copy(text::read(json, len, "json")?)?);
-            let mut items = match batch.items.try_write() {
-                Ok(items) => items,
-                Err(TryLockError::Poisoned(items)) => items.into_inner(),
-                Err(TryLockError::WouldBlock) => return Err(Error::new(Status::State, "batch_runs", "batch: it runs; add steps before or after")),
-            };
-            fallible::reserve(&mut items, 1)?;
-            items.push(Item { key, step });
+            let mut steps = batch.change()?;
+            fallible::reserve(&mut steps.added, 1)?;
+            steps.added.push(Item { key, step });
             Ok(())
         })
+    }
+}
+
+/// Lets the batch ask for its steps, after those that were added, so that one of any length takes little memory: a step is dropped when its end was
+/// told, and all that stays is at most 32 bytes to know its key again.
+///
+/// A step that can't be one (no key, no UTF-8, a key that this run has had already) is told to `ended` like every bad step, and the batch goes on.
+/// While `next` blocks, the steps under way go on, and are told and noted in the journal when it returns; a cancel and the timeout end them at once,
+/// and the run when it returns. Inside of it zcrm_batch_add(), this function and zcrm_batch_run() are `ZCRM_E_STATE`; zcrm_batch_free() frees the batch
+/// after the run. A batch that is run again asks again, and `next` decides with which step it begins: with a journal, with the first one.
+/// Where the batch is stopped before `next` has said 0, zcrm_batch_summary.left counts what it wasn't asked for as one.
+///
+/// @param next  asked for each step; NULL = nobody any more
+/// @param user  passed to it
+/// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_batch_set_source(
+    batch: *mut zcrm_batch,
+    next: zcrm_next_step_fn,
+    user: *mut c_void,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let batch = handle::lend(batch, "batch")?;
+            batch.change()?.source = next.map(|next| Asked { next, user: User::new(user, None) });
+            Ok(())
+        })
+    }
+}
+
+impl zcrm_batch {
+    /// What is run, to be changed.
+    fn change(&self) -> Result<RwLockWriteGuard<'_, Steps>> {
+        match self.steps.try_write() {
+            Ok(steps) => Ok(steps),
+            Err(TryLockError::Poisoned(steps)) => Ok(steps.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::new(Status::State, "batch_runs", "batch: it runs; add steps before or after")),
+        }
     }
 }
 
@@ -130,8 +191,8 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 
 /// Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is reported to `ended` and
 /// counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
-/// by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), because the organisation has no API credits left
-/// ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
+/// by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), its source ("source"), because the organisation has
+/// no API credits left ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
 /// journal.
 ///
 /// A step costs as many API calls as it would by itself; one that a killed process had begun costs one list more.
@@ -140,7 +201,7 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 /// @param batch   the steps; they stay, so that it can be run again
 /// @param args    NULL, or how to run it
 /// @param call    NULL, or timeout, cancel token and trace id of the whole, and `ZCRM_CALL_SHA256`, `ZCRM_CALL_SKIP_*` and `ZCRM_CALL_AGAIN` for
-///                each step; nothing else of it is used
+///                each step; nothing else of it is used. The setting `call_timeout_ms` bounds each step, never the whole
 /// @param result  NULL, or receives the summary: zcrm_result_batch()
 /// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
 ///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
@@ -157,13 +218,72 @@ pub unsafe extern "C" fn zcrm_batch_run(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let batch = handle::lend(batch, "batch")?;
-            let items = batch.items.read().unwrap_or_else(PoisonError::into_inner);
+            let steps = batch.steps.read().unwrap_or_else(PoisonError::into_inner);
+            let _asking = match batch.asking.try_lock() {
+                Err(TryLockError::WouldBlock) if steps.source.is_some() => {
+                    return Err(Error::new(Status::State, "batch_runs", "batch: it runs, and its source is asked by one run at a time"));
+                }
+                asking => asking,
+            };
             let args = sized::read_if_given(args, "args")?;
             let options = args.map_or_else(|| Ok(Options::default()), |args| args.options())?;
             let options = Options { pause: batch.pause.clone(), ..options };
             let tell = args.and_then(|args| args.ended.map(|ended| (ended, args.user)));
-            batch::run(client, items.iter().cloned(), &options, call.call()?, &mut |end| told(tell, &end))
+            let mut source = Given { added: steps.added.iter(), asked: steps.source.as_ref() };
+            batch::pull(client, &mut source, &options, call.call()?, &mut |end| told(tell, &end))
         })
+    }
+}
+
+/// The steps of a run: those that were added, and then those that the host is asked for.
+struct Given<'b> {
+    added: std::slice::Iter<'b, Item>,
+    asked: Option<&'b Asked>,
+}
+
+impl Source for Given<'_> {
+    fn next(&mut self) -> Next {
+        match (self.added.next(), self.asked) {
+            (Some(item), _) => Next::Step(item.clone()),
+            (None, Some(asked)) => asked.next(),
+            (None, None) => Next::End,
+        }
+    }
+
+    fn left(&mut self) -> u64 {
+        self.added.len() as u64 + u64::from(self.asked.is_some())
+    }
+}
+
+impl Asked {
+    fn next(&self) -> Next {
+        const NOT_GIVEN: zcrm_str = zcrm_str { ptr: std::ptr::null(), len: 0 };
+        let (mut key, mut json) = (NOT_GIVEN, NOT_GIVEN);
+        // SAFETY: both outputs are ours; the header binds the host to give a function that may be called with its own `user`.
+        match unsafe { (self.next)(self.user.get(), &raw mut key, &raw mut json) } {
+            // SAFETY: the header binds the host to let both texts live until the next call.
+            1 => unsafe { given(key, json) },
+            0 => Next::End,
+            _ => Next::Failed,
+        }
+    }
+}
+
+/// # Safety
+/// Both texts are what the header says they must be, during the call.
+unsafe fn given(key: zcrm_str, json: zcrm_str) -> Next {
+    if key.ptr.is_null() {
+        return Next::Refused { key: String::new(), error: Error::argument("key", "is NULL") };
+    }
+    // SAFETY: the caller's contract.
+    let key = match unsafe { key.read("key") }.and_then(fallible::copy) {
+        Ok(key) => key,
+        Err(error) => return Next::Refused { key: String::new(), error },
+    };
+    // SAFETY: the caller's contract.
+    match unsafe { text::read(json.ptr, json.len, "json") }.and_then(fallible::copy) {
+        Ok(step) => Next::Step(Item { key, step }),
+        Err(error) => Next::Refused { key, error },
     }
 }
 

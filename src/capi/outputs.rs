@@ -139,11 +139,11 @@ pub struct zcrm_batch_summary {
     pub failed: u64,
     /// How many of `failed` are uploads that may or may not be stored.
     pub unknown: u64,
-    /// Steps that were not begun, or not finished: the next run does them.
+    /// Steps that were not begun, or not finished: the next run does them. What zcrm_batch_set_source() didn't come to counts as one.
     pub left: u64,
     /// API calls made.
     pub attempts: u64,
-    /// Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"; else empty.
+    /// Why steps are left: "credits_budget", "credits_exhausted", "no_token", "source", "cancelled" or "call_timeout"; else empty.
     pub stopped: zcrm_str,
 }
 

@@ -176,9 +176,9 @@ pub(super) struct Batch {
     #[serde(default, deserialize_with = "filled_if_given")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) journal: Option<String>,
-    /// Steps at once; 4 when not given. The setting max_in_flight applies as well.
+    /// Steps at once; when not given as many as the setting max_in_flight lets in, which applies as well.
     #[serde(default, deserialize_with = "up_to::<_, 256>")]
-    #[cfg_attr(test, schemars(range(min = 1, max = 256), extend("default" = 4)))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 256)))]
     pub(super) parallel: Option<u32>,
     /// API calls after which no further step is begun.
     #[serde(default, deserialize_with = "at_least_1")]

@@ -175,7 +175,7 @@ pub struct Summary {
     pub unknown: u64,
     /// Steps that were not begun, or not ended: the next run takes them up.
     pub left: u64,
-    /// Why steps are left: `credits_budget`, `credits_exhausted`, `no_token`, `cancelled` or `call_timeout`.
+    /// Why steps are left: `credits_budget`, `credits_exhausted`, `no_token`, `source` (a host's, that failed), `cancelled` or `call_timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<&'static str>,
     /// API calls made.

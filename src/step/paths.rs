@@ -34,13 +34,14 @@ pub(super) fn target<'a>(config: &Config, path: &str, overwrite: bool) -> Result
     Ok(To::File { path, directory: Some(directory), overwrite })
 }
 
-/// The journal to read and write, opened, and created readable by the owner only where it isn't there. It is no link, as that would be followed.
-pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, PathBuf)> {
+/// The journal to read and write, opened, and created readable by the owner only where it isn't there; and its directory. It is no link, as that
+/// would be followed.
+pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, OwnedFd, PathBuf)> {
     let (directory, beneath) = directory_of(config, path, "journal")?;
     let name = transfer::file_name(Path::new(path))?;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR);
-    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?.into(), beneath.real.join(name)))
+    let file = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR);
+    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?.into(), directory, beneath.real.join(name)))
 }
 
 /// The directory of a file to write, opened.
@@ -200,7 +201,7 @@ mod tests {
                     written += usize::from(incoming.finish().is_ok());
                 }
             }
-            if let Ok((mut file, _)) = journal(&config, journal_path.to_str().unwrap()) {
+            if let Ok((mut file, ..)) = journal(&config, journal_path.to_str().unwrap()) {
                 let _ = file.write_all(b"bytes");
             }
         });

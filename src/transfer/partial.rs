@@ -113,8 +113,19 @@ impl Partial {
         self.replace(name)
     }
 
+    /// The same for a file that is kept open, in place of another: it is locked since before it had the name.
+    pub(crate) fn publish_locked(mut self, name: &OsStr) -> io::Result<fs::File> {
+        self.dress(name)?;
+        self.take_place(name)?;
+        self.file.try_clone()
+    }
+
     /// Takes the place of whatever file has this name, with its own mode and owner.
     pub(crate) fn replace(mut self, name: &OsStr) -> io::Result<()> {
+        self.take_place(name)
+    }
+
+    fn take_place(&mut self, name: &OsStr) -> io::Result<()> {
         self.give_name()?;
         rustix::fs::renameat(&self.directory, self.name(), &self.directory, name)?;
         self.name = None;

@@ -119,6 +119,7 @@ programs! {
     rule8_cancel: super::nothing;
     rule8_lookup: super::nothing;
     batch: super::nothing;
+    batch_source: super::nothing;
     pages: super::nothing;
     outcomes: super::lost_replies_twins_and_a_path;
     store: super::nothing;

@@ -1,12 +1,13 @@
 //! Batches: many steps, each with its outcome, and a journal that survives.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 use zcrm::batch::{self, Item, Options, Pause, Summary};
 use zcrm::{Call, Cancel, Result, Status};
-use zcrm_emulator::Fault;
+use zcrm_emulator::{Fault, StallAt};
 
 use crate::support::{World, bytes, why, world_with};
 
@@ -83,6 +84,56 @@ fn every_step_has_its_own_outcome_and_one_summary_counts_them() {
     assert_eq!((summary.done, summary.failed, summary.left, summary.stopped), (21, 3, 0, None));
     assert_eq!(keys.iter().filter(|(_, ok)| !ok).count(), 3);
     assert_eq!(f.w.stored().len(), 20);
+}
+
+/// Steps that are made when they are asked for, and how many were.
+struct Pulled<'f>(&'f Files, usize, usize);
+
+impl batch::Source for Pulled<'_> {
+    fn next(&mut self) -> batch::Next {
+        if self.1 == self.2 {
+            return batch::Next::End;
+        }
+        self.1 += 1;
+        batch::Next::Step(self.0.upload(self.1 - 1))
+    }
+}
+
+#[test]
+fn a_source_is_asked_for_no_more_than_there_is_room_for_and_not_again_after_a_stop() {
+    let f = files(20, &[]);
+    let options = Options { parallel: 2, credits: 6, ..f.journal() };
+    let mut pulled = Pulled(&f, 0, 20);
+    let summary = batch::pull(&f.w.client, &mut pulled, &options, Call::default(), &mut |_| true).unwrap().result;
+    assert_eq!((summary.done, summary.left, summary.stopped, pulled.1), (6, 1, Some("credits_budget"), 6));
+    let summary = batch::pull(&f.w.client, &mut Pulled(&f, 0, 20), &f.journal(), Call::default(), &mut |_| true).unwrap().result;
+    assert_eq!((summary.done, summary.from_journal, summary.left, f.posts()), (20, 6, 0, 20));
+}
+
+#[test]
+fn without_a_number_of_its_own_a_batch_has_as_many_steps_under_way_as_the_setting_lets_in() {
+    let f = files(12, &[("max_in_flight", "3")]);
+    let (asked, mut most, mut ended) = (Cell::new(0), 0, 0);
+    let items = f.uploads(12).into_iter().inspect(|_| asked.set(asked.get() + 1));
+    let summary = batch::run(&f.w.client, items, &Options::default(), Call::default(), &mut |_| {
+        most = most.max(asked.get() - ended);
+        ended += 1;
+        true
+    });
+    assert_eq!((summary.unwrap().result.done, most), (12, 3));
+}
+
+#[test]
+fn the_setting_for_the_time_of_a_call_bounds_each_step_and_the_calls_timeout_the_whole() {
+    let f = files(6, &[("call_timeout_ms", "400"), ("settle", "off")]);
+    let serial = Options { parallel: 1, ..Options::default() };
+    f.w.emulator.script("attachment.upload", [Fault::stall(StallAt::BeforeReply), Fault::stall(StallAt::BeforeReply)]);
+    let (summary, _) = f.run(f.uploads(6), &serial);
+    assert_eq!((summary.done, summary.failed, summary.left, summary.stopped), (4, 2, 0, None));
+    f.w.emulator.script("attachment.upload", [Fault::stall(StallAt::BeforeReply), Fault::stall(StallAt::BeforeReply)]);
+    let whole = Call { timeout: Some(std::time::Duration::from_millis(600)), ..Call::default() };
+    let (summary, _) = f.run_with(f.uploads(6), &serial, whole).unwrap();
+    assert_eq!((summary.failed, summary.done, summary.left, summary.stopped), (2, 0, 4, Some("call_timeout")));
 }
 
 #[test]

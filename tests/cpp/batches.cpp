@@ -56,6 +56,39 @@ CASE(a_batch_tells_of_each_step_and_sums_them_up) {
     CHECK(summary.attempts == 5 && summary.stopped.empty() && attached(c) == 5);
 }
 
+CASE(a_batch_asks_for_its_steps) {
+    const auto c = stepping();
+    auto batch = uploads(3);
+    int given = 3;
+    const auto caller = std::this_thread::get_id();
+    CHECK(batch.source([&](std::string &key, std::string &step) {
+        CHECK(std::this_thread::get_id() == caller && fails(batch.add("new", "{}"), ZCRM_E_STATE));
+        if (given == 8) return false;
+        key = std::to_string(given++);
+        write_file(path((key + ".txt").c_str()), "text " + key);
+        step = upload(path((key + ".txt").c_str()));
+        return true;
+    }));
+    auto summary = NEED(batch.run(c));
+    CHECK(summary.done == 8 && summary.left == 0 && attached(c) == 8);
+    CHECK(batch.source({}));
+    summary = NEED(batch.run(c, {}, {}, zcrm::Call().skip_existing()));
+    CHECK(summary.done == 3 && attached(c) == 8);
+}
+
+CASE(a_batch_that_the_function_it_asks_destroys_runs_to_its_end) {
+    const auto c = client();
+    auto batch = std::make_unique<zcrm::Batch>();
+    int given = 0;
+    CHECK(batch->source([&, held = std::make_shared<int>(7)](std::string &key, std::string &step) {
+        batch.reset();
+        key = std::to_string(given);
+        step = "{}";
+        return *held == 7 && given++ < 20;
+    }));
+    CHECK(NEED(batch->run(c)).failed == 20);
+}
+
 CASE(a_batch_without_a_callback_runs_too) {
     const auto c = stepping();
     CHECK(NEED(uploads(3).run(c)).done == 3);
@@ -245,6 +278,26 @@ CASE(an_exception_in_a_batch_callback_comes_back_and_no_further_end_is_told) {
     }
     CHECK(caught && ends == 1);
     CHECK(attached(c) < 20);
+}
+
+CASE(an_exception_in_the_function_that_a_batch_asks_comes_back_and_it_isnt_asked_again) {
+    const auto c = stepping();
+    zcrm::Batch batch;
+    int asked = 0;
+    CHECK(batch.source([&](std::string &key, std::string &step) {
+        if (++asked == 4) throw std::runtime_error("source");
+        key = std::to_string(asked);
+        write_file(path((key + ".txt").c_str()), "text " + key);
+        step = upload(path((key + ".txt").c_str()));
+        return true;
+    }));
+    bool caught = false;
+    try {
+        static_cast<void>(batch.run(c));
+    } catch (const std::runtime_error &e) {
+        caught = std::string_view(e.what()) == "source";
+    }
+    CHECK(caught && asked == 4 && attached(c) == 3);
 }
 
 CASE(an_exception_in_a_token_store_comes_back_to_the_caller) {

@@ -9,10 +9,12 @@ use super::super::operations::{Operation, Wishes};
 use super::super::output::{BatchDone, BatchItem, ItemStatus};
 use super::super::parse::{self, Object, details, refused};
 use super::super::{input, paths};
-use super::journal::Journal;
+use super::journal::{Journal, Place};
+use super::source::Listed;
 use super::{Ended, Item, Options, Pause};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
+use crate::config::Config;
 use crate::error::{Error, Result, Status};
 
 impl Operation for input::Batch {
@@ -22,7 +24,7 @@ impl Operation for input::Batch {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<BatchDone>> {
         let steps: Vec<input::BatchStep> = self.steps.into_iter().map(|Object(step)| step).collect();
         let mut items = Items::of(&steps)?;
-        let journal = self.journal.map(|path| paths::journal(client.config(), &path).and_then(|(file, path)| Journal::of(file, &path))).transpose();
+        let journal = self.journal.map(|path| open(client.config(), &path)).transpose();
         let journal = journal.map_err(|e| parse::placed(e, &[("path", "journal")]))?;
         let options = Options {
             parallel: self.parallel.unwrap_or_default() as usize,
@@ -32,9 +34,15 @@ impl Operation for input::Batch {
         };
         let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
         let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
-        let outcome = super::run_with(client, steps, &options, journal, call, &mut |end| items.ended(&end))?;
+        let outcome = super::run_with(client, &mut Listed(steps), &options, journal, call, &mut |end| items.ended(&end))?;
         Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
     }
+}
+
+fn open(config: &Config, path: &str) -> Result<Journal> {
+    let (file, directory, path) = paths::journal(config, path)?;
+    let name = crate::transfer::file_name(&path)?.to_owned();
+    Journal::of(file, Place::new(directory, &name, &path))
 }
 
 /// What became of each step so far.

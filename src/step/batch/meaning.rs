@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::text::mark_length;
+use crate::transfer::hex;
 
 /// Fields of a step that say how it is run.
 const HOW: &[&str] = &["again", "timeout_ms", "trace_id"];
@@ -19,7 +20,7 @@ type Hash = [u8; 32];
 pub(super) fn meaning(step: &str) -> String {
     let step = &step[mark_length(step)..];
     let read = Value { depth: 0 }.deserialize(&mut serde_json::Deserializer::from_str(step));
-    read.unwrap_or_else(|_| hash("text", &[step.as_bytes()])).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&read.unwrap_or_else(|_| hash("text", &[step.as_bytes()])))
 }
 
 /// Each part is hashed with its length, so that no two lists of parts give the same.

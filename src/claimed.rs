@@ -1,0 +1,83 @@
+//! Attachments that jobs own.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Ids of attachments that jobs own: each is the work of one job. Clones are the same set.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed(Arc<Mutex<Ids>>);
+
+impl Claimed {
+    /// A job takes this one; `false` when a job has it already.
+    pub fn claim(&self, id: impl AsRef<str>) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.as_ref())
+    }
+
+    /// Whether a job owns this one.
+    pub fn contains(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+}
+
+/// A batch may own millions: an id takes 8 bytes in the sorted list and at most 3 in what is new since it was sorted.
+#[derive(Debug, Default)]
+struct Ids {
+    sorted: Vec<u64>,
+    new: HashSet<u64>,
+    /// What isn't written as a number of 64 bits is.
+    others: HashSet<String>,
+}
+
+/// So many are always new, beside an eighth of the sorted ones.
+const NEW: usize = 1024;
+
+impl Ids {
+    fn insert(&mut self, id: &str) -> bool {
+        let Some(number) = number(id) else { return self.others.insert(id.to_owned()) };
+        if self.sorted.binary_search(&number).is_ok() || !self.new.insert(number) {
+            return false;
+        }
+        if self.new.len() > NEW + self.sorted.len() / 8 {
+            self.sorted.reserve_exact(self.new.len());
+            self.sorted.extend(self.new.drain());
+            self.sorted.sort();
+            self.new = HashSet::new(); // its room is most of what it takes
+        }
+        true
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        match number(id) {
+            Some(number) => self.new.contains(&number) || self.sorted.binary_search(&number).is_ok(),
+            None => self.others.contains(id),
+        }
+    }
+}
+
+fn number(id: &str) -> Option<u64> {
+    let is_plain = !id.starts_with(['0', '+']);
+    id.parse().ok().filter(|_| is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_id_is_claimed_once_however_many_there_are() {
+        let claimed = Claimed::default();
+        let ids: Vec<u64> = (0..50_000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63).collect();
+        assert!(ids.iter().all(|id| !claimed.contains(&id.to_string()) && claimed.claim(id.to_string())));
+        assert!(ids.iter().all(|id| claimed.contains(&id.to_string()) && !claimed.claim(id.to_string())));
+        let ids = claimed.0.lock().unwrap();
+        assert!(ids.sorted.capacity() < 50_000 && ids.new.len() < 8_000);
+    }
+
+    #[test]
+    fn ids_that_are_written_otherwise_are_others() {
+        let claimed = Claimed::default();
+        for id in ["7", "07", "+7", "", "7a", "99999999999999999999", "099999999999999999999"] {
+            assert!(claimed.claim(id) && !claimed.claim(id) && claimed.contains(id), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The journal of a batch: what was begun and how it ended, one line each, so that a killed process can go on where it was.
+//!
+//! A line is on the disk before its file is sent. A key that was begun and has no end is what the restart has to look for.
+
+mod file;
+mod index;
+mod line;
+mod rewrite;
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::claimed::Claimed;
+use crate::error::{Error, Result, Status, one_line};
+use file::JournalFile;
+pub(crate) use file::Place;
+use index::Index;
+pub(crate) use line::SourceFile;
+use line::{HEAD, Line, OLD, VERSION};
+
+/// What a step does, as far as a journal knows it.
+pub(crate) struct Deed {
+    /// The hash of what the step says.
+    pub(crate) step: String,
+    pub(crate) source: Option<SourceFile>,
+}
+
+/// A step that is under way, and where the journal says so.
+pub(crate) struct Begun {
+    deed: Deed,
+    at: u64,
+}
+
+/// What an earlier run recorded for a key.
+pub(crate) enum Before {
+    /// Nothing is known of it, or it was refused.
+    New,
+    /// It was begun, and its end is not known.
+    Begun,
+    /// It was done, with this outcome.
+    Done(Box<RawValue>),
+}
+
+/// An open journal, locked for this process.
+pub(crate) struct Journal {
+    file: JournalFile,
+    index: Index,
+    /// Time since an earlier run wrote last, when it was opened.
+    age: Duration,
+    /// What steps of earlier runs have stored.
+    claimed: Claimed,
+    lines: u64,
+    is_old: bool,
+}
+
+/// A journal of so many lines for each key is written anew: most of them tell of tries that were refused.
+const LINES_A_KEY: u64 = 3;
+/// Fewer lines than these are no burden.
+const FEW: u64 = 100;
+
+impl Journal {
+    pub(crate) fn open(path: &Path) -> Result<Journal> {
+        let place = Place::of(path)?;
+        Journal::of(place.open()?, place)
+    }
+
+    /// Locks it and reads what is there. `file` was opened there. A last line that a crash has torn is taken off, but nothing of a file that is no
+    /// journal: its path may be a mistake, or come from a step.
+    pub(crate) fn of(file: File, place: Place) -> Result<Journal> {
+        let file = JournalFile::lock(file, place)?;
+        let age = file.age();
+        let mut journal = Journal::read(file)?;
+        if journal.is_old || journal.lines > LINES_A_KEY * journal.index.keys() as u64 + FEW {
+            match rewrite::rewrite(&mut journal.file) {
+                Ok(()) => journal = Journal::read(journal.file)?,
+                Err(error) if journal.is_old => return Err(error),
+                Err(_) => {} // where it lies that isn't possible, and it does no harm
+            }
+        }
+        Ok(Journal { age, ..journal })
+    }
+
+    fn read(mut file: JournalFile) -> Result<Journal> {
+        if !HEAD.starts_with(file.head(HEAD.len())?) {
+            return Err(file.place.corrupt(1, "it is no journal"));
+        }
+        file.make_private()?;
+        let mut journal = Journal { file, index: Index::default(), age: Duration::ZERO, claimed: Claimed::default(), lines: 0, is_old: false };
+        let end = journal.read_lines()?;
+        journal.file.end_at(end)?;
+        if end == 0 {
+            journal.add(&Line::Journal { version: VERSION })?;
+        }
+        Ok(journal)
+    }
+
+    /// Gives where the last whole line ends.
+    fn read_lines(&mut self) -> Result<u64> {
+        let mut at = 0;
+        // One that is read can't be lent to what reads another.
+        let mut text = Vec::new();
+        while let Some(line) = self.file.next_line(at)? {
+            text.clear();
+            text.extend_from_slice(line);
+            self.lines += 1;
+            let line = Line::parse(&text).map_err(|e| self.corrupt(&e.to_string()))?;
+            self.note(line, at)?;
+            at += text.len() as u64 + 1;
+            if at > index::LONGEST {
+                return Err(self.corrupt("a journal has at most a terabyte"));
+            }
+        }
+        Ok(at)
+    }
+
+    fn note(&mut self, line: Line<'_>, at: u64) -> Result<()> {
+        match (self.lines, &line) {
+            (1, Line::Journal { version: VERSION }) => return Ok(()),
+            (1, Line::Journal { version: OLD }) => {
+                self.is_old = true;
+                return Ok(());
+            }
+            (1, Line::Journal { version }) => {
+                return Err(self.corrupt(&format!("it is of version {version}, and this library knows {OLD} and {VERSION}")));
+            }
+            (1, _) | (_, Line::Journal { .. }) => return Err(self.corrupt("its first line is missing or repeated")),
+            _ => {}
+        }
+        if let Line::Done { outcome, .. } = &line {
+            line::attachments(outcome).for_each(|id| _ = self.claimed.claim(id));
+        }
+        self.is_old |= matches!(line, Line::Done { step: None, .. });
+        let stands_alone = matches!(line, Line::Begin { .. } | Line::Done { step: Some(_), .. });
+        let key = line.key().expect("only the first line has none");
+        match self.find(key)? {
+            Some(entry) => entry.set_at(at),
+            None if stands_alone => self.index.insert(key, at, false),
+            None => return Err(self.corrupt("it ends what never began")),
+        }
+        Ok(())
+    }
+
+    fn corrupt(&self, problem: &str) -> Error {
+        self.file.place.corrupt(self.lines, problem)
+    }
+
+    fn find(&mut self, key: &str) -> Result<Option<&mut index::Entry>> {
+        let (file, mut failed) = (&mut self.file, None);
+        let found = self.index.find(key, |at| match file.line(at) {
+            Ok(line) => line.and_then(|line| Line::parse(line).ok()).is_some_and(|line| line.key() == Some(key)),
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Time since an earlier run wrote last.
+    pub(crate) fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Attachments that other keys own.
+    pub(crate) fn claimed(&self) -> Claimed {
+        self.claimed.clone()
+    }
+
+    /// How far the key had come. An error when it is given a second time, when it stood for another step then, or when the file that it sent has
+    /// changed since, which `has_changed` is asked.
+    pub(crate) fn before(&mut self, key: &str, step: &str, has_changed: impl FnOnce(&SourceFile) -> bool) -> Result<Before> {
+        let Some(entry) = self.find(key)? else { return Ok(Before::New) };
+        if entry.is_given() {
+            return Err(super::running::given_twice(key));
+        }
+        entry.set_given();
+        let at = entry.at();
+        let line = self.file.line(at)?.and_then(|line| Line::parse(line).ok());
+        let (then, source, before) = match line {
+            Some(Line::Failed { .. }) => return Ok(Before::New),
+            Some(Line::Begin { step, source, .. }) => (step, source, Before::Begun),
+            Some(Line::Done { step: Some(step), source, outcome, .. }) => (step, source, Before::Done(outcome.to_owned())),
+            _ => return Err(self.corrupt("it has changed while it was in use")),
+        };
+        if then != step {
+            let message = format!("the journal has the key {:?} with another step; keys are for one step each", one_line(key));
+            return Err(Error::new(Status::Argument, "journal_key", message));
+        }
+        if source.as_ref().is_some_and(has_changed) {
+            let message = format!(
+                "the file of {:?} has changed since this journal knows the step, and nothing is sent: a journal belongs to one run of a job; \
+                 begin a new one for the next run",
+                one_line(key)
+            );
+            return Err(Error::new(Status::State, "journal_source_changed", message));
+        }
+        Ok(before)
+    }
+
+    /// Before the key's step is run: on the disk when this returns.
+    pub(crate) fn begin(&mut self, key: &str, deed: Deed) -> Result<Begun> {
+        let at = self.add(&Line::Begin { key: key.into(), step: deed.step.as_str().into(), source: deed.source.clone() })?;
+        self.file.sync()?;
+        match self.find(key)? {
+            Some(entry) => entry.set_at(at),
+            None => self.index.insert(key, at, true),
+        }
+        Ok(Begun { deed, at })
+    }
+
+    pub(crate) fn done(&mut self, key: &str, begun: Begun, outcome: &str) -> Result<()> {
+        let Begun { deed: Deed { step, source }, at } = begun;
+        let outcome: &RawValue = serde_json::from_str(outcome).expect("an outcome is JSON");
+        self.end(key, at, &Line::Done { key: key.into(), step: Some(step.into()), source, outcome })
+    }
+
+    pub(crate) fn failed(&mut self, key: &str, begun: &Begun) -> Result<()> {
+        self.end(key, begun.at, &Line::Failed { key: key.into() })
+    }
+
+    fn end(&mut self, key: &str, begun: u64, line: &Line<'_>) -> Result<()> {
+        let at = self.add(line)?;
+        if let Some(entry) = self.index.find(key, |entry| entry == begun) {
+            entry.set_at(at);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, line: &Line<'_>) -> Result<u64> {
+        self.file.add(&line.text())
+    }
+}
+
+#[cfg(test)]
+mod tests;
