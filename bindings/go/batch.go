@@ -2,6 +2,7 @@ package zcrm
 
 import (
 	"context"
+	"iter"
 	"math"
 
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
@@ -16,7 +17,7 @@ type BatchStep struct {
 // BatchOptions says how a batch is run. The zero value is fine.
 type BatchOptions struct {
 	Journal  string // path of a file that remembers what was begun and done, of one run of a job: begin a new one for the next; empty: none
-	Parallel int    // steps at once; 0: 4, and more than 256 are 256. The setting "max_in_flight" holds beside it
+	Parallel int    // steps at once, at most 256; 0: as many as the setting "max_in_flight" lets in, which holds beside it
 	Credits  int64  // API calls after which no further step is begun; 0: no bound
 }
 
@@ -34,8 +35,8 @@ type BatchSummary struct {
 	FromJournal int64  `json:"from_journal"` // of these, done in an earlier run
 	Failed      int64  `json:"failed"`       // steps that were refused or failed
 	Unknown     int64  `json:"unknown"`      // of these, uploads of which nobody knows whether they are stored
-	Left        int64  `json:"left"`         // steps that were not begun, or not ended: the next run takes them up
-	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, no_token, cancelled or call_timeout; else empty
+	Left        int64  `json:"left"`         // steps that were not begun, or not ended: the next run takes them up. The rest of a sequence counts as one
+	Stopped     string `json:"stopped"`      // why steps are left: credits_budget, credits_exhausted, no_token, source, cancelled or call_timeout; else empty
 	Attempts    int64  `json:"attempts"`     // API calls made
 }
 
@@ -55,16 +56,43 @@ type BatchSummary struct {
 // error it says that all steps are left.
 //
 // The steps run on threads of the library, and so may a token source, a token store and a logger. Of options [WithTimeout] and
-// [WithTraceID] apply to the whole batch, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step.
+// [WithTraceID] apply to the whole batch, [WithSHA256], [WithSkipExisting], [WithSkipSameBytes] and [WithAgain] for each step. The setting
+// "call_timeout_ms" bounds each step, never the whole.
 func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
+	return c.runBatch(int64(len(steps)), batch, ended, options, func(args cabi.BatchArgs, call cabi.Call) (cabi.BatchSummary, error) {
+		given := make([]cabi.BatchStep, len(steps))
+		for i, step := range steps {
+			given[i] = cabi.BatchStep(step)
+		}
+		return c.seam().Batch(ctx, given, args, call)
+	})
+}
+
+// RunBatchFrom is [Client.RunBatch] of a sequence, which is asked for a step when there is room for one: a batch of any length takes little
+// memory.
+//
+// The sequence runs on a goroutine of its own, one step at a time, and has ended when RunBatchFrom returns. It may start operations. While it
+// blocks, no end is told; let it heed ctx where that may be long. An error that it yields stops the batch and comes back once the steps under
+// way have ended, and a panic of it goes on then. With a Journal let it begin at the first step each time.
+func (c *Client) RunBatchFrom(ctx context.Context, steps iter.Seq2[BatchStep, error], batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
+	return c.runBatch(1, batch, ended, options, func(args cabi.BatchArgs, call cabi.Call) (cabi.BatchSummary, error) {
+		given := func(yield func(cabi.BatchStep, error) bool) {
+			steps(func(step BatchStep, err error) bool { return yield(cabi.BatchStep(step), err) })
+		}
+		return c.seam().BatchFrom(ctx, given, args, call)
+	})
+}
+
+func (c *Client) runBatch(left int64, batch BatchOptions, ended func(BatchEnd) error, options []CallOption,
+	run func(cabi.BatchArgs, cabi.Call) (cabi.BatchSummary, error)) (*BatchSummary, error) {
 	const operation = "batch"
-	none := &BatchSummary{Left: int64(len(steps))}
+	none := &BatchSummary{Left: left}
 	call, err := callOf(operation, batches, options)
 	switch {
 	case err != nil:
 		return none, err
 	case batch.Parallel < 0:
-		return none, argument(operation, "parallel", "is negative; 0 is 4")
+		return none, argument(operation, "parallel", "is negative; 0 is as many as max_in_flight")
 	case batch.Credits < 0:
 		return none, argument(operation, "credits", "is negative; 0 is no bound")
 	}
@@ -79,10 +107,6 @@ func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOpt
 			return ended(told)
 		}
 	}
-	given := make([]cabi.BatchStep, len(steps))
-	for i, step := range steps {
-		given[i] = cabi.BatchStep(step)
-	}
-	summary, err := c.seam().Batch(ctx, given, args, call.Call)
+	summary, err := run(args, call.Call)
 	return (*BatchSummary)(&summary), wrap(operation, err)
 }

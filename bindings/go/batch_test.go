@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -89,6 +90,105 @@ func TestABatchTellsOfEachStepAndSumsThemUp(t *testing.T) {
 	}
 	if len(told) != 12 || w.attached() != 10 {
 		t.Errorf("%d are told, %d attached", len(told), w.attached())
+	}
+}
+
+// sequence yields the steps, and notes how many were asked for.
+func sequence(steps []zcrm.BatchStep, asked *int) iter.Seq2[zcrm.BatchStep, error] {
+	return func(yield func(zcrm.BatchStep, error) bool) {
+		for _, step := range steps {
+			*asked++
+			if !yield(step, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestABatchAsksASequenceForItsSteps(t *testing.T) {
+	w := newWorld(t)
+	client, steps := uploads(w, 12)
+	steps = append(steps, zcrm.BatchStep{Key: "3", Step: steps[3].Step}, zcrm.BatchStep{Key: "none"})
+	asked, ended, most := 0, 0, 0
+	summary, err := client.RunBatchFrom(ctx, sequence(steps, &asked), zcrm.BatchOptions{Parallel: 2}, func(zcrm.BatchEnd) error {
+		ended++
+		most = max(most, asked-ended)
+		return nil
+	})
+	want := zcrm.BatchSummary{Done: 12, Failed: 2, Attempts: 12}
+	if err != nil || *summary != want || asked != 14 || ended != 14 || most > 2 || w.attached() != 12 {
+		t.Errorf("got %+v, %v; %d asked, %d ended, %d ahead", summary, err, asked, ended, most)
+	}
+}
+
+func TestASequenceMayUseTheClientAndIsEndedWithTheBatch(t *testing.T) {
+	w := newWorld(t)
+	client, steps := uploads(w, 12)
+	within, cancel := context.WithCancel(ctx)
+	left := false
+	summary, err := client.RunBatchFrom(within, func(yield func(zcrm.BatchStep, error) bool) {
+		defer func() { left = true }()
+		for i, step := range steps {
+			if _, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{}); err != nil {
+				t.Errorf("a list within the sequence: %v", err)
+			}
+			if i == 4 {
+				cancel()
+			}
+			if !yield(step, nil) {
+				return
+			}
+		}
+	}, zcrm.BatchOptions{Parallel: 2}, nil)
+	if !errors.Is(err, context.Canceled) || !left || summary.Stopped != "cancelled" || summary.Left == 0 || summary.Done > 5 {
+		t.Errorf("got %+v, %v, left: %v", summary, err, left)
+	}
+}
+
+func TestASequenceThatFailsOrPanicsStopsTheBatch(t *testing.T) {
+	w := newWorld(t)
+	client, steps := uploads(w, 5)
+	broken := errors.New("queue")
+	failing := func(fail func(yield func(zcrm.BatchStep, error) bool)) iter.Seq2[zcrm.BatchStep, error] {
+		return func(yield func(zcrm.BatchStep, error) bool) {
+			for _, step := range steps {
+				if !yield(step, nil) {
+					return
+				}
+			}
+			fail(yield)
+		}
+	}
+	told := 0
+	count := func(zcrm.BatchEnd) error { told++; return nil }
+	summary, err := client.RunBatchFrom(ctx, failing(func(yield func(zcrm.BatchStep, error) bool) { yield(zcrm.BatchStep{}, broken) }), zcrm.BatchOptions{}, count)
+	want := zcrm.BatchSummary{Done: 5, Left: 1, Stopped: "source", Attempts: 5}
+	if !errors.Is(err, broken) || !errors.Is(err, zcrm.ErrCallback) || *summary != want || told != 5 {
+		t.Errorf("got %+v, %v; %d told", summary, err, told)
+	}
+	noTrace(t, func() {
+		defer func() {
+			if got := recover(); got != "queue" {
+				t.Errorf("got %v", got)
+			}
+		}()
+		client.RunBatchFrom(ctx, failing(func(func(zcrm.BatchStep, error) bool) { panic("queue") }), zcrm.BatchOptions{}, nil)
+		t.Error("no panic")
+	})
+}
+
+func TestTheSettingForTheTimeOfACallBoundsEachStepOfABatchAndNotTheWhole(t *testing.T) {
+	w := newWorld(t)
+	_, steps := uploads(w, 4)
+	list, _ := json.Marshal(anything{"operation": "attachment.list", "module": w.record.Module, "record_id": w.record.ID})
+	for i := range steps {
+		steps[i].Step = list
+	}
+	client := w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithOption("call_timeout_ms", "300"))
+	w.fault("attachment.list", anything{"kind": "stall", "at": "before_reply"}, anything{"kind": "stall", "at": "before_reply"})
+	summary, err := client.RunBatch(ctx, steps, zcrm.BatchOptions{Parallel: 1}, nil)
+	if want := (zcrm.BatchSummary{Done: 2, Failed: 2, Attempts: 4}); err != nil || *summary != want {
+		t.Errorf("got %+v, %v", summary, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"unsafe"
 )
@@ -47,7 +48,24 @@ func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, c
 		return none, err
 	}
 	defer C.zcrm_batch_free(batch)
-	st := &state{}
+	return c.batch(ctx, batch, &state{}, none, args, call)
+}
+
+// BatchFrom is Batch of steps that it asks for.
+func (c *Client) BatchFrom(ctx context.Context, steps iter.Seq2[BatchStep, error], args BatchArgs, call Call) (BatchSummary, error) {
+	none := BatchSummary{Left: 1} // or more
+	batch, err := newBatch(nil)
+	if err != nil {
+		return none, err
+	}
+	defer C.zcrm_batch_free(batch)
+	st := &state{steps: newFeed(steps)}
+	defer st.steps.stop(st)
+	return c.batch(ctx, batch, st, none, args, call)
+}
+
+func (c *Client) batch(ctx context.Context, batch *C.zcrm_batch, st *state, none BatchSummary, args BatchArgs, call Call) (BatchSummary, error) {
+	call.IsBatch = true
 	if args.Ended != nil {
 		st.ended = func(key string, status int32, json []byte, fromJournal bool) error {
 			end := BatchEnd{Key: key, Output: json, FromJournal: fromJournal}
@@ -63,7 +81,7 @@ func (c *Client) Batch(ctx context.Context, steps []BatchStep, args BatchArgs, c
 		c.hooks.during(st, func() {
 			reply = C.zg_batch(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 				text(call.TraceID), size(call.TraceID), nil, 0, nil, 0,
-				batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil))
+				batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil), flag(st.steps != nil))
 		})
 		return reply
 	})
@@ -102,6 +120,9 @@ func (st *state) ofBatch(ctx context.Context, summary *BatchSummary) error {
 	case st.err != nil:
 		failure = unsent(C.ZCRM_E_CALLBACK, "callback", "the function that is told of each end failed")
 		failure.Cause = st.err
+	case st.steps != nil && st.steps.err != nil:
+		failure = unsent(C.ZCRM_E_CALLBACK, "callback", "the sequence of the steps failed")
+		failure.Cause = st.steps.err
 	case summary.Stopped == "cancelled" && ctx.Err() != nil:
 		failure = unsent(C.ZCRM_E_CANCELLED, "cancelled", fmt.Sprintf("the context ended, and %d steps are left", summary.Left))
 		failure.Cause = ctxCause(ctx)

@@ -31,6 +31,7 @@ type Call struct {
 	ExpectedBytes    int64
 	RestrictTriggers string
 	Flags            uint32
+	IsBatch          bool // the setting call_timeout_ms bounds its steps, and Timeout the whole
 }
 
 // timeout rounds up: a bound of less than a millisecond is a bound all the same.
@@ -63,7 +64,8 @@ type state struct {
 	buffer   []byte // what a Reader or a Writer sees in place of the library's memory
 	progress func(done, total int64)
 	ended    func(key string, status int32, json []byte, fromJournal bool) error
-	hooked   bool // its client has callbacks, too, whose panics are to go on here
+	steps    *feed // of a batch that asks for them
+	hooked   bool  // its client has callbacks, too, whose panics are to go on here
 
 	err   error // what the caller's reader, writer or batch function failed with
 	panic *panicked
@@ -82,7 +84,7 @@ func (p *panicked) String() string {
 
 // isReached says whether any callback may come. A call without any, such as an upload from a file, needs no handle.
 func (st *state) isReached() bool {
-	return st.hooked || st.reader != nil || st.writer != nil || st.progress != nil || st.ended != nil
+	return st.hooked || st.reader != nil || st.writer != nil || st.progress != nil || st.ended != nil || st.steps != nil
 }
 
 // repanic lets the panic of a callback go on. The frames in which it began are gone, so a panic with their text comes first: a crash

@@ -150,6 +150,23 @@ func zcrmGoBatchEnd(handle C.uintptr_t, key *C.char, status C.zcrm_status, json 
 	return 0
 }
 
+//export zcrmGoNextStep
+func zcrmGoNextStep(handle C.uintptr_t, key **C.char, keyLen *C.size_t, step **C.char, stepLen *C.size_t) C.int32_t {
+	const one, end, failed = 1, 0, -1
+	st := cgo.Handle(handle).Value().(*state)
+	st.steps.free()
+	var next BatchStep
+	var more bool
+	if !guard(st, func() { next, more = st.steps.next() }) || st.steps.err != nil {
+		return failed
+	}
+	if !more {
+		return end
+	}
+	*key, *keyLen, *step, *stepLen = st.steps.keep(next)
+	return one
+}
+
 // hooks is what a client's token source, token store and logger share. Calls that wait for a token while another one asks share its
 // failure: so the error can't be found through the call alone, and goes by the number that the callback returns.
 type hooks struct {

@@ -163,11 +163,15 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 	if ctx == nil {
 		return nil, Argument("ctx", "is nil; context.Background() is a context that never ends")
 	}
-	if of.Timeout == 0 {
-		of.Timeout = c.timeout
+	bound := of.Timeout
+	if bound == 0 {
+		bound = c.timeout
 	}
-	if err := c.places.take(ctx, &of.Timeout); err != nil {
+	if err := c.places.take(ctx, &bound); err != nil {
 		return nil, err
+	}
+	if of.Timeout != 0 || !of.IsBatch {
+		of.Timeout = bound
 	}
 	st.place.of, st.place.held, st.hooked = c.places, true, c.hooked
 	defer st.place.giveBack()

@@ -59,6 +59,10 @@ static int32_t on_batch_end(void *user, const char *key, zcrm_status status, con
     return zcrmGoBatchEnd((uintptr_t)user, (char *)key, status, (char *)json, from_journal);
 }
 
+static int32_t on_next_step(void *user, zcrm_str *key, zcrm_str *json) {
+    return zcrmGoNextStep((uintptr_t)user, (char **)&key->ptr, &key->len, (char **)&json->ptr, &json->len);
+}
+
 static void on_log(void *user, int32_t level, const char *line, size_t len) {
     zcrmGoLog((uintptr_t)user, running, level, (char *)line, len);
 }
@@ -218,7 +222,7 @@ zg_reply zg_step(ZG_CALL, ZG_TEXT(json)) {
     FINISH;
 }
 
-zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told) {
+zg_reply zg_batch(ZG_CALL, zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told, int asked) {
     zcrm_batch_args args = {.struct_size = sizeof args,
                             .journal = TEXT(journal),
                             .credits = credits,
@@ -226,7 +230,8 @@ zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t c
                             .user = (void *)handle,
                             .parallel = parallel};
     BUILD_CALL;
-    reply.status = zcrm_batch_run(client, batch, &args, &call, &reply.result, &reply.error);
+    reply.status = asked ? zcrm_batch_set_source(batch, on_next_step, (void *)handle, &reply.error) : ZCRM_OK;
+    if (reply.status == ZCRM_OK) reply.status = zcrm_batch_run(client, batch, &args, &call, &reply.result, &reply.error);
     FINISH;
 }
 

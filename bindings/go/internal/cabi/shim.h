@@ -49,7 +49,7 @@ zg_reply zg_pages_next(ZG_CALL, zcrm_pages *pages);
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
 zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);
 zg_reply zg_step(ZG_CALL, ZG_TEXT(json));
-zg_reply zg_batch(ZG_CALL, const zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told);
+zg_reply zg_batch(ZG_CALL, zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits, uint32_t parallel, int told, int asked);
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL);
 
 zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error);
