@@ -586,6 +586,7 @@ typedef struct zcrm_plugin_v1 {
     int64_t (*error_retry_after_ms)(const struct zcrm_error *error);
     const char *(*error_json)(const struct zcrm_error *error);
     void (*error_free)(struct zcrm_error *error);
+    zcrm_status (*config_load_profile)(struct zcrm_config *config, const char *path, const char *name, struct zcrm_error **err);
 } zcrm_plugin_v1;
 
 #ifdef __cplusplus
@@ -692,6 +693,20 @@ ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
  *         it takes), or `ZCRM_E_ARGUMENT`
  */
 ZCRM_API zcrm_status zcrm_config_set(struct zcrm_config *config, const char *key, const char *value, size_t len, struct zcrm_error **err);
+
+/**
+ * Sets what a profile says: the login that `zcrm login` has written once for every program of this user, or any other settings. Call it before
+ * zcrm_config_set(): what is set afterwards takes the place of what the profile says.
+ *
+ * The file is TOML: a line `[name]` for each profile, and below it `key = "value"`. It must be a regular file of this user (or root's) to which
+ * nobody else has rights, as in `chmod 600`.
+ * @param path  the file, NUL-terminated; NULL = the user's own, `zcrm/profiles.toml` in `XDG_CONFIG_HOME` or else in `.config` of `HOME`. Only
+ *              then are these two environment variables read.
+ * @param name  the profile, NUL-terminated; NULL = `default`
+ * @return `ZCRM_OK`; `ZCRM_E_CONFIG`: reason `profile_absent` when file or profile isn't there, `profile_mode` when others have rights to it;
+ *         or `ZCRM_E_IO`. On failure nothing is set.
+ */
+ZCRM_API zcrm_status zcrm_config_load_profile(struct zcrm_config *config, const char *path, const char *name, struct zcrm_error **err);
 
 /**
  * Takes access tokens from `fn` instead of Zoho's accounts server. Replaces an earlier token callback. zcrm_client_new() refuses OAuth

@@ -930,6 +930,17 @@ class Config {
         if (const zcrm_status status = zcrm_config_set(handle_.get(), name.c_str(), text, value.size(), &error)) return Error(status, error);
         return {};
     }
+    /** Sets what a profile says, which `zcrm login` has written; what is set afterwards takes its place. An empty path is the user's own file, an
+     *  empty name `default`. ZCRM_E_CONFIG when it isn't there, or others have rights to it. */
+    Result<void> load_profile(const std::string &path = {}, const std::string &name = {}) {
+        for (const std::string *text : {&path, &name}) {
+            if (text->find('\0') != std::string::npos) return Error(ZCRM_E_ARGUMENT, nullptr, "profile: its path or its name holds a NUL");
+        }
+        zcrm_error *error = nullptr;
+        const char *file = path.empty() ? nullptr : path.c_str(), *of = name.empty() ? nullptr : name.c_str();
+        if (const zcrm_status status = zcrm_config_load_profile(handle_.get(), file, of, &error)) return Error(status, error);
+        return {};
+    }
     /** The host gives the tokens instead of Zoho's accounts server. Held until config and clients are gone, or it is replaced. */
     Result<void> on_token(Token token) {
         auto held = std::make_unique<Token>(std::move(token));

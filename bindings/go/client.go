@@ -29,7 +29,7 @@ type Option struct {
 
 // New makes a client. It sends nothing: wrong credentials show at the first operation.
 //
-// It needs one of [WithRefreshToken], [WithAccessToken] and [WithTokenSource], and outside of the United States [WithDataCenter].
+// It needs one of [WithProfile], [WithRefreshToken], [WithAccessToken] and [WithTokenSource], and outside of the United States [WithDataCenter].
 // A wrong or missing setting is [ErrConfig].
 func New(options ...Option) (*Client, error) {
 	c, err := cabi.NewClient(configOf(options))
@@ -54,6 +54,13 @@ func configOf(options []Option) cabi.Config {
 func (c *Client) Close() error {
 	c.seam().Close()
 	return nil
+}
+
+// WithProfile takes the settings of a profile, such as the login that "zcrm login" has written. An empty path is the user's own file,
+// zcrm/profiles.toml in XDG_CONFIG_HOME or else in .config of HOME; an empty name is "default". The other options come before it, whatever
+// their order. A file to which others have rights is refused, and one that isn't there: both are [ErrConfig].
+func WithProfile(path, name string) Option {
+	return Option{func(config *cabi.Config) { config.Profile = &cabi.Profile{Path: path, Name: name} }}
 }
 
 // WithRefreshToken lets the client get its access tokens from Zoho.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,6 +34,40 @@ func TestNewNamesWhatIsWrongWithASetting(t *testing.T) {
 		_, err := zcrm.New(options...)
 		if !errors.Is(err, zcrm.ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("wanted %s in %v", want, err)
+		}
+	}
+}
+
+func TestAProfileIsUsedAndOtherOptionsComeBeforeIt(t *testing.T) {
+	w := newWorld(t)
+	home := t.TempDir()
+	own := filepath.Join(home, "zcrm", "profiles.toml")
+	profiles := fmt.Sprintf("[default]\naccess_token = %q\napi_domain = %q\n[wrong]\naccess_token = \"x\"\napi_domain = %[2]q\n", w.AccessToken, w.URL)
+	if err := errors.Join(os.Mkdir(filepath.Dir(own), 0o700), os.WriteFile(own, []byte(profiles), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CONFIG_HOME", home)
+	list := func(options ...zcrm.Option) error {
+		client, err := zcrm.New(options...)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		_, err = client.ListAttachments(ctx, w.record, zcrm.ListOptions{})
+		return err
+	}
+	if err := list(zcrm.WithProfile("", "")); err != nil {
+		t.Error(err)
+	}
+	if err := list(zcrm.WithAccessToken(w.AccessToken), zcrm.WithProfile(own, "wrong")); err != nil {
+		t.Error("the profile came before an option:", err)
+	}
+	if err := list(zcrm.WithProfile(own, "wrong")); !errors.Is(err, zcrm.ErrAuth) {
+		t.Error(err)
+	}
+	for _, absent := range []zcrm.Option{zcrm.WithProfile("/nowhere", ""), zcrm.WithProfile(own, "other"), zcrm.WithProfile(own, "a\x00b")} {
+		if err := list(absent); !errors.Is(err, zcrm.ErrConfig) && !errors.Is(err, zcrm.ErrArgument) {
+			t.Error(err)
 		}
 	}
 }

@@ -5,8 +5,8 @@
  *   ZCRM_ACCESS_TOKEN=... ./plugin-host -l ./libzcrm.so -n 8 < steps.ndjson > results.ndjson
  *
  * It knows zcrm only through dlopen() and zcrm_plugin_init(): an engine would load it the same way. A step that fails is a line
- * {"line":7,"error":{...}}; blank lines are passed over. Settings come from a file of key=value lines (-c), then from the environment:
- * ZCRM_API_DOMAIN is api_domain, and so on.
+ * {"line":7,"error":{...}}; blank lines are passed over. Settings come from a profile (ZCRM_PROFILE names it, ZCRM_PROFILES another file of
+ * profiles), then from a file of key=value lines (-c), then from the environment: ZCRM_API_DOMAIN is api_domain, and so on.
  *
  * Exit code: 0 every step was done; 1 some failed; 2 nothing could be started, or input or output broke; 3 ended by SIGINT or SIGTERM;
  * 4 none failed, and nobody knows of some whether they were done.
@@ -87,6 +87,7 @@ static void set_from_environment(zcrm_config *config) {
         if (strncmp(*entry, "ZCRM_", 5) != 0 || !value || value - name >= (long)sizeof key) continue;
         for (; name + n < value; n++) key[n] = (char)tolower((unsigned char)name[n]);
         key[n] = 0;
+        if (!strcmp(key, "profile") || !strcmp(key, "profiles")) continue; /* loaded before */
         if (!strcmp(key, "library") || !strcmp(key, "module") || !strcmp(key, "record_id")) continue; /* not settings, but the examples' own */
         set(config, key, value + 1, "environment (ZCRM_…)");
     }
@@ -96,6 +97,8 @@ static void start_client(const char *settings) {
     zcrm_config *config = NULL;
     zcrm_error *err = NULL;
     if (zcrm.config_new(&config) != ZCRM_OK || zcrm.cancel_new(&stop) != ZCRM_OK) die("start", "no memory");
+    const char *profile = getenv("ZCRM_PROFILE"), *profiles = getenv("ZCRM_PROFILES");
+    if ((profile || profiles) && zcrm.config_load_profile(config, profiles, profile, &err) != ZCRM_OK) die("profile", zcrm.error_message(err));
     if (settings) set_from_file(config, settings);
     set_from_environment(config);
     if (zcrm.client_new(config, &client, &err) != ZCRM_OK) die("client", zcrm.error_message(err));

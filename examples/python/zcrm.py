@@ -67,6 +67,7 @@ class _Plugin(ctypes.Structure):
         ("error_retry_after_ms", _fn(c_int64, c_void_p)),
         ("error_json", _fn(_text, c_void_p)),
         ("error_free", _fn(None, c_void_p)),
+        ("config_load_profile", _fn(c_int32, c_void_p, c_char_p, c_char_p, c_void_p)),
     ]
 
 
@@ -155,15 +156,20 @@ class Cancel:
 
 
 class Client:
-    """A connection to one CRM organisation. Settings are those of describe()["settings"]; a wrong one is an Error."""
+    """A connection to one CRM organisation. Settings are those of describe()["settings"]; a wrong one is an Error.
+
+    `profile` is the name of a login that `zcrm login` has written, "" the default one; `profiles` is another file of them. Settings come before it."""
 
     _handle = None
 
-    def __init__(self, **settings):
+    def __init__(self, *, profile=None, profiles=None, **settings):
         zcrm, config, error = _zcrm(), c_void_p(), c_void_p()
         self._handle = c_void_p()
         _check(zcrm.config_new(byref(config)), None)
         try:
+            if profile is not None or profiles is not None:
+                named = [text.encode() if text else None for text in (profiles, profile)]
+                _check(zcrm.config_load_profile(config, *named, byref(error)), error)
             for key, value in settings.items():
                 if value is None:
                     raise TypeError(f"{key} is None; leave it out, or give its value")

@@ -9,11 +9,11 @@ use crate::error::{Error, Result, Status, one_line};
 
 /// Where tokens come from and where calls go.
 #[derive(Debug, Clone)]
-pub(crate) struct Hosts {
+pub struct Hosts {
     /// `https://accounts…`
-    pub(crate) accounts: String,
+    pub accounts: String,
     /// `https://www.zohoapis…`, until a token reply names another one.
-    pub(crate) api: String,
+    pub api: String,
     /// The caller named the API host: a token reply can't change it.
     pinned: bool,
     named: Vec<NamedHost>,
@@ -22,7 +22,7 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     /// Refuses an `http://` that would send a token in the clear through a network, unless `allow_http` says that it may.
-    pub(crate) fn of(config: &Config) -> Result<Hosts> {
+    pub fn of(config: &Config) -> Result<Hosts> {
         let DataCenter { accounts, domain, .. } = config.data_center;
         let prefix = match config.environment {
             Environment::Production => "www",

@@ -1,6 +1,7 @@
 //! Settings: string keys, and typed setters for the callbacks.
 
 use std::ffi::{c_char, c_void};
+use std::path::Path;
 use std::sync::{RwLock, TryLockError};
 
 use zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use super::error::zcrm_error;
 use super::handle::{self, Noun};
 use super::status::{OK, zcrm_status};
 use super::{guard, text};
-use crate::config::{Config, LogLevel, Secret};
+use crate::config::{Config, LogLevel, Profile, Secret};
 use crate::error::{Error, Result, Status};
 
 /// Settings from which clients are made. Belongs to the caller; one thread at a time may change it.
@@ -137,6 +138,36 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<()> {
         return Ok(());
     }
     config.set(key, value)
+}
+
+/// Sets what a profile says: the login that `zcrm login` has written once for every program of this user, or any other settings. Call it before
+/// zcrm_config_set(): what is set afterwards takes the place of what the profile says.
+///
+/// The file is TOML: a line `[name]` for each profile, and below it `key = "value"`. It must be a regular file of this user (or root's) to which
+/// nobody else has rights, as in `chmod 600`.
+///
+/// @param path  the file, NUL-terminated; NULL = the user's own, `zcrm/profiles.toml` in `XDG_CONFIG_HOME` or else in `.config` of `HOME`. Only
+///              then are these two environment variables read.
+/// @param name  the profile, NUL-terminated; NULL = `default`
+/// @return `ZCRM_OK`; `ZCRM_E_CONFIG`: reason `profile_absent` when file or profile isn't there, `profile_mode` when others have rights to it;
+///         or `ZCRM_E_IO`. On failure nothing is set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_config_load_profile(
+    config: *mut zcrm_config,
+    path: *const c_char,
+    name: *const c_char,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
+    unsafe {
+        guard::status(err, || {
+            let config = handle::lend(config, "config")?;
+            let path = text::read_if_given(path, "path")?.map(Path::new);
+            let name = text::read_if_given(name, "name")?;
+            let profile = Profile::read(path, name)?;
+            config.change(|config| config.set_profile(&profile))?
+        })
+    }
 }
 
 /// Takes access tokens from `fn` instead of Zoho's accounts server. Replaces an earlier token callback. zcrm_client_new() refuses OAuth

@@ -89,6 +89,9 @@ pub struct zcrm_plugin_v1 {
     pub error_json: Option<unsafe extern "C" fn(error: *const zcrm_error) -> *const c_char>,
     /// zcrm_error_free()
     pub error_free: Option<unsafe extern "C" fn(error: *mut zcrm_error)>,
+    /// zcrm_config_load_profile()
+    pub config_load_profile:
+        Option<unsafe extern "C" fn(config: *mut zcrm_config, path: *const c_char, name: *const c_char, err: *mut *mut zcrm_error) -> zcrm_status>,
 }
 
 const TABLE: zcrm_plugin_v1 = zcrm_plugin_v1 {
@@ -118,6 +121,7 @@ const TABLE: zcrm_plugin_v1 = zcrm_plugin_v1 {
     error_retry_after_ms: Some(error::zcrm_error_retry_after_ms),
     error_json: Some(error::zcrm_error_json),
     error_free: Some(error::zcrm_error_free),
+    config_load_profile: Some(config::zcrm_config_load_profile),
 };
 
 /// Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.

@@ -47,6 +47,15 @@ pub(super) unsafe fn read<'a>(ptr: *const c_char, len: usize, field: &'static st
     }
 }
 
+/// NUL-terminated text, or `None` for NULL.
+///
+/// # Safety
+/// As for [`zcrm_str::read`].
+pub(super) unsafe fn read_if_given<'a>(ptr: *const c_char, field: &'static str) -> Result<Option<&'a str>> {
+    // SAFETY: the same contract.
+    if ptr.is_null() { Ok(None) } else { unsafe { read(ptr, usize::MAX, field).map(Some) } }
+}
+
 /// Bytes from pointer and length; NULL with length 0 is legal.
 ///
 /// # Safety

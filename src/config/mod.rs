@@ -4,6 +4,7 @@ mod api_version;
 mod data_center;
 mod kinds;
 mod log;
+mod profile;
 mod proxy;
 mod secret;
 mod settings;
@@ -21,6 +22,7 @@ pub(crate) use data_center::DataCenter;
 pub use kinds::Form;
 
 pub use log::{LogFn, LogLevel};
+pub use profile::{DEFAULT_PROFILE, Profile};
 pub use secret::Secret;
 pub use settings::{Config, KEYS, Key};
 pub(crate) use urls::{NamedHost, bare};

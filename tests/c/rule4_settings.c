@@ -1,9 +1,55 @@
 /* Rule 4: settings are string keys; an unknown one names the nearest, a wrong value what it takes, a secret is never shown. */
+#include <sys/stat.h>
+
 #include "check.h"
 
 static int message_has(zcrm_error *err, const char *text) { return strstr(zcrm_error_message(err), text) != NULL; }
 
+/* A profile of the emulator in a file of this test, with this mode. */
+static const char *profiles(const char *path, mode_t mode) {
+    FILE *file = fopen(path, "w");
+    fprintf(file, "[default]\nmax_retrys = 1\n[work]\naccess_token = \"%s\"\napi_domain = \"%s\"\n", env("ZCRM_TEST_TOKEN"), env("ZCRM_TEST_URL"));
+    fclose(file);
+    chmod(path, mode);
+    return path;
+}
+
+static void test_profiles(void) {
+    char own[512], path[600];
+    snprintf(own, sizeof own, "%s/config/zcrm", env("ZCRM_TEST_DIR"));
+    char *config_home = strdup(own);
+    *strrchr(config_home, '/') = 0;
+    mkdir(config_home, 0700);
+    mkdir(own, 0700);
+    snprintf(path, sizeof path, "%s/profiles.toml", own);
+    zcrm_error *err = NULL;
+    zcrm_config *config = NULL;
+    zcrm_client *client = NULL;
+    zcrm_config_new(&config);
+    EXPECT(zcrm_config_load_profile(config, "/nowhere", NULL, &err), ZCRM_E_CONFIG, &err, "a file of profiles that isn't there");
+    EXPECT(zcrm_config_load_profile(config, profiles(path, 0644), "work", &err), ZCRM_E_CONFIG, &err, "one that others may read");
+    zcrm_status status = zcrm_config_load_profile(config, profiles(path, 0600), NULL, &err);
+    CHECK(message_has(err, path) && message_has(err, "[default]") && message_has(err, "max_retries"), "a wrong setting is named with its place");
+    EXPECT(status, ZCRM_E_CONFIG, &err, "and refused");
+    EXPECT(zcrm_config_load_profile(config, path, "\xff", &err), ZCRM_E_ARGUMENT, &err, "a name that isn't UTF-8");
+    EXPECT(zcrm_config_load_profile(NULL, path, "work", &err), ZCRM_E_ARGUMENT, &err, "a config that is NULL");
+    EXPECT(zcrm_client_new(config, &client, &err), ZCRM_E_CONFIG, &err, "none of them has set anything");
+    setenv("XDG_CONFIG_HOME", config_home, 1);
+    EXPECT(zcrm_config_load_profile(config, NULL, "work", &err), ZCRM_OK, &err, "the user's own file is found");
+    EXPECT(zcrm_client_new(config, &client, &err), ZCRM_OK, &err, "a client of a profile");
+    zcrm_target target = contact();
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "reaches its organisation");
+    zcrm_client_free(client);
+    EXPECT(zcrm_config_set(config, "access_token", "another", ZCRM_NUL, &err), ZCRM_OK, &err, "what is set afterwards");
+    EXPECT(zcrm_client_new(config, &client, &err), ZCRM_OK, &err, "makes a client");
+    EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_E_AUTH, &err, "and takes the place of the profile");
+    zcrm_client_free(client);
+    zcrm_config_free(config);
+    free(config_home);
+}
+
 int main(void) {
+    test_profiles();
     zcrm_error *err = NULL;
     zcrm_config *config = NULL;
     zcrm_config_new(&config);

@@ -1,4 +1,6 @@
 /* Results, errors and handles. */
+#include <filesystem>
+#include <fstream>
 #include <type_traits>
 
 #include "harness.hpp"
@@ -115,6 +117,20 @@ CASE(an_empty_function_or_a_key_with_a_nul_is_refused_with_a_reason) {
                                 settings.set(std::string_view("api_domain\0x", 12), "http://localhost")}) {
         CHECK(fails(refused, ZCRM_E_ARGUMENT) && !refused.error().message().empty() && refused.error().message() != "ZCRM_E_ARGUMENT");
     }
+}
+
+CASE(a_profile_is_loaded_and_what_is_set_afterwards_takes_its_place) {
+    const std::string file = path("profiles.toml");
+    std::ofstream(file) << "[work]\naccess_token = \"another\"\nmax_retries = 0\n";
+    auto settings = config();
+    CHECK(fails(settings.load_profile(file, "work"), ZCRM_E_CONFIG));  // others may read it
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    CHECK(fails(settings.load_profile(file), ZCRM_E_CONFIG));  // there is no "default"
+    CHECK(fails(settings.load_profile(std::string("a\0b", 3)), ZCRM_E_ARGUMENT));
+    CHECK(settings.load_profile(file, "work"));
+    CHECK(fails(NEED(zcrm::Client::make(settings)).attachment_list(contact()), ZCRM_E_AUTH));
+    CHECK(settings.set("access_token", env("ZCRM_TEST_TOKEN")));
+    CHECK(NEED(zcrm::Client::make(settings)).attachment_list(contact()));
 }
 
 #ifdef __cpp_exceptions

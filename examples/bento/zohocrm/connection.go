@@ -17,8 +17,12 @@ import (
 // connectionFields are the fields that every component has; each is the library's setting of the same name.
 func connectionFields() []*service.ConfigField {
 	return []*service.ConfigField{
+		service.NewStringField("profile").
+			Description("Name of a login on this machine, as `zcrm login` writes one: `default` for the one that has no other name. The fields below come before what it says.").
+			Default(""),
+		service.NewStringField("profiles").Description("File of profiles in place of `~/.config/zcrm/profiles.toml`.").Default("").Advanced(),
 		service.NewStringEnumField("data_center", words("data_center")...).
-			Description("Zoho's data centre that the organisation is in.").Default("us"),
+			Description("Zoho's data centre that the organisation is in: `us` when neither this nor the profile names one.").Optional(),
 		service.NewStringField("client_id").Description("OAuth client id.").Default(""),
 		service.NewStringField("client_secret").Description("OAuth client secret.").Secret().Default(""),
 		service.NewStringField("refresh_token").Description("OAuth refresh token. Its scopes bound what can be done.").Secret().Default(""),
@@ -27,7 +31,8 @@ func connectionFields() []*service.ConfigField {
 		service.NewStringListField("allow_paths").
 			Description("Directories below which messages may name files. None is allowed until it is named here.").
 			Example([]string{"/srv/files"}).Default([]any{}),
-		service.NewStringEnumField("api_version", words("api_version")...).Description("Version of Zoho's API.").Default("v8").Advanced(),
+		service.NewStringEnumField("api_version", words("api_version")...).
+			Description("Version of Zoho's API: `v8` when neither this nor the profile names one.").Optional().Advanced(),
 		service.NewStringField("accounts_url").Description("Another accounts server than that of the data centre: an emulator's.").Default("").Advanced(),
 		service.NewStringField("api_domain").Description("Another API server than that of the data centre: an emulator's.").Default("").Advanced(),
 		service.NewStringMapField("settings").
@@ -55,8 +60,8 @@ func connectionLint() string {
 	for _, setting := range described().Settings {
 		known = append(known, strconv.Quote(setting.Name))
 	}
-	return `  this.refresh_token.or("") == "" && this.access_token.or("") == "" => [ "no credentials: set client_id, client_secret and refresh_token, or access_token for a trial" ],
-  this.access_token.or("") == "" && (this.client_id.or("") == "" || this.client_secret.or("") == "") => [ "refresh_token needs client_id and client_secret beside it" ],
+	return `  this.profile.or("") == "" && this.profiles.or("") == "" && this.refresh_token.or("") == "" && this.access_token.or("") == "" => [ "no credentials: set profile, or client_id, client_secret and refresh_token, or access_token for a trial" ],
+  this.refresh_token.or("") != "" && this.profile.or("") == "" && this.profiles.or("") == "" && this.access_token.or("") == "" && (this.client_id.or("") == "" || this.client_secret.or("") == "") => [ "refresh_token needs client_id and client_secret beside it" ],
   this.allow_paths.or([]).any(path -> path.contains(":")) => [ "an entry of allow_paths has a colon, which parts two directories" ],
   this.settings.or({}).keys().any(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)) => [ "settings: there is no setting %v".format(this.settings.keys().filter(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)).join(", ")) ],
 `
@@ -89,8 +94,11 @@ func open(conf *service.ParsedConfig, mgr *service.Resources) (*connection, erro
 		return nil, err
 	}
 	for _, name := range []string{
-		"data_center", "client_id", "client_secret", "refresh_token", "access_token", "api_version", "accounts_url", "api_domain",
+		"profile", "profiles", "data_center", "client_id", "client_secret", "refresh_token", "access_token", "api_version", "accounts_url", "api_domain",
 	} {
+		if !conf.Contains(name) {
+			continue
+		}
 		value, err := conf.FieldString(name)
 		if err != nil {
 			return nil, err
@@ -131,8 +139,14 @@ func newConnection(settings map[string]string, logger *service.Logger) *connecti
 	}
 	sort.Strings(names)
 	c := &connection{options: []zcrm.Option{zcrm.WithLogger(newLogger(logger))}}
+	if settings["profile"] != "" || settings["profiles"] != "" {
+		c.options = append(c.options, zcrm.WithProfile(settings["profiles"], settings["profile"]))
+	}
 	for _, name := range names {
 		c.key += fmt.Sprintf("%q=%q ", name, settings[name])
+		if name == "profile" || name == "profiles" {
+			continue
+		}
 		c.options = append(c.options, zcrm.WithOption(name, settings[name]))
 	}
 	return c

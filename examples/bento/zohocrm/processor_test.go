@@ -3,6 +3,9 @@ package zohocrm
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -197,6 +200,27 @@ func TestComponentsWithTheSameSettingsShareAToken(t *testing.T) {
 	}
 	if n := len(e.Ledger(t).TokensIssued); n != 1 {
 		t.Errorf("%d tokens were asked for", n)
+	}
+}
+
+func TestAProfileStandsInForTheFieldsThatAreNotGiven(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	profiles := filepath.Join(t.TempDir(), "profiles.toml")
+	text := fmt.Sprintf("[work]\ndata_center = \"eu\"\napi_version = \"v7\"\nclient_id = %q\nclient_secret = %q\nrefresh_token = %q\napi_domain = %q\naccounts_url = %[4]q\n",
+		e.ClientID, e.ClientSecret, e.RefreshToken, e.URL)
+	check(t, os.WriteFile(profiles, []byte(text), 0o600))
+	fields := fmt.Sprintf("operation: attachment.list\nmodule: Contacts\nrecord_id: %q\nprofiles: %q\nprofile: work\n", e.Record(t, "Contacts", "normal"), profiles)
+	conf, err := processorSpec().ParseYAML(fields, nil)
+	check(t, err)
+	p, err := newProcessor(conf, service.MockResources())
+	check(t, err)
+	t.Cleanup(func() { check(t, p.Close(context.Background())) })
+	_, _, err = one(t, p, "")
+	check(t, err)
+	requests := e.Ledger(t).Requests
+	if path := requests[len(requests)-1].Path; !strings.Contains(path, "/v7/") {
+		t.Errorf("the profile's api_version is not used: %s", path)
 	}
 }
 

@@ -40,12 +40,16 @@ var ErrClosed = errors.New("zcrm: the client is closed")
 
 // Config is what clients are made of.
 type Config struct {
+	Profile  *Profile // loaded first, whatever its place among the options
 	Settings []Setting
 	Token    func(ctx context.Context, refused bool) (string, error)
 	Store    TokenStore
 	Logger   *slog.Logger
 	MaxCalls int // at once in C; 0: DefaultMaxCalls
 }
+
+// Profile is what zcrm_config_load_profile takes; an empty text is NULL.
+type Profile struct{ Path, Name string }
 
 // Setting is one key of zcrm_config_set and its value.
 type Setting struct{ Key, Value string }
@@ -203,6 +207,10 @@ func (config Config) build() (*C.zcrm_config, *hooks, error) {
 	if status := C.zcrm_config_new(&built); status != C.ZCRM_OK {
 		return nil, nil, unsent(status, "memory", "no config could be made")
 	}
+	if err := load(built, config.Profile); err != nil {
+		C.zcrm_config_free(built)
+		return nil, nil, err
+	}
 	for _, setting := range config.Settings {
 		if err := set(built, setting); err != nil {
 			C.zcrm_config_free(built)
@@ -227,6 +235,28 @@ func (config Config) build() (*C.zcrm_config, *hooks, error) {
 		C.zg_set_log_fn(built, C.ZCRM_LOG_TRACE, C.uintptr_t(newHandle(&logHook{hooks, config.Logger})))
 	}
 	return built, hooks, nil
+}
+
+func load(config *C.zcrm_config, profile *Profile) error {
+	if profile == nil {
+		return nil
+	}
+	if strings.IndexByte(profile.Path+profile.Name, 0) >= 0 {
+		return unsent(C.ZCRM_E_ARGUMENT, "argument", "profile: its path or its name holds a NUL byte")
+	}
+	var failed *C.zcrm_error
+	if status := C.zcrm_config_load_profile(config, given(profile.Path), given(profile.Name), &failed); status != C.ZCRM_OK {
+		return takeFailure(status, failed)
+	}
+	return nil
+}
+
+// given is a NUL-terminated text for the duration of one C call, NULL for an empty one.
+func given(s string) *C.char {
+	if s == "" {
+		return nil
+	}
+	return text(s + "\x00")
 }
 
 func set(config *C.zcrm_config, setting Setting) error {
