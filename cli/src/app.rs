@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use zcrm::{Call, Cancel, Client};
+use zcrm::{Call, Cancel, Client, Config};
 
 use crate::exit::{Exit, Stop};
 use crate::output::Output;
-use crate::settings::{self, Pair};
+use crate::settings::{self, Pair, Settings};
 use crate::signals;
 
 /// Options of every command.
@@ -49,7 +49,13 @@ impl App {
 
     /// A client with the settings of the options, the environment and the profile.
     pub fn client(&self) -> Result<Client, Stop> {
-        Ok(Client::new(settings::config(&self.common, self.out.bars())?)?)
+        Ok(Client::new(self.heard(Settings::read(&self.common)?.config()?))?)
+    }
+
+    /// The same settings, with log lines where they are wanted.
+    pub fn heard(&self, mut config: Config) -> Config {
+        settings::listen(&mut config, self.common.verbose, self.out.bars());
+        config
     }
 
     /// A call that Ctrl-C ends.

@@ -9,15 +9,20 @@ mod exit;
 mod folder;
 mod output;
 mod pool;
+mod profiles;
+mod prompt;
 mod settings;
 mod signals;
 mod target;
 
+mod doctor;
 mod get;
+mod login;
 mod ls;
 mod photo;
 mod rm;
 mod upload;
+mod whoami;
 
 use std::process::ExitCode;
 
@@ -44,6 +49,9 @@ enum Command {
     Rm(rm::Args),
     #[command(subcommand)]
     Photo(photo::Command),
+    Login(login::Args),
+    Whoami(whoami::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +73,8 @@ fn run(command: Command, app: &App) -> Result<(), Stop> {
         Command::Get(args) => get::run(&args, app),
         Command::Rm(args) => rm::run(&args, app),
         Command::Photo(command) => photo::run(&command, app),
+        Command::Login(args) => login::run(&args, app),
+        Command::Whoami(args) => whoami::run(&args, app),
+        Command::Doctor(args) => doctor::run(&args, app),
     }
 }

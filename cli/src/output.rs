@@ -98,6 +98,11 @@ impl Output {
         Ok(())
     }
 
+    /// Something was told that is no success.
+    pub fn count_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Something that a person should know, on standard error.
     pub fn warn(&self, what: impl std::fmt::Display) {
         self.bars.above(|| drop(writeln!(io::stderr(), "zcrm: {what}"))); // where nobody reads, there is nobody to tell
