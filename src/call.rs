@@ -46,7 +46,7 @@ pub struct Call<'a> {
     pub claimed: Option<Claimed>,
     /// Photo upload: `workflow` keeps workflows from being triggered.
     pub restrict_triggers: Option<String>,
-    /// Stands in the log lines of this call.
+    /// Appears in the log lines of this call.
     pub trace_id: Option<String>,
 }
 

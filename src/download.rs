@@ -28,7 +28,7 @@ pub struct Downloaded {
     pub content_disposition: String,
     /// The MIME type that the server gives; empty = none.
     pub content_type: String,
-    /// Whether the number of bytes could be held against a length that the server or the caller named.
+    /// Whether the number of bytes was checked against a length from the server or the caller.
     pub length_verified: bool,
     /// The file that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,11 +38,11 @@ pub struct Downloaded {
     pub data: Option<Vec<u8>>,
 }
 
-/// What is downloaded.
-pub(crate) struct Kind {
+/// What is expected of a download.
+pub(crate) struct Expected {
     /// What an empty answer (204) means.
     pub(crate) absent: fn() -> Error,
-    /// Whether a file of this kind can begin so.
+    /// Whether such a file can begin so.
     pub(crate) begins: Option<fn(&[u8]) -> bool>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn run<'a>(
     mut ask: Ask<'_>,
     mut sink: Sink<'a>,
     call: Call<'a>,
-    kind: &Kind,
+    expected: &Expected,
 ) -> Result<Outcome<Downloaded>> {
     ask.redirect = true;
     let limits = client.limits(&call);
@@ -64,16 +64,16 @@ pub(crate) fn run<'a>(
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, call.again, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, record, limits, call.trace_id.as_deref(), async |session| {
-        let named = fetch(client, session, &ask, &mut incoming, kind).await?;
+        let named = fetch(client, session, &ask, &mut incoming, expected).await?;
         Ok(named.with(incoming.finish()?))
     })
 }
 
 /// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
-pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask<'_>, incoming: &mut Incoming<'_>, kind: &Kind) -> Result<Named> {
+pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask<'_>, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<Named> {
     client
         .ask(session, ask, None, async |response| {
-            let taken = take(response, incoming, kind).await;
+            let taken = take(response, incoming, expected).await;
             session.meter.spent.set(incoming.is_spent());
             taken
         })
@@ -96,9 +96,9 @@ impl Named {
 }
 
 /// Takes a reply in, if it is the file and nothing else.
-pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, kind: &Kind) -> Result<Named> {
+pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<Named> {
     if response.status() == StatusCode::NO_CONTENT {
-        return Err((kind.absent)().with(|d| d.http_status = 204));
+        return Err((expected.absent)().with(|d| d.http_status = 204));
     }
     let headers = response.headers();
     framing::check(headers)?;
@@ -111,7 +111,7 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ki
     if !trusted && !head.can_be_file() {
         return Err(not_the_file(response, "it is a page or an answer").await);
     }
-    if let Some(begins) = kind.begins
+    if let Some(begins) = expected.begins
         && !begins(response.peek(transfer::FIRST).await?)
     {
         return Err(not_the_file(response, "it doesn't begin as a picture does").await);

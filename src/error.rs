@@ -185,8 +185,8 @@ pub struct Detail {
     pub retryable: bool,
     /// What the server asked to wait, or what this library advises, in milliseconds; -1 = nothing is known.
     pub retry_after_ms: i64,
-    /// Whether what was asked for may be done although the call failed: no word of Zoho says that it isn't. After a cancelled or timed-out
-    /// upload too; look before it is sent again.
+    /// Whether the call may have taken effect although it failed, since no word of Zoho says that it didn't. Also after a cancelled or timed-out
+    /// upload: look at the record before you repeat it.
     pub outcome_open: bool,
     /// Ids of attachments that a lost upload may have become.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -195,7 +195,7 @@ pub struct Detail {
     pub request_sent: Sent,
     /// HTTP requests made for this call, token requests excluded.
     pub attempts: u32,
-    /// Milliseconds spent in waiting between attempts.
+    /// Milliseconds spent waiting.
     pub waited_ms: u64,
     /// What the caller's callback returned; 0 = none did.
     pub callback_status: i32,

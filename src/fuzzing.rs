@@ -83,9 +83,9 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 
 /// A download into memory.
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
-    let kind = download::Kind { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
+    let expected = download::Expected { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
     let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), false, None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
-    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, &kind))?;
+    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, &expected))?;
     Ok(named.with(incoming.finish()?))
 }
 

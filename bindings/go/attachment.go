@@ -52,7 +52,7 @@ type Transfer struct {
 	ContentType    string `json:"content_type,omitempty"` // of a download, or empty
 	SHA256         string `json:"sha256,omitempty"`       // hexadecimal, with WithSHA256
 	Path           string `json:"path,omitempty"`         // the file that a download wrote, or empty
-	LengthVerified bool   `json:"length_verified"`        // whether a download's size could be held against one that Zoho or the caller named
+	LengthVerified bool   `json:"length_verified"`        // whether a download's size was checked against one from Zoho or the caller
 }
 
 // UploadAttachment attaches a file or a link to a record.

@@ -48,7 +48,7 @@ pub struct Uploaded {
     pub settled: bool,
     /// Zoho stored it under another name; known only when the record was listed.
     pub name_changed: bool,
-    /// Further copies that a repeated sending has made; with `on_twin=delete` they are gone again.
+    /// Further copies that sending it again made; with `on_twin=delete` they are deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub twins: Vec<String>,
 }
@@ -108,7 +108,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
 }
 
 /// An attachment is any file.
-const FILE: download::Kind = download::Kind { absent: no_such_attachment, begins: None };
+const FILE: download::Expected = download::Expected { absent: no_such_attachment, begins: None };
 
 fn no_such_attachment() -> Error {
     Error::new(Status::NotFound, "attachment_unknown", "the record has no such attachment")

@@ -32,7 +32,7 @@ pub(crate) enum Grant {
 }
 
 /// A token reply that gives a token.
-pub(crate) struct Granted {
+pub(crate) struct Issued {
     pub(crate) access_token: Secret,
     pub(crate) refresh_token: Option<Secret>,
     pub(crate) api_domain: Option<String>,
@@ -118,7 +118,7 @@ impl Grant {
     }
 
     /// Asks for a token, within `token_timeout_ms`.
-    pub(crate) async fn exchange(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Granted> {
+    pub(crate) async fn exchange(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Issued> {
         let bound = session.config.token_timeout;
         match timeout(bound, self.ask(session, hosts)).await {
             Ok(granted) => granted,
@@ -129,7 +129,7 @@ impl Grant {
         }
     }
 
-    async fn ask(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Granted> {
+    async fn ask(&self, session: &Session<'_>, hosts: &Hosts) -> Result<Issued> {
         let url = Url::parse(&format!("{}/oauth/v2/token", hosts.accounts));
         let url =
             url.map_err(|_| Error::new(Status::Config, "accounts_url", "accounts_url is not a URL").with(|d| d.field = Some("accounts_url")))?;
@@ -145,7 +145,7 @@ fn missing(what: &str, beside: &str) -> Error {
     Error::new(Status::Config, "credentials", format!("{beside} needs {what} beside it"))
 }
 
-pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Granted> {
+pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued> {
     let status = response.status();
     let body = Zeroizing::new(response.bytes(reply::MOST).await?);
     let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
@@ -153,7 +153,7 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Grante
         return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));
     };
     match &reply.access_token {
-        Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Granted {
+        Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Issued {
             access_token: sendable(access_token).map(|_| access_token.clone())?,
             refresh_token: reply.refresh_token,
             lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),

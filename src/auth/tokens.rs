@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 
 use super::hosts::Hosts;
-use super::oauth::{Grant, Granted, SHARE, THROTTLED, sendable};
+use super::oauth::{Grant, Issued, SHARE, THROTTLED, sendable};
 use super::store::{self, Document, Entry, FileStore};
 use crate::caller;
 use crate::config::{Config, LogLevel, Secret, TokenFn, TokenStore};
@@ -238,7 +238,7 @@ impl Tokens {
         self.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
 
-    async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Granted> {
+    async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Issued> {
         state.allow_request()?;
         session.config.log(LogLevel::Debug, || format!("asking {} for an access token", hosts.accounts));
         grant.exchange(session, hosts).await.inspect_err(|error| {

@@ -54,7 +54,7 @@ pub struct zcrm_call {
     pub progress: zcrm_progress_fn,
     /// Passed to `progress`.
     pub user: *mut c_void,
-    /// Stands in the log lines of this call.
+    /// Appears in the log lines of this call.
     pub trace_id: zcrm_str,
     /// The SHA-256 that the bytes must have, as 64 hexadecimal digits. With others the call fails with `ZCRM_E_CHECKSUM`: an upload isn't
     /// stored, and a file isn't written.
@@ -75,7 +75,7 @@ unsafe impl sized::Struct for zcrm_call {}
 /// The caller's struct in our size, and its callback as a closure. Lives on the stack of the call, so the callback can't outlive it.
 pub(super) struct Given {
     fields: Option<zcrm_call>,
-    told: Option<Box<ProgressFn<'static>>>,
+    progress: Option<Box<ProgressFn<'static>>>,
 }
 
 impl Given {
@@ -84,7 +84,7 @@ impl Given {
     pub(super) unsafe fn read(call: *const zcrm_call) -> Result<Given> {
         // SAFETY: the caller's contract.
         let fields = unsafe { sized::read_if_given(call, "call")? };
-        Ok(Given { told: fields.and_then(|f| f.progress.map(|progress| told(progress, f.user))), fields })
+        Ok(Given { progress: fields.and_then(|f| f.progress.map(|progress| reporting(progress, f.user))), fields })
     }
 
     /// What it says, checked.
@@ -94,11 +94,11 @@ impl Given {
     pub(super) unsafe fn call(&mut self) -> Result<Call<'_>> {
         // SAFETY: the caller's contract.
         let call = self.fields.map_or_else(|| Ok(Call::default()), |fields| unsafe { fields.checked() })?;
-        Ok(Call { progress: self.told.as_deref_mut().map(|told| told as _), ..call })
+        Ok(Call { progress: self.progress.as_deref_mut().map(|progress| progress as _), ..call })
     }
 }
 
-fn told(progress: unsafe extern "C" fn(*mut c_void, u64, i64) -> i32, user: *mut c_void) -> Box<ProgressFn<'static>> {
+fn reporting(progress: unsafe extern "C" fn(*mut c_void, u64, i64) -> i32, user: *mut c_void) -> Box<ProgressFn<'static>> {
     Box::new(move |done, total| {
         let total = total.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX));
         // SAFETY: the header binds the host to give a callback that may be called during the call, with its own `user`.

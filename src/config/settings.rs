@@ -138,7 +138,7 @@ settings! {
     }
     "credentials" {
         access_token: Option<Secret> = "", SecretHeader,
-            "an access token; alone it is used until Zoho refuses it, beside a refresh token it is only the first one";
+            "an access token; used until Zoho refuses it or, beside a refresh token, until it expires";
         refresh_token: Option<Secret> = "", SecretText, "OAuth refresh token; needs client_id and client_secret";
         client_id: Option<String> = "", Text, "OAuth client id";
         client_secret: Option<Secret> = "", SecretText, "OAuth client secret";
@@ -195,7 +195,7 @@ settings! {
     }
     "other" {
         memory_max_bytes: u64 = "104857600", number(0, MAX, "bytes"), "largest download that is held in memory";
-        list_max_rows: u64 = "100000", number(0, MAX, "rows"), "most rows of one list: one that goes on is an error, and no way to fill the memory";
+        list_max_rows: u64 = "100000", number(0, MAX, "rows"), "most rows of one list; a longer one is an error, so that no list can fill the memory";
         bulk_delete: BulkDelete = "auto", word(), "deleting several attachments";
         allow_paths: Vec<PathBuf> = "", Directories, "directories, separated by ':', below which a step's JSON may name files; empty = none";
         checks_off: Vec<Check> = "", word_list(), "comma list of local checks to leave to Zoho, or all";

@@ -98,7 +98,7 @@ impl Doubt {
     }
 
     /// The error that ends a call, with what may be done all the same. `interrupted`: from outside, by a deadline.
-    pub(super) fn told(&self, error: Error, interrupted: bool) -> Error {
+    pub(super) fn worded(&self, error: Error, interrupted: bool) -> Error {
         let open = self.is_open();
         let error = error.with(|d| {
             // Report the last upload attempt, not the list calls that came after it.

@@ -55,7 +55,7 @@ fn host_and_port(url: &Url) -> String {
 
 /// The class of a failed exchange, and what the user can do about it.
 pub(super) fn of(error: &reqwest::Error, target: &Target) -> Error {
-    let (status, reason, message) = told(error, target);
+    let (status, reason, message) = classified(error, target);
     Error::new(status, reason, message).with(|d| {
         d.os_error = find::<io::Error>(error).and_then(io::Error::raw_os_error).unwrap_or(0);
         d.retryable = status != Status::Tls;
@@ -77,7 +77,7 @@ pub(super) fn slow(target: &Target, what: String) -> Error {
     Error::new(Status::Timeout, "too_slow", format!("{target} {what}"))
 }
 
-fn told(error: &reqwest::Error, target: &Target) -> (Status, &'static str, String) {
+fn classified(error: &reqwest::Error, target: &Target) -> (Status, &'static str, String) {
     if let Some(tls) = find_tls(error) {
         return (Status::Tls, "tls", refused_tls(tls, target));
     }

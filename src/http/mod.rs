@@ -203,7 +203,7 @@ const CALL_TIMEOUT: &str = "call_timeout";
 /// The error with what the call has done.
 fn measured(error: Error, meter: &Meter) -> Error {
     let late = error.reason() == CALL_TIMEOUT;
-    meter.doubt.told(error, late).with(|d| {
+    meter.doubt.worded(error, late).with(|d| {
         d.attempts = meter.attempts.get();
         d.waited_ms = meter.waited.get().as_millis() as u64;
     })

@@ -57,8 +57,8 @@ pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'
 pub fn download<'a>(client: &Client, record: &Record, sink: Sink<'a>, call: Call<'a>) -> Result<Outcome<Downloaded>> {
     check(client, record)?;
     let absent = || Error::new(Status::NotFound, "no_photo", "the record has no photo");
-    let kind = download::Kind { absent, begins: Some(image::begins) };
-    download::run(client, "photo.download", record, Ask::get(record, "photo"), sink, call, &kind)
+    let expected = download::Expected { absent, begins: Some(image::begins) };
+    download::run(client, "photo.download", record, Ask::get(record, "photo"), sink, call, &expected)
 }
 
 /// Deletes the record's photo. Whether Zoho refuses when there is none is UNCONFIRMED; its answer is passed on.

@@ -36,14 +36,14 @@ macro_rules! inputs {
             /// The record's id.
             pub(super) record_id: Id,
             $($fields)*
-            /// Bound on the whole step with its retries, in milliseconds. A bound of the host still holds.
+            /// Bound on the whole step with its retries, in milliseconds. The host's own bound still applies.
             #[serde(default, deserialize_with = "at_least_1")]
             #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
             pub(super) timeout_ms: Option<u64>,
-            /// Whether the step may have been done before, as when a queue delivers a job a second time: what it does is looked for first, and isn't done twice.
+            /// Whether the step may have been done before, as when a queue delivers a job a second time: zcrm first looks for its effect, and doesn't repeat it.
             #[cfg_attr(test, schemars(extend("default" = false)))]
             pub(super) again: Option<bool>,
-            /// Stands in the log lines of this step.
+            /// Appears in the log lines of this step.
             pub(super) trace_id: Option<String>,
         }
     )+};
@@ -111,7 +111,7 @@ inputs! {
 
     /// # Set the photo
     ///
-    /// Stores a picture as the photo of a record, in place of the one it has.
+    /// Stores a picture as the photo of a record, replacing any it has.
     PhotoUpload = "photo.upload" {
         /// The picture: PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
         pub(super) source: Picture,
@@ -172,7 +172,7 @@ pub(super) struct Batch {
     #[serde(deserialize_with = "some_steps")]
     #[cfg_attr(test, schemars(length(min = 1, max = MAX_STEPS)))]
     pub(super) steps: Vec<Object<BatchStep>>,
-    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there. A journal belongs to one run of a job, which it lets go on after a crash: begin a new file for the next run, as what it has as done is not sent again.
+    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there. A journal belongs to one run of a job, which goes on with it after a crash. Begin a new file for the next run: the batch doesn't send again what the journal lists as done.
     #[serde(default, deserialize_with = "filled_if_given")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) journal: Option<String>,
@@ -184,14 +184,14 @@ pub(super) struct Batch {
     #[serde(default, deserialize_with = "at_least_1")]
     #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     pub(super) credits: Option<u64>,
-    /// Bound on the whole batch, in milliseconds: steps that are not done by then are left. A bound of the host still holds.
+    /// Bound on the whole batch, in milliseconds: steps that are not done by then are left. The host's own bound still applies.
     #[serde(default, deserialize_with = "at_least_1")]
     #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     pub(super) timeout_ms: Option<u64>,
-    /// Whether the batch may have been run before, without a journal that knows of it: what each step does is looked for first, and isn't done twice.
+    /// Whether the batch may have been run before, without a journal that knows of it: zcrm first looks for the effect of each step, and doesn't repeat it.
     #[cfg_attr(test, schemars(extend("default" = false)))]
     pub(super) again: Option<bool>,
-    /// Stands in the log lines of every step that has none of its own.
+    /// Appears in the log lines of every step that has none of its own.
     pub(super) trace_id: Option<String>,
 }
 
@@ -200,7 +200,7 @@ pub(super) struct Batch {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchStep {
-    /// What the caller calls the step: another one for each, and the same when the batch is run again.
+    /// The caller's name for the step: unique in the batch, and the same when the batch is run again.
     #[serde(deserialize_with = "filled")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) key: String,

@@ -29,7 +29,7 @@ const MOST_SEARCHED: usize = 100_000;
 const MOST_REMEMBERED: usize = 10_000;
 
 /// A new file under a name of its own, locked, and its name.
-pub(super) fn named(directory: &OwnedFd, mode: Mode) -> io::Result<(File, String)> {
+pub(super) fn create(directory: &OwnedFd, mode: Mode) -> io::Result<(File, String)> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     loop {
         let name = own_name()?;
@@ -120,7 +120,7 @@ mod tests {
         }
         file("my.partial").set_modified(day_old).unwrap();
         let directory = OwnedFd::from(File::open(dir.path()).unwrap());
-        let (_live, live_name) = named(&directory, Mode::RUSR | Mode::WUSR).unwrap();
+        let (_live, live_name) = create(&directory, Mode::RUSR | Mode::WUSR).unwrap();
         clear_now(&directory).unwrap();
         let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         left.sort();

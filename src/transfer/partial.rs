@@ -70,7 +70,7 @@ impl Partial {
         left::clear(&directory);
         let (file, name) = match unnamed(&directory, mode) {
             Some(file) => (file, None),
-            None => left::named(&directory, mode).map(|(file, name)| (file, Some(name)))?,
+            None => left::create(&directory, mode).map(|(file, name)| (file, Some(name)))?,
         };
         let mode = Mode::from_raw_mode(rustix::fs::fstat(&file)?.st_mode & 0o7777);
         Ok(Partial { directory, file, name, mode })
@@ -210,7 +210,7 @@ impl Partial {
         }
         // It can be made without a name and never get one: the bytes move to one that has one.
         let own = rustix::fs::fstat(&self.file)?;
-        let (mut file, name) = left::named(&self.directory, OWNER)?;
+        let (mut file, name) = left::create(&self.directory, OWNER)?;
         self.file.rewind()?;
         self.name = Some(name);
         io::copy(&mut self.file, &mut file)?;
@@ -282,7 +282,7 @@ mod tests {
 
     /// A file as a file system without unnamed files has it.
     fn with_name(dir: &Path) -> Partial {
-        let (file, name) = left::named(&open(dir), ANYBODY).unwrap();
+        let (file, name) = left::create(&open(dir), ANYBODY).unwrap();
         Partial { directory: open(dir), file, name: Some(name), mode: ANYBODY }
     }
 

@@ -21,7 +21,7 @@ const OLD: usize = 2;
 const MOST_COMPARED: usize = 8;
 
 /// What a look at the list showed.
-pub(super) enum Look {
+pub(super) enum Finding {
     Nothing,
     /// This upload, with further copies that it made.
     Found(Box<Attachment>, Vec<String>),
@@ -30,7 +30,7 @@ pub(super) enum Look {
 }
 
 impl Settlement<'_, '_> {
-    pub(super) async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+    pub(super) async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
         let listed = self.list().await?;
         let since = self.server_time_when_begun();
         let mut likely: [Vec<Attachment>; 4] = Default::default();
@@ -41,12 +41,12 @@ impl Settlement<'_, '_> {
         }
         // The likeliest first. Zoho may have changed the name, and another file may bear it; clocks may differ, and another file may be of now.
         for (rank, entries) in likely.into_iter().enumerate() {
-            let look = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
-            if !matches!(look, Look::Nothing) {
-                return Ok(look);
+            let found = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
+            if !matches!(found, Finding::Nothing) {
+                return Ok(found);
             }
         }
-        Ok(Look::Nothing)
+        Ok(Finding::Nothing)
     }
 
     /// How little speaks for an entry: another name, and (from [`OLD`] on) an earlier time. `None` when it can't be this upload.
@@ -70,25 +70,25 @@ impl Settlement<'_, '_> {
     }
 
     /// `new`: not one of these was there before, as far as clocks tell.
-    async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Look> {
+    async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
         if mine.is_empty() {
-            return Ok(Look::Nothing);
+            return Ok(Finding::Nothing);
         }
         let ids = |entries: &[Attachment]| entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
         if mine.len() > MOST_COMPARED || self.under_way.has_double() {
-            return Ok(Look::Undecided(ids(&mine)));
+            return Ok(Finding::Undecided(ids(&mine)));
         }
         let mut mine = self.with_my_bytes(mine, body).await?;
         // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
         mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
         mine.retain(|entry| !self.client.claims().is_claimed(&entry.id));
         if !mine.is_empty() && (!new || (mine.len() > 1 && self.resent == 0)) {
-            return Ok(Look::Undecided(ids(&mine)));
+            return Ok(Finding::Undecided(ids(&mine)));
         }
         let mut mine = mine.into_iter();
         match mine.find(|entry| self.client.claims().claim(&entry.id)) {
-            Some(first) => Ok(Look::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
-            None => Ok(Look::Nothing),
+            Some(first) => Ok(Finding::Found(Box::new(first), mine.map(|entry| entry.id).collect())),
+            None => Ok(Finding::Nothing),
         }
     }
 

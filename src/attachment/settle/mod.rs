@@ -26,7 +26,7 @@ use crate::http::{Session, retry};
 use crate::organisation::{Mark, UnderWay};
 use crate::record::Record;
 use crate::transfer::{Hash, Outgoing};
-use look::Look;
+use look::Finding;
 
 /// How often an upload looks whether its turn has come.
 const TURN: Duration = Duration::from_millis(20);
@@ -179,13 +179,13 @@ impl<'c, 's> Settlement<'c, 's> {
         }
         // A first copy may have shown up meanwhile. If the list fails now, the upload is still a success.
         let twins = match self.look(body).await {
-            Ok(Look::Found(twin, more)) => {
+            Ok(Finding::Found(twin, more)) => {
                 let twins: Vec<_> = std::iter::once(twin.id).chain(more).collect();
                 self.handle_twins(&twins).await;
                 twins
             }
-            Ok(Look::Undecided(ids)) => ids, // reported, and not deleted: they may be another's
-            Ok(Look::Nothing) | Err(_) => Vec::new(),
+            Ok(Finding::Undecided(ids)) => ids, // reported, and not deleted: they may be another's
+            Ok(Finding::Nothing) | Err(_) => Vec::new(),
         };
         Ok(Uploaded { twins, ..stored })
     }
@@ -215,9 +215,9 @@ impl<'c, 's> Settlement<'c, 's> {
                 self.session.rest("settling", wait).await;
             }
             match self.look(body.as_deref_mut()).await {
-                Ok(Look::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
-                Ok(Look::Undecided(ids)) => undecided = ids,
-                Ok(Look::Nothing) => undecided.clear(),
+                Ok(Finding::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
+                Ok(Finding::Undecided(ids)) => undecided = ids,
+                Ok(Finding::Nothing) => undecided.clear(),
                 // A record that isn't there has no attachments.
                 Err(cause) if matches!(cause.status(), Status::InvalidRecord | Status::InvalidModule) => break,
                 Err(cause) => {

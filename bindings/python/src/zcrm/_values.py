@@ -75,7 +75,7 @@ class Transfer:
     path: Optional[str] = None
     """Of a download to a file: the file that was written."""
     length_verified: bool = False
-    """Whether a download's size could be held against one that Zoho or the caller named."""
+    """Whether a download's size was checked against one from Zoho or the caller."""
     data: Optional[bytes] = dataclasses.field(default=None, repr=False)
     """Of a download without `to`: the bytes."""
 
