@@ -369,7 +369,7 @@ typedef struct zcrm_call {
     int64_t timeout_ms; /**< Bound on the whole call with its retries, in milliseconds; 0 = the setting `call_timeout_ms`. */
     zcrm_progress_fn progress; /**< NULL, or called with the progress. */
     void *user; /**< Passed to `progress`. */
-    struct zcrm_str trace_id; /**< Stands in the log lines of this call. */
+    struct zcrm_str trace_id; /**< Appears in the log lines of this call. */
     /**
      * The SHA-256 that the bytes must have, as 64 hexadecimal digits. With others the call fails with `ZCRM_E_CHECKSUM`: an upload isn't
      * stored, and a file isn't written.

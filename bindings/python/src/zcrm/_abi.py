@@ -298,6 +298,9 @@ class zcrm_batch_summary(Structure):
     ]
 
 
+zcrm_next_step_fn = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(zcrm_str), POINTER(zcrm_str))
+
+
 zcrm_batch_fn = ctypes.CFUNCTYPE(c_int32, c_void_p, c_char_p, c_int32, c_char_p, c_int32)
 
 
@@ -548,6 +551,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "zcrm_batch_add": (
         c_int32,
         [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(c_void_p)],
+    ),
+    "zcrm_batch_set_source": (
+        c_int32,
+        [c_void_p, zcrm_next_step_fn, c_void_p, POINTER(c_void_p)],
     ),
     "zcrm_batch_pause": (
         None,

@@ -33,7 +33,7 @@ class Settings(TypedDict, total=False):
     """
 
     access_token: str
-    """An access token; alone it is used until Zoho refuses it, beside a refresh token it is only the first one. Secret."""
+    """An access token; used until Zoho refuses it or, beside a refresh token, until it expires. Secret."""
 
     refresh_token: str
     """OAuth refresh token; needs client_id and client_secret. Secret."""
@@ -151,7 +151,7 @@ class Settings(TypedDict, total=False):
     """Largest download that is held in memory, in bytes. Default: 104857600."""
 
     list_max_rows: int
-    """Most rows of one list: one that goes on is an error, and no way to fill the memory. Default: 100000."""
+    """Most rows of one list; a longer one is an error, so that no list can fill the memory. Default: 100000."""
 
     bulk_delete: Literal["auto", "never"]
     """Deleting several attachments: auto (one request where the server takes it; UNCONFIRMED in v8) or never (one request for each id). Default:
