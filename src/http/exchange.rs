@@ -159,7 +159,14 @@ impl Session<'_> {
                 Ok(None) => return std::future::pending().await,
                 Ok(Some(buffer)) => buffer?,
             };
-            let filled = body.read(&mut buffer)?;
+            let mut filled = 0;
+            while filled < buffer.len() {
+                match body.read_some(&mut buffer[filled..])? {
+                    0 => break,
+                    n => filled += n,
+                }
+                tokio::task::yield_now().await; // lets a cancel in, where a reader gives little at a time
+            }
             if filled == 0 {
                 pipe.finish();
                 self.meter.doubt.has_sent(Sent::Fully);

@@ -116,7 +116,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Fills `buf` with the next bytes of the body, as far as there are any; 0 is the end.
-    pub(crate) fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
+    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buf.len() {
             let n = self.read_some(&mut buf[filled..])?;
@@ -136,7 +136,8 @@ impl<'a> Outgoing<'a> {
         Ok(all.into())
     }
 
-    fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
+    /// Some of the next bytes of the body; 0 is the end. A reader is asked once at most.
+    pub(crate) fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
         match &mut self.at {
             At::Head(at) => {
                 let n = copy(&self.head[*at..], buf);

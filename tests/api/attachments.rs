@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use zcrm::attachment;
-use zcrm::{Call, File, Record, Seekable, Source, Status, Streamed};
+use zcrm::{Call, Cancel, File, Reader, Record, Seekable, Source, Status, Streamed};
 
 use crate::support::{bytes, client, why, world, world_with};
 
@@ -165,6 +165,29 @@ fn progress_goes_from_nothing_to_the_whole_and_never_back() {
     assert_eq!(told.first(), Some(&(0, Some(3_000_000))));
     assert_eq!(told.last(), Some(&(3_000_000, Some(3_000_000))));
     assert!(told.is_sorted());
+}
+
+#[test]
+fn a_cancel_is_heard_between_two_reads_of_a_reader_that_gives_little_at_a_time() {
+    /// Cancels its own call at its tenth read.
+    struct Trickle(Cancel, u32);
+    impl Reader for Trickle {
+        fn read(&mut self, buf: &mut [u8]) -> zcrm::Result<usize> {
+            self.1 += 1;
+            if self.1 == 10 {
+                self.0.fire();
+            }
+            buf[0] = 0;
+            Ok(1)
+        }
+    }
+    let w = world();
+    let cancel = Cancel::new();
+    let mut reader = Trickle(cancel.clone(), 0);
+    let call = Call { cancel: Some(cancel), ..Call::default() };
+    let failed = attachment::upload(&w.client, &w.contact, File::reader("a", &mut reader, Some(3_000_000)), call);
+    assert_eq!(why(failed), (Status::Cancelled, "cancelled"));
+    assert_eq!(reader.1, 10);
 }
 
 #[test]
