@@ -17,7 +17,7 @@ pictures: ## the pictures of README.md, drawn from a run of the demo and from th
 	PICTURE_TITLE='make demo' scripts/picture examples/c/tour.svg scripts/demo --emulator
 	bench/report.py
 
-test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node bento install package
+test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python bento install package
 	@scripts/test $(STAGE)
 
 build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes the first time

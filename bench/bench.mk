@@ -29,4 +29,7 @@ bench-build:
 	cd bench/peers/go-nethttp && go build -o $(abspath $(BENCH))/go-nethttp .
 	cd bench/peers/go-zcrm && $(BENCH_PKG) CGO_LDFLAGS=-Wl,-rpath,$(BENCH_PREFIX)/lib go build -o $(abspath $(BENCH))/go-zcrm .
 	cd bindings/go && $(BENCH_PKG) CGO_LDFLAGS=-Wl,-rpath,$(BENCH_PREFIX)/lib go test -c -tags zcrm_bench -o $(abspath $(BENCH))/go-callback .
+	test -d $(BENCH)/python || { python3 -m venv $(BENCH)/python && $(BENCH)/python/bin/pip install --quiet requests; }
+	$(MAKE) --no-print-directory wheel ZCRM_WHEELS=$(abspath $(BENCH))/wheels
+	$(BENCH)/python/bin/pip install --quiet --no-index --no-deps --force-reinstall --find-links $(BENCH)/wheels zcrm
 	for v in 2 8; do test -d $(BENCH)/sdk$$v || { python3 -m venv $(BENCH)/sdk$$v && $(BENCH)/sdk$$v/bin/pip install --quiet zohocrmsdk$${v}_0; } || exit; done

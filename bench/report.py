@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 FIGURES, README, TABLES, CHART = HERE / "figures.json", HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
 
 BASE = "libcurl"
-CLIENTS = ["zcrm", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8", "Python SDK v2"]
+CLIENTS = ["zcrm", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python zcrm", "Python requests", "Python SDK v8", "Python SDK v2"]
 # What README.md shows, over https.
 FIVE = ["upload 2,000 × 10 KiB, 1 thread", "upload 2,000 × 10 KiB, 32 threads", "upload 5 × 100 MB from a file", "download 5 × 100 MB to a file",
         "2,000 lists of 20, parsed"]
@@ -74,6 +74,9 @@ def markdown(result):
     if result["go"]:
         lines += ["", "Go through the binding, against the same calls from C (CPU / wall):", "",
                   *table(["work", "", "Go zcrm"], [[r["workload"], r["scheme"], cell(r)] for r in result["go"]])]
+    if result.get("python"):
+        lines += ["", "Python through the package, against the same calls from C (CPU / wall):", "",
+                  *table(["work", "", "Python zcrm"], [[r["workload"], r["scheme"], cell(r)] for r in result["python"]])]
     if result["read_callback_ns"]:
         lines += ["", f"64 KiB of an io.Reader cost {result['read_callback_ns'] / 1000:.2f} µs through Go beyond the copy."]
     lines += crowds(result) if result["crowds"] else []

@@ -42,11 +42,13 @@ COMMANDS = {
     "reqwest::blocking": [OUT / "reqwest-blocking"],
     "Go net/http": [OUT / "go-nethttp"],
     "Go zcrm": [OUT / "go-zcrm"],
+    "Python zcrm": [OUT / "python/bin/python", PEERS / "python_zcrm.py"],
+    "Python requests": [OUT / "python/bin/python", PEERS / "python_requests.py"],
     "Python SDK v8": [OUT / "sdk8/bin/python", PEERS / "python_sdk.py"],
     "Python SDK v2": [OUT / "sdk2/bin/python", PEERS / "python_sdk.py"],
 }
 BASE = report.BASE
-EVERYBODY = report.CLIENTS[1:]
+EVERYBODY = [client for client in report.CLIENTS[1:] if client not in ("Python zcrm", "Python requests")]
 
 
 # The caller itself holds the bytes: not the client's work, nor its memory.
@@ -63,13 +65,14 @@ class Workload:
 
     def calls_of(self, client):
         """The SDK is so slow that it does a share of the calls; its figures are those of its loop alone, by the call."""
-        return max(1, self.calls // 20) if client.startswith("Python") else self.calls
+        return max(1, self.calls // 20) if "SDK" in client else self.calls
 
 
 WORKLOADS = [
     Workload("upload 2,000 × 10 KiB, 1 thread", "upload-file", 2000, EVERYBODY, KB10),
     Workload("upload 2,000 × 10 KiB, 8 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=8),
     Workload("upload 2,000 × 10 KiB, 32 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=32),
+    Workload("upload 500 × 10 KiB, 1 thread of Python", "upload-file", 500, ["Python zcrm", "Python requests", "Python SDK v8"], KB10),
     Workload("upload 5 × 100 MB from a file", "upload-file", 5, ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8"], MB100),
     Workload("upload 5 × 100 MB from memory", "upload-memory", 5, [], MB100),
     Workload("upload 5 × 100 MB from a reader", "upload-reader", 5, ["Go zcrm"], MB100),
@@ -207,12 +210,12 @@ def ratios(server, data):
     return rows
 
 
-def through_go(server, data):
-    """The binding against the C ABI that it calls; the start of Go's runtime is not the binding's."""
-    if not (built("Go zcrm") and built("zcrm")):
+def through(client, server, data):
+    """A binding against the C ABI that it calls; the start of its language's runtime is not the binding's."""
+    if not (built(client) and built("zcrm")):
         return []
-    return [compare(server, w, "Go zcrm", scheme, data, base="zcrm", loop=True)
-            for w in WORKLOADS if "Go zcrm" in w.others and wanted(w) for scheme in w.schemes]
+    return [compare(server, w, client, scheme, data, base="zcrm", loop=True)
+            for w in WORKLOADS if client in w.others and wanted(w) for scheme in w.schemes]
 
 
 def read_callback():
@@ -288,7 +291,8 @@ def main():
         data[size].write_bytes(os.urandom(size))
     server = Server()
     try:
-        result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through_go(server, data), "read_callback_ns": read_callback(),
+        result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through("Go zcrm", server, data),
+                  "python": through("Python zcrm", server, data), "read_callback_ns": read_callback(),
                   "crowds": crowds(server, data), "crowd_descriptors": CROWD_DESCRIPTORS,
                   "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
     finally:

@@ -1,4 +1,4 @@
-//! Hosts that know the library by one symbol: `examples/plugin-host` and `examples/python`, as the commands that engines would start.
+//! Hosts that know the library by one symbol: `examples/plugin-host` and `python -m zcrm`, as the commands that engines would start.
 #![cfg(all(feature = "capi", target_os = "linux"))]
 
 mod support;
@@ -44,11 +44,12 @@ impl Host {
             C => Command::new(plugin_host()),
             Python => {
                 let mut python = Command::new("python3");
-                python.arg(root().join("examples/python/zcrm.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+                python.args(["-m", "zcrm"]);
                 python
             }
         };
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("ZCRM_LIBRARY", library()).args(arguments);
+        command.env("PYTHONPATH", root().join("bindings/python/src")).env("PYTHONDONTWRITEBYTECODE", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -246,7 +247,7 @@ fn no_secret_is_in_the_arguments_of_a_host_and_none_in_what_it_prints_of_failure
         let arguments = text(&std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap());
         drop(input);
         shown += &text(&child.wait_with_output().unwrap().stderr);
-        assert!(shown.contains("ZCRM_E_AUTH") && arguments.contains("host") | arguments.contains("zcrm.py"), "{host:?}: {arguments} {shown}");
+        assert!(shown.contains("ZCRM_E_AUTH") && arguments.contains("host") | arguments.contains("zcrm"), "{host:?}: {arguments} {shown}");
         canary::check(&(shown + &arguments));
     }
 }
@@ -323,16 +324,4 @@ fn a_signal_ends_a_host_whose_results_nobody_reads() {
 
 fn terminate(child: &Child) {
     succeed(Command::new("kill").args(["-TERM", &child.id().to_string()]));
-}
-
-#[test]
-fn the_python_client_runs_steps_raises_errors_and_cancels() {
-    let w = world();
-    // For the two tests that wait in vain, and more than they need.
-    w.emulator.script("photo.download", [stall(), stall(), stall(), stall()]);
-    let mut python = Command::new("python3");
-    python.arg(root().join("tests/python/test_zcrm.py")).env("PYTHONPATH", root().join("examples/python")).env("PYTHONDONTWRITEBYTECODE", "1");
-    python.env("ZCRM_LIBRARY", library()).env("TEST_DIR", w.dir.path());
-    python.env("TEST_URL", w.emulator.url()).env("TEST_TOKEN", w.emulator.access_token()).env("TEST_RECORD", w.record());
-    succeed(&mut python);
 }

@@ -2,10 +2,11 @@
 # Tests the Python package as it is installed: the wheel, in an environment without the source tree.
 #
 #   test.sh              everything
-#   test.sh PART...      some of: check test old
+#   test.sh PART...      some of: check package test old
 #   test.sh test -k word    what follows test goes to pytest
 #
 #   check    what generate.py makes, ruff, mypy --strict, the examples too
+#   package  what is in the wheel, its tag and size, and a wheel made from the sdist
 #   test     pytest on the newest Python here
 #   old      pytest on the oldest one from 3.9 on, and on PyPy if it is there
 #
@@ -63,6 +64,28 @@ check() {
     "$work/tools/bin/mypy" --cache-dir "$work/mypy" --strict generate.py hatch_build.py tests
 }
 
+package() {
+    say the wheel and the sdist
+    local wheel unpacked said library=${ZCRM_WHEEL_LIBRARY:-$release/libzcrm.so} needed
+    wheel=$(ls "$work"/dist/*.whl)
+    needed=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+    case $wheel in
+    *-py3-none-manylinux_"$(sed 's/GLIBC_//; s/\./_/' <<<"$needed")"_*) ;;
+    *) [ -z "$needed" ] && [[ $wheel == *-py3-none-musllinux_* ]] || fail "$wheel needs $needed, and its name says otherwise" ;;
+    esac
+    [ "$(stat -c %s "$wheel")" -le 2000000 ] || fail "$wheel is larger than 2 MB"
+    unpacked=$work/wheel
+    rm -rf "$unpacked" && python3 -m zipfile -e "$wheel" "$unpacked"
+    grep -q '^License-File' "$unpacked"/*.dist-info/METADATA || fail "the wheel has no licences"
+    if grep '^Requires-Dist' "$unpacked"/*.dist-info/METADATA | grep -v 'extra =='; then fail "the wheel needs other packages"; fi
+    [ -e "$unpacked/zcrm/py.typed" ] || fail "the wheel has no py.typed"
+    rm -rf "$work/sdist" && mkdir "$work/sdist" && tar -C "$work/sdist" --strip-components 1 -xzf "$work"/dist/*.tar.gz
+    if said=$(cd "$work/sdist" && env -u ZCRM_LIBRARY "$work/build/bin/hatchling" build -t wheel 2>&1); then fail "the sdist makes a wheel without a library"; fi
+    grep -q 'ZCRM_LIBRARY names the path of libzcrm.so' <<<"$said" || fail "without a library the sdist says: $said"
+    (cd "$work/sdist" && ZCRM_LIBRARY=$library "$work/build/bin/hatchling" build -t wheel -d again >/dev/null 2>&1)
+    [ -e "$work/sdist/again/$(basename "$wheel")" ] || fail "the sdist makes another wheel"
+}
+
 # with NAME PYTHON ARGUMENT...: pytest with the wheel, away from the source tree.
 with() {
     local name=$1 python=$2
@@ -87,19 +110,20 @@ oldest() {
 }
 
 [ -n "$(pythons)" ] || fail "needs Python 3.9 or later with venv (python3-venv)"
-[ $# -gt 0 ] || set -- check test old
-[[ " $* " == *" test "* || " $* " == *" old "* ]] && build
+[ $# -gt 0 ] || set -- check package test old
+[ "$*" = check ] || build
 while [ $# -gt 0 ]; do
     part=$1
     shift
     case $part in
     check) check ;;
+    package) package ;;
     old) oldest ;;
     test)
         rest=()
-        while [ $# -gt 0 ] && [[ $1 != old && $1 != check ]]; do rest+=("$1") && shift; done
+        while [ $# -gt 0 ] && [[ $1 != old ]]; do rest+=("$1") && shift; done
         newest "${rest[@]}"
         ;;
-    *) fail "there is no part $part: check test old" ;;
+    *) fail "there is no part $part: check package test old" ;;
     esac
 done

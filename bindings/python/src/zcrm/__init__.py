@@ -24,6 +24,7 @@ standard input. Log lines go to the logger "zcrm". The library is found in the p
 """
 
 from . import _statuses
+from ._batch import Batch, Outcome, Step
 from ._bytes import Readable, Sink, Source, Writable
 from ._call import Bar, Cancel, Progress
 from ._client import SHARED, Client, describe, exchange_grant_code, settings_from_environment, version
@@ -34,7 +35,7 @@ from ._statuses import *  # noqa: F403
 from ._values import Attachment, Grant, Summary, Transfer
 
 __all__ = [
-    "SHARED", "Attachment", "Bar", "Cancel", "Client", "Error", "Grant", "Photo", "Progress", "Readable", "Record", "Settings", "Sink", "Source",
-    "Summary", "Transfer", "Writable", "describe", "exchange_grant_code", "settings_from_environment", "version",
+    "SHARED", "Attachment", "Bar", "Batch", "Cancel", "Client", "Error", "Grant", "Outcome", "Photo", "Progress", "Readable", "Record", "Settings",
+    "Sink", "Source", "Step", "Summary", "Transfer", "Writable", "describe", "exchange_grant_code", "settings_from_environment", "version",
 ]
 __all__ += _statuses.__all__

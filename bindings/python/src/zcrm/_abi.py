@@ -428,6 +428,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
         c_int32,
         [c_void_p, c_char_p, c_char_p, c_size_t, POINTER(c_void_p)],
     ),
+    "zcrm_config_load_profile": (
+        c_int32,
+        [c_void_p, c_char_p, c_char_p, POINTER(c_void_p)],
+    ),
     "zcrm_config_set_token_fn": (
         c_int32,
         [c_void_p, zcrm_token_fn, c_void_p, zcrm_drop_fn],

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from ctypes import byref, c_void_p, sizeof
-from typing import Any, Callable, Dict, List, Optional, Protocol, Set, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Set, Union
 
 from . import _abi, _failure, _hooks, _relay
 from ._error import Error
@@ -22,6 +22,12 @@ from ._statuses import ArgumentError, CallbackError, CancelledError, StateError,
 FAILED = _relay.FAILED
 
 
+class Fires(Protocol):
+    """What can be fired."""
+
+    def fire(self) -> None: ...
+
+
 class Cancel:
     """Ends the calls that it was given to, each within a tenth of a second, whatever the network does: they raise CancelledError.
 
@@ -30,7 +36,7 @@ class Cancel:
 
     def __init__(self) -> None:
         self._fired = False
-        self._running: Set[Any] = set()
+        self._running: Set[Fires] = set()
 
     @property
     def fired(self) -> bool:
@@ -42,6 +48,13 @@ class Cancel:
         self._fired = True
         for running in list(self._running):  # no lock: a signal handler may come in the middle
             running.fire()
+
+    def _also(self, other: Fires) -> Callable[[], None]:
+        """Fires the other one too, until what this gives is called."""
+        self._running.add(other)
+        if self._fired:
+            other.fire()
+        return lambda: self._running.discard(other)
 
 
 class Bar(Protocol):
@@ -145,6 +158,7 @@ class Call:
                 place.called_back_at = None
 
     def _guard(self, work: Callable[[], None]) -> int:
+        """Lets no exception pass, as C can't, and no operation begin."""
         outer = getattr(_inside, "callback", False)
         _inside.callback = True
         try:
@@ -157,10 +171,14 @@ class Call:
         finally:
             _inside.callback = outer
 
-    def abandon(self) -> None:
-        """The interpreter ends."""
+    def stop(self) -> None:
+        """Ends it, and refuses what it calls back."""
         self.over = True
         self.fire()
+
+    def abandon(self) -> None:
+        """Ends it without waiting for that."""
+        self.stop()
         if self.relay is not None:
             self.relay.refuse()
 
@@ -192,7 +210,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def _of(user: int) -> Call:
+def of(user: int) -> Call:
     found = _calls.get(user)
     if found is None:
         found = Call()
@@ -201,7 +219,7 @@ def _of(user: int) -> Call:
 
 
 def _read(user: int, buffer: int, capacity: int, n: Any) -> int:
-    call = _of(user)
+    call = of(user)
 
     def work() -> None:
         assert call.reader is not None
@@ -213,12 +231,12 @@ def _read(user: int, buffer: int, capacity: int, n: Any) -> int:
 
 
 def _rewind(user: int) -> int:
-    call = _of(user)
+    call = of(user)
     return call.back(lambda: call.rewind() if call.rewind else None)
 
 
 def _write(user: int, buffer: int, length: int) -> int:
-    call = _of(user)
+    call = of(user)
 
     def work() -> None:
         assert call.writer is not None
@@ -228,7 +246,7 @@ def _write(user: int, buffer: int, length: int) -> int:
 
 
 def _progress(user: int, done: int, total: int) -> int:
-    call = _of(user)
+    call = of(user)
     return call.back(lambda: call.progress(done, None if total < 0 else total) if call.progress else None)
 
 
@@ -266,6 +284,13 @@ def _data(result: c_void_p) -> bytes:
     data, n, error = c_void_p(), ctypes.c_size_t(), c_void_p()
     check(lib.zcrm_result_data(result, byref(data), byref(n), byref(error)), error)
     return ctypes.string_at(data, n.value) if n.value else b""
+
+
+def as_json(step: Union[Mapping[str, Any], str, bytes]) -> bytes:
+    """A step as the library reads it. Bytes that are no UTF-8 are for it to refuse."""
+    if isinstance(step, bytes):
+        return step
+    return (step if isinstance(step, str) else json.dumps(step)).encode(errors="surrogatepass")
 
 
 def check(status: int, error: Optional[c_void_p] = None) -> None:
@@ -310,12 +335,7 @@ def launch(call: Call, make: Callable[[], None]) -> None:
         make()
         return
     call.relay = _relay.Relay(make)
-
-    def end() -> None:
-        call.over = True
-        call.fire()
-
-    helper.run(call.relay, end)
+    helper.run(call.relay, call.stop)
 
 
 def prepare(call: Call, options: Options, gate: Gate) -> Callable[[], None]:
@@ -340,16 +360,12 @@ def prepare(call: Call, options: Options, gate: Gate) -> Callable[[], None]:
         raise
     call.place = place
     _calls[call.number] = call
-    if options.cancel is not None:
-        options.cancel._running.add(call)
-        if options.cancel.fired:
-            call.fire()
+    let_go = options.cancel._also(call) if options.cancel is not None else lambda: None
 
     def ended() -> None:
         if _calls.pop(call.number, None) is None:
             return
-        if options.cancel is not None:
-            options.cancel._running.discard(call)
+        let_go()
         gate.give_back(place)
         lib.zcrm_cancel_free(call.token)
 

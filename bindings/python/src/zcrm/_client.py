@@ -11,9 +11,11 @@ import pathlib
 import sys
 import weakref
 from ctypes import byref, c_void_p
-from typing import TYPE_CHECKING, Any, Callable, Dict, Final, Mapping, Optional, Union
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Final, Iterable, Literal, Mapping, Optional, Union
 
 from . import _call, _failure, _hooks, _values
+from ._batch import Batch, Step
 from ._gate import Gate
 from ._library import lib
 from ._settings import SEPARATORS, Settings
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ._record import Record
+
+IfExists = Literal["skip", "skip_same_bytes"]
 
 LOGGER = logging.getLogger("zcrm")
 LOGGER.addHandler(logging.NullHandler())  # or Python would print failures that the program handles
@@ -54,7 +58,7 @@ def describe() -> Dict[str, Any]:
 
 
 def settings_from_environment(environment: Optional[Mapping[str, str]] = None) -> Settings:
-    """The settings that stand in the environment, for Client(**settings): ZCRM_API_DOMAIN is api_domain, and so on."""
+    """The settings that stand in the environment, for Client(**settings): ZCRM_API_DOMAIN is api_domain, ZCRM_PROFILE is profile, and so on."""
     own = ("ZCRM_LIBRARY", "ZCRM_EMULATOR", "ZCRM_MODULE", "ZCRM_RECORD_ID")  # not settings, but of the package and of examples
     given = os.environ if environment is None else environment
     return {name[5:].lower(): value for name, value in given.items() if name.startswith("ZCRM_") and name not in own}  # type: ignore[return-value]
@@ -76,12 +80,18 @@ def _written(key: str, value: Any) -> str:
 
 
 class Config:
-    """Settings from which a client is made."""
+    """Settings from which a client is made. Those of a profile come before `defaults` and behind `settings`."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({}), profile: Optional[str] = None,
+                 profiles: Union[str, os.PathLike[str], None] = None) -> None:
         self.handle = c_void_p()
         _call.check(lib.zcrm_config_new(byref(self.handle)))
         try:
+            for key, value in defaults.items():
+                if value is not None:
+                    self._set(key, _written(key, value))
+            if profile is not None or profiles is not None:
+                self._load(profile, profiles)
             for key, value in settings.items():
                 self._set(key, _written(key, value))
         except BaseException:
@@ -91,6 +101,10 @@ class Config:
     def _set(self, key: str, value: str) -> None:
         error, text = c_void_p(), value.encode(errors="surrogateescape")
         _call.check(lib.zcrm_config_set(self.handle, key.encode(), text, len(text), byref(error)), error)
+
+    def _load(self, profile: Optional[str], profiles: Union[str, os.PathLike[str], None]) -> None:
+        error, path = c_void_p(), None if profiles is None else os.fsencode(profiles)
+        _call.check(lib.zcrm_config_load_profile(self.handle, path, profile.encode() if profile else None, byref(error)), error)
 
     def free(self) -> None:
         lib.zcrm_config_free(self.handle)
@@ -104,10 +118,10 @@ def _cache() -> pathlib.Path:
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 
 
-def _shared_token_file(settings: Mapping[str, Any]) -> Optional[str]:
+def _shared_token_file(settings: Mapping[str, Any], *profile: Any) -> Optional[str]:
     """Zoho gives ten tokens in ten minutes: all processes that use these credentials share one. None: there is no place for it."""
-    account = [str(settings.get(key, "")) for key in ("client_id", "data_center", "environment", "accounts_url", "soid")]
-    name = f"token-{hashlib.sha256(chr(0).join(account).encode(errors='surrogateescape')).hexdigest()[:24]}.json"
+    account = [settings.get(key, "") for key in ("client_id", "data_center", "environment", "accounts_url", "soid")]
+    name = f"token-{hashlib.sha256(chr(0).join(map(str, [*account, *profile])).encode(errors='surrogateescape')).hexdigest()[:24]}.json"
     try:
         folder = _cache() / "zcrm"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,6 +131,20 @@ def _shared_token_file(settings: Mapping[str, Any]) -> Optional[str]:
         LOGGER.warning("no token is shared with other processes, of which Zoho gives ten in ten minutes: %s; name a token_file", error)
         return None
     return str(folder / name)
+
+
+def _made(config: Config, token: Optional[Callable[[bool], str]], logger: Optional[logging.Logger]) -> c_void_p:
+    """The handle of a client, for which the config is used up."""
+    handle, error = c_void_p(), c_void_p()
+    try:
+        if token is not None:
+            _call.check(_hooks.set_token(config.handle, token))
+        if logger is not None:
+            _call.check(_hooks.set_logger(config.handle, logger))
+        _call.check(lib.zcrm_client_new(config.handle, byref(handle), byref(error)), error)
+    finally:
+        config.free()
+    return handle
 
 
 class Client:
@@ -138,10 +166,13 @@ class Client:
     interrupted by Ctrl-C, and by whatever else a signal handler raises: the call ends within a tenth of a second.
     """
 
-    def __init__(self, *, token: Optional[Callable[[bool], str]] = None, token_file: Union[str, os.PathLike[str], _Shared, None] = SHARED,
+    def __init__(self, *, profile: Optional[str] = None, profiles: Union[str, os.PathLike[str], None] = None,
+                 token: Optional[Callable[[bool], str]] = None, token_file: Union[str, os.PathLike[str], _Shared, None] = SHARED,
                  logger: Optional[logging.Logger] = LOGGER, max_calls: int = 64, **settings: Unpack[Settings]) -> None:
         """Makes a client.
 
+        profile     name of a login that `zcrm login` has written for this user, "" for "default"; other settings come before it
+        profiles    another file of profiles
         token       gives the access tokens, instead of Zoho's accounts server: token(refused) is called for each operation, on any thread, and
                     refused says that Zoho refused the last one. It is expected to keep a token while it is good.
         token_file  the file in which processes share their access token (mode 0600), as Zoho gives ten in ten minutes. Without it a file in the
@@ -156,28 +187,17 @@ class Client:
         if max_calls < 1:
             raise _failure.own(ConfigError, "config", f"max_calls: {max_calls} is less than 1", "max_calls")
         given: Dict[str, Any] = dict(settings)
-        oauth = "client_secret" in given and token is None
-        file = _shared_token_file(given) if token_file is SHARED and oauth else None if token_file is SHARED else token_file
-        if file is not None:
-            given["token_file"] = file
+        defaults: Dict[str, Any] = {}
+        if token_file is SHARED:
+            if token is None and ("client_secret" in given or profile is not None or profiles is not None):
+                defaults["token_file"] = _shared_token_file(given, *([profile or "", profiles or ""] if "client_secret" not in given else []))
+        elif token_file is not None:
+            given["token_file"] = token_file
         self._gate = Gate(max_calls)
-        self._handle: Optional[c_void_p] = self._made(given, token, logger)
+        self._handle: Optional[c_void_p] = _made(Config(given, defaults, profile, profiles), token, logger)
         # Not at exit: what C would call back then may be gone.
         self._free = weakref.finalize(self, lib.zcrm_client_free, self._handle)
         self._free.atexit = False
-
-    @staticmethod
-    def _made(settings: Mapping[str, Any], token: Optional[Callable[[bool], str]], logger: Optional[logging.Logger]) -> c_void_p:
-        handle, error, config = c_void_p(), c_void_p(), Config(settings)
-        try:
-            if token is not None:
-                _call.check(_hooks.set_token(config.handle, token))
-            if logger is not None:
-                _call.check(_hooks.set_logger(config.handle, logger))
-            _call.check(lib.zcrm_client_new(config.handle, byref(handle), byref(error)), error)
-        finally:
-            config.free()
-        return handle
 
     def record(self, module: str, record_id: str) -> Record:
         """The record of a module (its API name, such as "Contacts") with this id (digits). Nothing is sent."""
@@ -192,12 +212,37 @@ class Client:
         The input is taken as untrusted: it names files only below the directories of the setting allow_paths. One that isn't as described is
         ArgumentError with the reason "step_input", and details["json_path"] says where.
         """
-        decoded: Dict[str, Any] = json.loads(self._step_json(as_json(step), _call.Options(timeout, cancel, trace_id)))
+        decoded: Dict[str, Any] = json.loads(self._step_json(_call.as_json(step), _call.Options(timeout, cancel, trace_id)))
         return decoded
 
     def _step_json(self, step: bytes, options: _call.Options) -> bytes:
         reply = self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options)
         return bytes(reply.json)
+
+    def batch(self, steps: Iterable[Step], *, journal: Union[str, os.PathLike[str], None] = None, parallel: Optional[int] = None,
+              credits: Optional[int] = None, sha256: bool = False, if_exists: Optional[IfExists] = None, again: bool = False,
+              timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None, trace_id: Optional[str] = None) -> Batch:
+        """Runs many steps, several at once, and gives an Outcome for each as it ends.
+
+            with client.batch(steps, journal="photos.journal") as batch:
+                for outcome in batch:
+                    if outcome.error: …
+            print(batch.summary)
+
+        steps     pairs of a key and a step as Client.step takes it, asked for when there is room: any number of them takes little memory. They may
+                  come from a generator that makes calls. A key is unique in the batch, and the same whenever it is run again.
+        journal   path of a file that remembers what was begun and done, of one run of a job. Run again with it, after whatever end, nothing is sent
+                  twice; begin a new one for the next run.
+        parallel  steps at once, 256 at most; None: as many as the setting max_in_flight lets in, which holds beside it
+        credits   API calls after which no further step is begun
+        timeout   of the whole, as are cancel and trace_id; sha256, if_exists and again hold for each step
+
+        A step that fails is an Outcome with an error, and the batch goes on. It is done when Summary.left is 0; else Summary.stopped says why.
+        Leaving the loop early and the `with` ends it. A journal that can't be used is IoError, ProtocolError when it is broken, StateError when
+        another batch has it. What `steps` raises comes out as itself when the steps under way have ended.
+        """
+        options = _call.Options(timeout, cancel, trace_id, sha256=sha256, if_exists=if_exists, again=again)
+        return Batch(self, steps, options, journal, parallel, credits)
 
     def close(self) -> None:
         """Lets the client go. Calls that run in other threads go on to their end, later ones are StateError. It may be called more than once."""
@@ -229,12 +274,6 @@ class Client:
         reply = _call.run(function, [self._open(), *arguments], call, options, self._gate, with_data=with_data)
         assert reply is not None
         return reply
-
-
-def as_json(step: Union[Mapping[str, Any], str, bytes]) -> bytes:
-    if isinstance(step, bytes):
-        return step
-    return (step if isinstance(step, str) else json.dumps(step)).encode(errors="surrogatepass")
 
 
 def exchange_grant_code(*, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None, **settings: Unpack[Settings]) -> _values.Grant:

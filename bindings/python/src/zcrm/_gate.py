@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
-from typing import Deque, Optional, Set
+from typing import Callable, Deque, Optional, Set, TypeVar
+
+T = TypeVar("T")
 
 _MOMENT = 0.01
 """Seconds that a callback may take before its call's place is lent, and between two looks of whoever waits for one."""
@@ -36,6 +39,7 @@ class Place:
 class Gate:
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._handed = threading.local()
         self._reset()
 
     def _reset(self) -> None:
@@ -45,6 +49,10 @@ class Gate:
 
     def take(self) -> Optional[Place]:
         """A place, or None: try again in a moment."""
+        handed: Optional[Place] = getattr(self._handed, "place", None)
+        if handed is not None:
+            self._handed.place = None
+            return handed
         if self._process != os.getpid():
             self._reset()  # those that the parent's other threads hold don't come back in a forked child
         try:
@@ -60,5 +68,15 @@ class Gate:
         self._taken.discard(place)
         if place.let_go() and self._process == os.getpid():
             self._free.append(None)
+
+    def with_place(self, place: Optional[Place], work: Callable[[], T]) -> T:
+        """Lets a call of `work` have a place that was taken for it on another thread."""
+        self._handed.place = place
+        try:
+            return work()
+        finally:
+            left, self._handed.place = self._handed.place, None
+            if left is not None:
+                self.give_back(left)
 
     moment = _MOMENT

@@ -1,4 +1,4 @@
-"""libzcrm, loaded once with its functions declared."""
+"""libzcrm, loaded at its first use with its functions declared."""
 
 import ctypes
 import os
@@ -37,4 +37,13 @@ def _load() -> Any:
     return library
 
 
-lib = _load()
+class _Library:
+    """The functions of libzcrm. It isn't loaded by `import zcrm`, which a program may do that never makes a call."""
+
+    def __getattr__(self, name: str) -> Any:
+        loaded = _load()
+        self.__dict__.update({function: getattr(loaded, function) for function in _abi.PROTOTYPES})
+        return self.__dict__[name]
+
+
+lib = _Library()

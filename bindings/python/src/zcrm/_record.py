@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import weakref
 from ctypes import byref, c_void_p, sizeof
-from typing import Any, Iterator, Literal, Optional, Sequence
+from typing import Any, Iterator, List, Optional, Sequence
 
 from . import _abi, _bytes, _call, _failure, _values
-from ._client import Client
+from ._client import Client, IfExists
 from ._library import lib
 from ._statuses import ArgumentError
 from ._values import Attachment, Transfer
-
-IfExists = Literal["skip", "skip_same_bytes"]
 
 
 class Record:
@@ -91,10 +89,9 @@ class Record:
 
         https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
         """
-        if not 1 <= per_page <= 200:
-            raise _failure.own(ArgumentError, "argument", f"per_page: {per_page} is not between 1 and 200", "per_page")
-        pages = _Pages(self, None if fields is None else ",".join(fields), per_page)
-        return pages.rows(timeout, cancel, trace_id)
+        pages = Pages(self, fields, per_page)  # now, and not when the loop begins: a wrong parameter shows here
+        walk = iter(lambda: pages.next(timeout=timeout, cancel=cancel, trace_id=trace_id), None)
+        return (row for page in walk for row in page or ())
 
     def download(self, attachment_id: str, *, to: _bytes.Sink = None, overwrite: bool = False, max_bytes: Optional[int] = None,
                  progress: Optional[_call.Progress] = None, sha256: bool = False, expected_sha256: Optional[str] = None,
@@ -193,21 +190,22 @@ class Photo:
         self._record._client._call(lib.zcrm_photo_delete, [self._record._target()], _call.Call(), _call.Options(timeout, cancel, trace_id))
 
 
-class _Pages:
+class Pages:
     """A walk over the pages of a list."""
 
-    def __init__(self, record: Record, fields: Optional[str], per_page: int) -> None:
+    def __init__(self, record: Record, fields: Optional[Sequence[str]], per_page: int) -> None:
+        if not 1 <= per_page <= 200:
+            raise _failure.own(ArgumentError, "argument", f"per_page: {per_page} is not between 1 and 200", "per_page")
         self._client = record._client
-        args = _abi.zcrm_list_args(struct_size=sizeof(_abi.zcrm_list_args), fields=_call.text("fields", fields), per_page=per_page)
+        names = _call.text("fields", None if fields is None else ",".join(fields))
+        args = _abi.zcrm_list_args(struct_size=sizeof(_abi.zcrm_list_args), fields=names, per_page=per_page)
         self._handle, error = c_void_p(), c_void_p()
         status = lib.zcrm_pages_new(self._client._open(), record._target(), byref(args), byref(self._handle), byref(error))
         _call.check(status, error)
         weakref.finalize(self, lib.zcrm_pages_free, self._handle).atexit = False
 
-    def rows(self, timeout: Optional[float], cancel: Optional[_call.Cancel], trace_id: Optional[str]) -> Iterator[Attachment]:
-        while True:
-            options = _call.Options(timeout, cancel, trace_id)
-            page = _call.run(lib.zcrm_pages_next, [self._handle], _call.Call(), options, self._client._gate)
-            if page is None:
-                return
-            yield from map(_values.attachment, page.decoded()["result"]["attachments"])
+    def next(self, *, timeout: Optional[float], cancel: Optional[_call.Cancel], trace_id: Optional[str]) -> Optional[List[Attachment]]:
+        """The next page, or None at the end."""
+        options = _call.Options(timeout, cancel, trace_id)
+        page = _call.run(lib.zcrm_pages_next, [self._handle], _call.Call(), options, self._client._gate)
+        return None if page is None else [_values.attachment(row) for row in page.decoded()["result"]["attachments"]]

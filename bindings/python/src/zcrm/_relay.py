@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import Callable, Optional
 
 FAILED = 1
+_LOOK = 0.1
+"""Seconds after which a waiting thread looks for a signal that hasn't woken it: one of Windows, or of _thread.interrupt_main()."""
 
 
 class Relay:
@@ -50,21 +52,37 @@ class Relay:
         self._asked = None
         return answer
 
-    def serve(self, until: Callable[[], bool]) -> None:
-        """On the caller's thread: does what is asked, until the call is done or `until` says enough."""
-        while not self.done and not until():
-            self._bell.get()
-            work = self._asked
-            if work is not None and not self.done:
-                self._answers.put(work())
+    def serve(self, begin: Callable[[], object], until: Callable[[], bool], end: Callable[[], None]) -> None:
+        """On the caller's thread: does what is asked, until the call is done or `until` says enough. What a signal handler raises meanwhile lets
+        `end` end the call, and goes on when it has ended."""
+        try:
+            begin()
+            while not self.done and not until():
+                try:
+                    self._bell.get(timeout=_LOOK)
+                except Empty:
+                    continue
+                work = self._asked
+                if work is not None and not self.done:
+                    self._answers.put(work())
+        except BaseException:
+            self.end(end)
+            raise
+
+    def end(self, end: Callable[[], None]) -> None:
+        """On the caller's thread: returns when the call has ended, which `end` makes soon."""
+        self.over = True
+        end()
+        self.run()  # which does nothing, but if it was never begun
+        self._drain()
 
     def refuse(self) -> None:
         """Whatever is asked is refused from now on."""
         self.over = True
         self._answers.put(FAILED)
 
-    def drain(self) -> None:
-        """On the caller's thread, when the call is being ended: returns when it has ended, whatever is raised meanwhile."""
+    def _drain(self) -> None:
+        # Whatever is raised meanwhile.
         while not self.done:
             try:
                 self.refuse()
@@ -89,19 +107,12 @@ class Helper:
             self._jobs.get().run()
 
     def run(self, relay: Relay, end: Callable[[], None]) -> None:
-        """Runs a relay's call for this thread. What a signal handler raises meanwhile lets `end` end the call, and goes on when it has ended."""
+        """Runs a relay's call for this thread; see Relay.serve."""
         was_busy, self._busy = self._busy, True
         # Busy: a signal handler makes a call in the middle of another one.
         begin = threading.Thread(target=relay.run, name="zcrm", daemon=True).start if was_busy else lambda: self._jobs.put(relay)
         try:
-            begin()
-            relay.serve(lambda: False)
-        except BaseException:
-            relay.over = True
-            end()
-            relay.run()  # which does nothing, but if it was never begun
-            relay.drain()
-            raise
+            relay.serve(begin, lambda: False, end)
         finally:
             self._busy = was_busy
 
