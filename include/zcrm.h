@@ -8,6 +8,7 @@
  *   zcrm_photo_download         download a record's photo
  *   zcrm_photo_delete           delete a record's photo
  *   zcrm_attachment_delete      delete attachments
+ *   zcrm_record_list            list a module's records; zcrm_record_pages_new, page by page
  *   zcrm_step_run               any of these, as JSON
  *   zcrm_batch_run              many of these at once, with a journal
  *
@@ -253,8 +254,8 @@ typedef struct zcrm_config zcrm_config;
 typedef struct zcrm_error zcrm_error;
 
 /**
- * A walk over the pages of a list. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no other handle; one thread at a time
- * may use it.
+ * A walk over the pages of a list, of attachments or of records. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no
+ * other handle; one thread at a time may use it.
  */
 typedef struct zcrm_pages zcrm_pages;
 
@@ -385,10 +386,11 @@ typedef struct zcrm_call {
 /** Which part of a list to fetch. NULL instead of it, or zeros: every page. Borrowed for the call. */
 typedef struct zcrm_list_args {
     size_t struct_size; /**< `sizeof(zcrm_list_args)`. */
-    struct zcrm_str fields; /**< API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment. */
+    /** API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment. Of records leave it empty. */
+    struct zcrm_str fields;
     struct zcrm_str page_token; /**< One page: the token from zcrm_page.next_page_token. */
     uint32_t page; /**< One page: its number, from 1; 0 = every page, unless `page_token` is set. */
-    uint32_t per_page; /**< Attachments a page, at most 200; 0 = 200. */
+    uint32_t per_page; /**< Rows a page, at most 200; 0 = 200. */
 } zcrm_list_args;
 
 /**
@@ -454,7 +456,7 @@ typedef struct zcrm_page {
     size_t struct_size; /**< `sizeof(zcrm_page)`. */
     /** For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens. */
     struct zcrm_str next_page_token;
-    int32_t more_records; /**< 1 when Zoho has more attachments after these, else 0. */
+    int32_t more_records; /**< 1 when Zoho has more after these, else 0. */
     int32_t reserved; /**< Always 0. */
 } zcrm_page;
 
@@ -843,12 +845,22 @@ zcrm_status zcrm_pages_new(const struct zcrm_client *client,
                            struct zcrm_error **err);
 
 /**
- * Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
- * empty page.
- * https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+ * Begins a walk over the records of a module, as zcrm_pages_new() does over attachments. See zcrm_record_list().
+ * @return what zcrm_pages_new() returns
+ */
+ZCRM_API
+zcrm_status zcrm_record_pages_new(const struct zcrm_client *client,
+                                  const char *module,
+                                  size_t len,
+                                  const struct zcrm_list_args *args,
+                                  struct zcrm_pages **out,
+                                  struct zcrm_error **err);
+
+/**
+ * Fetches the next page, with the rows that no page before it had. An empty list has one empty page.
  * @param call    NULL, or timeout, cancel token and trace id of this page
- * @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
- * @return what zcrm_attachment_list() returns; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
+ * @param result  receives the page, as zcrm_attachment_list() or zcrm_record_list() gives it, or NULL at the end; must not be NULL itself
+ * @return what these return; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
  */
 ZCRM_API zcrm_status zcrm_pages_next(struct zcrm_pages *pages, const struct zcrm_call *call, struct zcrm_result **result, struct zcrm_error **err);
 
@@ -899,7 +911,30 @@ zcrm_status zcrm_photo_delete(const struct zcrm_client *client,
                               struct zcrm_result **result,
                               struct zcrm_error **err);
 
-/** Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL. */
+/**
+ * Lists the records of a module by their ids: GET {module}?fields=id. A module without any gives an empty list. A page costs one API credit.
+ * https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+ *
+ * Zoho lists the first 100,000 records of a module: one that has more is `ZCRM_E_PAGE` with the reason "pages_exhausted".
+ * @param module  the module's API name, borrowed for the call; zcrm_target.module
+ * @param len     length of `module` in bytes, or `SIZE_MAX` when it ends with a NUL
+ * @param args    NULL for every page, or which part to fetch; tokens from API v3 on, page numbers among the first 2,000 records
+ * @param result  zcrm_result_count(), zcrm_result_record_id(), zcrm_result_page()
+ * @return also `ZCRM_E_PAGE`
+ */
+ZCRM_API
+zcrm_status zcrm_record_list(const struct zcrm_client *client,
+                             const char *module,
+                             size_t len,
+                             const struct zcrm_list_args *args,
+                             const struct zcrm_call *call,
+                             struct zcrm_result **result,
+                             struct zcrm_error **err);
+
+/**
+ * Number of attachments in the result: those listed, 1 after an upload of an attachment. Of zcrm_record_list() that of records. Else 0, and
+ * when `result` is NULL.
+ */
 ZCRM_API size_t zcrm_result_count(const struct zcrm_result *result);
 
 /**
@@ -911,6 +946,13 @@ ZCRM_API size_t zcrm_result_count(const struct zcrm_result *result);
 ZCRM_API zcrm_status zcrm_result_attachment(const struct zcrm_result *result, size_t index, struct zcrm_attachment *out, struct zcrm_error **err);
 
 /**
+ * The id of the record number `index`, from 0, in a result of zcrm_record_list().
+ * @param n  NULL, or receives the length without the NUL
+ * @return text borrowed from `result`; "" when there is no such record, `result` is NULL, or there is no memory for it
+ */
+ZCRM_API const char *zcrm_result_record_id(const struct zcrm_result *result, size_t index, size_t *n);
+
+/**
  * Fills `out` with what is known of the bytes that an upload or a download moved.
  * @param result  of an upload or a download, of an attachment or a photo
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
@@ -919,7 +961,7 @@ ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, stru
 
 /**
  * Fills `out` with how far a list has got: whether there is another page, and its token.
- * @param result  of zcrm_attachment_list()
+ * @param result  of zcrm_attachment_list() or zcrm_record_list()
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */
 ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);

@@ -772,6 +772,15 @@ class Outcome {
         out.flags = c.flags;
         return {};
     }
+    /** Reads where a list stands. */
+    Result<void> fill(std::string &next_page_token, bool &more_records) const {
+        zcrm_error *error = nullptr;
+        auto page = detail::sized<zcrm_page>();
+        if (const zcrm_status status = zcrm_result_page(get(), &page, &error)) return Error(status, error);
+        next_page_token = detail::text(page.next_page_token);
+        more_records = page.more_records != 0;
+        return {};
+    }
     /** Reads what was moved into `out`. */
     Result<void> fill(Transfer &out) const {
         zcrm_error *error = nullptr;
@@ -863,11 +872,29 @@ class AttachmentList : public Outcome {
         for (std::size_t i = 0; i < list.attachments.size(); ++i) {
             if (auto filled = list.fill(i, list.attachments[i]); !filled) return std::move(filled).error();
         }
-        zcrm_error *error = nullptr;
-        auto page = detail::sized<zcrm_page>();
-        if (const zcrm_status status = zcrm_result_page(list.get(), &page, &error)) return Error(status, error);
-        list.next_page_token = detail::text(page.next_page_token);
-        list.more_records = page.more_records != 0;
+        if (auto filled = list.fill(list.next_page_token, list.more_records); !filled) return std::move(filled).error();
+        return list;
+    }
+
+  private:
+    using Outcome::Outcome;
+};
+
+/** Records of a module, by their ids: all of them, or one page. */
+class RecordList : public Outcome {
+  public:
+    /** The ids, as Zoho orders the records. */
+    std::vector<std::string> record_ids;
+    /** For ListArgs::page_token of the next page; empty when there is none, or the API version gives no tokens. */
+    std::string next_page_token;
+    /** Whether Zoho has more records after these. */
+    bool more_records = false;
+    /** Takes over what the C function gave. */
+    static Result<RecordList> read(detail::ResultHandle handle) {
+        RecordList list(std::move(handle));
+        list.record_ids.resize(zcrm_result_count(list.get()));
+        for (std::size_t i = 0; i < list.record_ids.size(); ++i) list.record_ids[i] = zcrm_result_record_id(list.get(), i, nullptr);
+        if (auto filled = list.fill(list.next_page_token, list.more_records); !filled) return std::move(filled).error();
         return list;
     }
 
@@ -877,13 +904,13 @@ class AttachmentList : public Outcome {
 
 /** Which part of a list to fetch; a default one wants every page at once. */
 struct ListArgs {
-    /** Comma list of the API names of the fields to ask for; empty = those that Attachment has. */
+    /** Comma list of the API names of the fields to ask for; empty = those that Attachment has. Of records leave it empty. */
     std::string fields;
-    /** One page: AttachmentList::next_page_token of the page before. */
+    /** One page: next_page_token of the page before. */
     std::string page_token;
-    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. With attachment_pages() these two say where to begin. */
+    /** One page: its number, from 1; 0 = every page, unless `page_token` is set. With Pages these two say where to begin. */
     std::uint32_t page = 0;
-    /** Attachments a page, at most 200; 0 = 200. */
+    /** Rows a page, at most 200; 0 = 200. */
     std::uint32_t per_page = 0;
 };
 
@@ -1030,7 +1057,8 @@ class Config {
     detail::Handle<zcrm_config, zcrm_config_free> handle_;
 };
 
-class AttachmentPages;
+template <class List>
+class Pages;
 
 /** A configured connection to one CRM organisation. Any number of threads may use it at once. */
 class Client {
@@ -1064,8 +1092,8 @@ class Client {
         return detail::perform<AttachmentList>(
             frame, [&](auto *c, auto **result, auto **error) { return zcrm_attachment_list(get(), &target, &wanted, c, result, error); });
     }
-    /** The attachments of a record page by page: `for (auto &page : client.attachment_pages(record))`. See AttachmentPages. */
-    AttachmentPages attachment_pages(const Record &record, const ListArgs &args = {}, Call call = {}) const;
+    /** The attachments of a record page by page: `for (auto &page : client.attachment_pages(record))`. See Pages. */
+    Pages<AttachmentList> attachment_pages(const Record &record, const ListArgs &args = {}, Call call = {}) const;
     /** Downloads an attachment: zcrm_attachment_download(). */
     Result<Download> attachment_download(const Record &record, std::string_view id, const Sink &sink, const Call &call = {}) const {
         return download(zcrm_attachment_download, record, id, sink, call);
@@ -1086,6 +1114,16 @@ class Client {
     Result<Outcome> attachment_delete(const Record &record, std::string_view ids, const Call &call = {}) const {
         return remove(zcrm_attachment_delete, record, ids, call);
     }
+    /** Lists the records of a module by their ids, every page of them or one: zcrm_record_list(). */
+    Result<RecordList> record_list(std::string_view module, const ListArgs &args = {}, const Call &call = {}) const {
+        detail::Frame frame(call);
+        const zcrm_list_args wanted = c_args(args);
+        return detail::perform<RecordList>(frame, [&](auto *c, auto **result, auto **error) {
+            return zcrm_record_list(get(), module.data(), module.size(), &wanted, c, result, error);
+        });
+    }
+    /** The records of a module page by page: `for (auto &page : client.record_pages("Contacts"))`. See Pages. */
+    Pages<RecordList> record_pages(std::string_view module, const ListArgs &args = {}, Call call = {}) const;
     /** Runs one operation given as JSON, which is taken as untrusted: zcrm_step_run(). Outcome::json() is the step's output. */
     Result<Outcome> step_run(std::string_view json, const Call &call = {}) const {
         detail::Frame frame(call);
@@ -1141,9 +1179,10 @@ class Client {
 
 /**
  * The pages of a list, fetched one at a time while they are iterated over, once: zcrm_pages_next(). Each is a Result; a failure is the last.
- * Each attachment comes once, even if the list changes meanwhile: you can delete the attachments of each page, and none is left behind.
+ * Each row comes once, even if the list changes meanwhile: you can delete the attachments of each page, and none is left behind.
  */
-class AttachmentPages {
+template <class List>
+class Pages {
   public:
     /** Goes through the pages. An input iterator: `*it` is valid until `++it`. */
     class iterator {
@@ -1151,7 +1190,7 @@ class AttachmentPages {
         /** For std::iterator_traits. */
         using iterator_category = std::input_iterator_tag;
         /** For std::iterator_traits. */
-        using value_type = Result<AttachmentList>;
+        using value_type = Result<List>;
         /** For std::iterator_traits. */
         using difference_type = std::ptrdiff_t;
         /** For std::iterator_traits. */
@@ -1162,7 +1201,7 @@ class AttachmentPages {
         /** The end. */
         iterator() noexcept = default;
         /** At the page that `pages` stands at, or at the end when there is none. */
-        explicit iterator(AttachmentPages *pages) noexcept : pages_(pages && pages->page_ ? pages : nullptr) {}
+        explicit iterator(Pages *pages) noexcept : pages_(pages && pages->page_ ? pages : nullptr) {}
         /** The page. */
         reference operator*() const noexcept { return *pages_->page_; }
         /** A member of the page's Result. */
@@ -1180,7 +1219,7 @@ class AttachmentPages {
         friend bool operator!=(const iterator &a, const iterator &b) noexcept { return !(a == b); }
 
       private:
-        AttachmentPages *pages_ = nullptr;
+        Pages *pages_ = nullptr;
     };
 
     /** Fetches the first page. Call it once. */
@@ -1193,7 +1232,7 @@ class AttachmentPages {
 
   private:
     friend class Client;
-    AttachmentPages(Result<detail::PagesHandle> pages, Call call) : pages_(std::move(pages)), call_(std::move(call)) {}
+    Pages(Result<detail::PagesHandle> pages, Call call) : pages_(std::move(pages)), call_(std::move(call)) {}
 
     void fetch() {
         const bool failed = page_ && !*page_;
@@ -1214,11 +1253,11 @@ class AttachmentPages {
 
     /** A page, or the end. */
     struct Next {
-        std::optional<AttachmentList> list;
+        std::optional<List> list;
         static Result<Next> read(detail::ResultHandle handle) {
             Next next;
             if (!handle) return next;
-            auto list = AttachmentList::read(std::move(handle));
+            auto list = List::read(std::move(handle));
             if (!list) return std::move(list).error();
             next.list.emplace(*std::move(list));
             return next;
@@ -1227,15 +1266,24 @@ class AttachmentPages {
 
     Result<detail::PagesHandle> pages_;
     Call call_;
-    std::optional<Result<AttachmentList>> page_;
+    std::optional<Result<List>> page_;
 };
 
-inline AttachmentPages Client::attachment_pages(const Record &record, const ListArgs &args, Call call) const {
+inline Pages<AttachmentList> Client::attachment_pages(const Record &record, const ListArgs &args, Call call) const {
     const zcrm_target target = target_of(record, {});
     const zcrm_list_args wanted = c_args(args);
     zcrm_pages *pages = nullptr;
     zcrm_error *error = nullptr;
     if (const zcrm_status status = zcrm_pages_new(get(), &target, &wanted, &pages, &error)) return {Error(status, error), std::move(call)};
+    return {detail::PagesHandle(pages), std::move(call)};
+}
+
+inline Pages<RecordList> Client::record_pages(std::string_view module, const ListArgs &args, Call call) const {
+    const zcrm_list_args wanted = c_args(args);
+    zcrm_pages *pages = nullptr;
+    zcrm_error *error = nullptr;
+    const zcrm_status status = zcrm_record_pages_new(get(), module.data(), module.size(), &wanted, &pages, &error);
+    if (status) return {Error(status, error), std::move(call)};
     return {detail::PagesHandle(pages), std::move(call)};
 }
 

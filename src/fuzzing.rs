@@ -11,12 +11,13 @@ use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::attachment::list::{self, Page};
+use crate::attachment::{Attachment, Page};
 use crate::auth::{Hosts, oauth, store};
 use crate::config::{Config, TokenStore};
 use crate::download::{self, Downloaded};
 use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
+use crate::pages;
 use crate::step::batch::journal;
 use crate::transfer::{Bytes, Digest, Framing, HashKind, Incoming, Input, Outgoing, Progress, Sink};
 
@@ -31,7 +32,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 /// The page of a list.
 pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
-    wait(list::parse(Response::foreign(from.into())))
+    wait(pages::parse::<Attachment>(Response::foreign(from.into()))).map(Page::from)
 }
 
 /// Code, message and details of an answer in one object, or the error that it is.

@@ -1,6 +1,6 @@
 //! zcrm moves files and pictures between a workflow and Zoho CRM records.
 //!
-//! [`attachment`] and [`photo`] hold the operations; read these two and you know what the product does.
+//! [`attachment`] and [`photo`] hold the operations; read these two and you know what the product does. [`records`] gives the ids of a module's records.
 //! The C ABI over them, which every binding sits on, is `include/zcrm.h`, made from `src/capi`.
 #![deny(unsafe_code)]
 
@@ -24,10 +24,12 @@ mod fallible;
 pub mod fuzzing;
 mod http;
 mod organisation;
+mod pages;
 mod panics;
 pub mod photo;
 mod process;
 mod record;
+pub mod records;
 pub mod step;
 mod text;
 mod threads;

@@ -23,17 +23,33 @@ impl Record {
         check_module(config, &self.module)?;
         check_id(config, "record_id", &self.id)
     }
+}
 
-    /// An error about this record says so: in a log of many calls it would tell nothing otherwise. Not one about settings, tokens, limits of
-    /// the organisation or the caller's own doing.
-    pub(crate) fn named_in(&self, error: Error) -> Error {
+/// What a call is about: a record, or a module as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) module: &'a str,
+    pub(crate) id: Option<&'a str>,
+}
+
+impl<'a> From<&'a Record> for Subject<'a> {
+    fn from(record: &'a Record) -> Subject<'a> {
+        Subject { module: &record.module, id: Some(&record.id) }
+    }
+}
+
+impl Subject<'_> {
+    /// An error about it says so: in a log of many calls it would tell nothing otherwise. Not one about settings, tokens, limits of the
+    /// organisation or the caller's own doing.
+    pub(crate) fn named_in(self, error: Error) -> Error {
         use Status::{Argument, Auth, Callback, Cancelled, Config, Io, Memory, Panic, RateLimited, Scope, State, Version};
         if matches!(error.status(), Argument | Auth | Callback | Cancelled | Config | Io | Memory | Panic | RateLimited | Scope | State | Version) {
             return error;
         }
-        let meant = likely_module(&self.module).filter(|_| error.status() == Status::InvalidModule);
+        let meant = likely_module(self.module).filter(|_| error.status() == Status::InvalidModule);
         let meant = meant.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
-        let message = format!("{error} ({} {}){meant}", one_line(&self.module), one_line(&self.id));
+        let id = self.id.map(|id| format!(" {}", one_line(id))).unwrap_or_default();
+        let message = format!("{error} ({}{id}){meant}", one_line(self.module));
         error.with(|d| d.message = message)
     }
 }
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn an_error_about_a_record_names_it_and_one_about_a_token_does_not() {
         let record = Record::new("Potentials", "99");
-        let error = |status| record.named_in(Error::new(status, "x", "no")).to_string();
+        let error = |status| Subject::from(&record).named_in(Error::new(status, "x", "no")).to_string();
         assert_eq!(error(Status::NotFound), "no (Potentials 99)");
         assert_eq!(error(Status::InvalidModule), "no (Potentials 99); did you mean \"Deals\"?");
         assert_eq!(error(Status::Auth), "no");

@@ -84,9 +84,24 @@ func (c *Client) UploadAttachment(ctx context.Context, record Record, source Sou
 // ListOptions names one page of a list. The zero value is the first, of 200.
 type ListOptions struct {
 	Page      int      // from 1
-	PageToken string   // in place of Page: NextPageToken of the page before; API v7 and later
+	PageToken string   // in place of Page: NextPageToken of the page before; API v7 and later, of records v3 and later
 	PerPage   int      // at most 200; 0: 200
-	Fields    []string // API names of the fields to ask for; nil: those of Attachment
+	Fields    []string // API names of the fields to ask for; nil: those of Attachment. Of records there is nothing but the id
+}
+
+// args names the page to the library, to which neither a number nor a token means every page.
+func (l ListOptions) args(operation string) (args cabi.ListArgs, err error) {
+	if l.Page < 0 || l.Page > math.MaxUint32 {
+		return args, argument(operation, "page", fmt.Sprintf("there is no page %d; the first is 1", l.Page))
+	}
+	if l.PerPage < 0 || l.PerPage > math.MaxUint32 {
+		return args, argument(operation, "per_page", "is not between 1 and 200")
+	}
+	args = cabi.ListArgs{Fields: strings.Join(l.Fields, ","), PageToken: l.PageToken, Page: uint32(l.Page), PerPage: uint32(l.PerPage)}
+	if args.Page == 0 && args.PageToken == "" {
+		args.Page = 1
+	}
+	return args, nil
 }
 
 // Page is a part of a list.
@@ -101,17 +116,9 @@ type Page struct {
 // See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOptions, options ...CallOption) (*Page, error) {
 	const operation = "attachment.list"
-	if list.Page < 0 || list.Page > math.MaxUint32 {
-		return nil, argument(operation, "page", fmt.Sprintf("there is no page %d; the first is 1", list.Page))
-	}
-	if list.PerPage < 0 || list.PerPage > math.MaxUint32 {
-		return nil, argument(operation, "per_page", "is not between 1 and 200")
-	}
-	args := cabi.ListArgs{
-		Fields: strings.Join(list.Fields, ","), PageToken: list.PageToken, Page: uint32(list.Page), PerPage: uint32(list.PerPage),
-	}
-	if args.Page == 0 && args.PageToken == "" {
-		args.Page = 1 // neither of them means every page to the library
+	args, err := list.args(operation)
+	if err != nil {
+		return nil, err
 	}
 	call, err := callOf(operation, lists, options)
 	if err != nil {
@@ -134,31 +141,34 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 //
 // See https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
 func (c *Client) Attachments(ctx context.Context, record Record, options ...CallOption) iter.Seq2[Attachment, error] {
+	begin := func() (*cabi.Pages, error) { return c.seam().Pages(object(record)) }
 	return func(yield func(Attachment, error) bool) {
-		if err := c.walk(ctx, record, options, yield); err != nil {
+		err := walk(ctx, "attachment.list", begin, (*cabi.Pages).Next, options, func(a *cabi.Attachment) bool { return yield(attachmentOf(a), nil) })
+		if err != nil {
 			yield(Attachment{}, wrap("attachment.list", err))
 		}
 	}
 }
 
-// walk gives each attachment to yield, until that has enough.
-func (c *Client) walk(ctx context.Context, record Record, options []CallOption, yield func(Attachment, error) bool) error {
-	call, err := callOf("attachment.list", lists, options)
+// walk gives each row of a list to yield, until that has enough.
+func walk[T any](ctx context.Context, operation string, begin func() (*cabi.Pages, error),
+	next func(*cabi.Pages, context.Context, cabi.Call) ([]T, bool, error), options []CallOption, yield func(*T) bool) error {
+	call, err := callOf(operation, lists, options)
 	if err != nil {
 		return err
 	}
-	pages, err := c.seam().Pages(object(record))
+	pages, err := begin()
 	if err != nil {
 		return err
 	}
 	defer pages.Free()
 	for {
-		listed, ok, err := pages.Next(ctx, call.Call)
+		rows, ok, err := next(pages, ctx, call.Call)
 		if err != nil || !ok {
 			return err
 		}
-		for _, attachment := range listed {
-			if !yield(attachmentOf(&attachment), nil) {
+		for i := range rows {
+			if !yield(&rows[i]) {
 				return nil
 			}
 		}

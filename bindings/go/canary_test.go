@@ -158,6 +158,8 @@ func TestNothingThatIsShownHoldsASecret(t *testing.T) {
 		defer client.Close()
 		page, err := client.ListAttachments(ctx, w.record, zcrm.ListOptions{})
 		shown.gave(codes, "list", page, err)
+		records, err := client.ListRecords(ctx, w.record.Module, zcrm.ListOptions{})
+		shown.gave(codes, "list of records", records, err)
 	}
 	shown.add(proxyPassword)
 	list(zcrm.WithAccessToken(w.AccessToken + "0"))

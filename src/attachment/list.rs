@@ -1,19 +1,18 @@
-//! A page of the list of a record's attachments: what is asked for, and how the reply is read.
+//! The list of a record's attachments: what is asked for, and how a row is read.
 
-use std::fmt;
-
-use reqwest::StatusCode;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::error::{Result, Status, one_line};
-use crate::fallible;
-use crate::http::{Response, reply, value};
+use crate::call::{Call, Outcome};
+use crate::client::Client;
+use crate::error::Result;
+use crate::http::value;
+use crate::pages::{self, List, ListArgs};
+use crate::record::Record;
 use crate::transfer::safe_name;
 
-/// Most bytes of a page: 200 entries have about 100 KB.
-const MOST: usize = 8 << 20;
+/// What is asked for when the caller names no fields. The list refuses to come without any from v3 on, and gives the others null or not at all.
+const FIELDS: &str = "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created_By,Parent_Id,$file_id,$type,$link_url";
 
 /// An attachment as the list shows it. Every field but `id` may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -49,19 +48,6 @@ pub struct Attachment {
     pub kind: String,
 }
 
-/// Which part of the list to fetch. Default: every page, with every field that [`Attachment`] has.
-#[derive(Debug, Clone, Default)]
-pub struct ListArgs {
-    /// Comma list of API names; empty = what [`Attachment`] needs.
-    pub fields: String,
-    /// One page: its number, from 1; 0 = every page.
-    pub page: u32,
-    /// Entries a page, at most 200; 0 = 200.
-    pub per_page: u32,
-    /// One page: the token that the page before gave (API v7 and later).
-    pub page_token: String,
-}
-
 /// Attachments of a record, in the order of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -75,31 +61,46 @@ pub struct Page {
     pub next_page_token: Option<String>,
 }
 
-impl ListArgs {
-    /// Whether one page is named, and not all of them wanted.
-    pub(super) fn is_one_page(&self) -> bool {
-        self.page != 0 || !self.page_token.is_empty()
+impl From<pages::Page<Attachment>> for Page {
+    fn from(page: pages::Page<Attachment>) -> Page {
+        Page { attachments: page.rows, more_records: page.more_records, next_page_token: page.next_page_token }
     }
 }
 
-#[derive(Deserialize)]
-struct Reply<'a> {
-    #[serde(deserialize_with = "rows")]
-    data: Vec<Attachment>,
-    #[serde(borrow)]
-    info: Option<&'a RawValue>,
+/// The pages of a record's attachments, one at a time, so that memory doesn't grow with the list but for its ids.
+pub struct Pages(pub(super) pages::Pages<Attachment>);
+
+impl Pages {
+    /// The next page, with the attachments that no page before it had; `None` at the end. After an error the same page is asked for again.
+    ///
+    /// Timeout, cancel token and trace id of `call` are those of this page.
+    pub fn next(&mut self, call: &Call<'_>) -> Result<Option<Outcome<Page>>> {
+        Ok(self.0.next(call)?.map(|outcome| outcome.map(Page::from)))
+    }
 }
 
-#[derive(Deserialize, Default)]
-struct Info<'a> {
-    #[serde(borrow)]
-    more_records: Option<&'a RawValue>,
-    #[serde(borrow)]
-    next_page_token: Option<&'a RawValue>,
+/// The list of the record's attachments, with these fields: those of [`Attachment`] when there are none.
+pub(super) fn of(client: &Client, record: &Record, args: &ListArgs) -> Result<List> {
+    record.check(client.config())?;
+    let version = client.version();
+    let wanted = (!args.fields.is_empty()).then(|| args.fields.clone());
+    Ok(List {
+        operation: "attachment.list",
+        module: record.module.clone(),
+        record_id: Some(record.id.clone()),
+        fields: wanted.map(and_the_link).or_else(|| version.fields_mandatory.then(|| FIELDS.to_owned())),
+        has_tokens: |version| version.page_tokens,
+    })
+}
+
+/// The caller's fields and the one that tells links from files: without it each entry would be called a file.
+fn and_the_link(fields: String) -> String {
+    const LINK: &str = "$link_url";
+    if fields.split(',').any(|field| field.trim() == LINK) { fields } else { format!("{fields},{LINK}") }
 }
 
 #[derive(Deserialize)]
-struct Row<'a> {
+pub(crate) struct Row<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow, rename = "File_Name")]
@@ -124,30 +125,35 @@ struct Row<'a> {
     link_url: Option<&'a RawValue>,
 }
 
-impl Row<'_> {
-    /// The row as far as it can be read; `None` without an id, as then nothing can be done with it.
-    fn read(self) -> Result<Option<Attachment>> {
-        let Some(id) = value::id(self.id)? else { return Ok(None) };
-        let ((owner_id, owner_name), (parent_id, _), (created_by_id, _)) = (named(self.owner)?, named(self.parent)?, named(self.created_by)?);
-        let (kind, link_url) = (value::text(self.kind)?, value::text(self.link_url)?);
-        let file_name = value::text(self.file_name)?;
+impl pages::Row for Attachment {
+    type Json<'a> = Row<'a>;
+
+    fn read(row: Row<'_>) -> Result<Option<Attachment>> {
+        let Some(id) = value::id(row.id)? else { return Ok(None) };
+        let ((owner_id, owner_name), (parent_id, _), (created_by_id, _)) = (named(row.owner)?, named(row.parent)?, named(row.created_by)?);
+        let (kind, link_url) = (value::text(row.kind)?, value::text(row.link_url)?);
+        let file_name = value::text(row.file_name)?;
         Ok(Some(Attachment {
             id,
             safe_name: safe_name(&file_name),
             file_name,
-            bytes: value::text(self.size)?.parse().ok(),
+            bytes: value::text(row.size)?.parse().ok(),
             // `$type` has other words in other versions (UNCONFIRMED): the URL is what makes a link.
             is_link: !link_url.is_empty() || kind == "Link URL",
             link_url,
-            created_time: value::text(self.created_time)?,
-            modified_time: value::text(self.modified_time)?,
+            created_time: value::text(row.created_time)?,
+            modified_time: value::text(row.modified_time)?,
             parent_id,
             owner_id,
             owner_name,
             created_by_id,
-            file_id: value::text(self.file_id)?,
+            file_id: value::text(row.file_id)?,
             kind,
         }))
+    }
+
+    fn id(&self) -> &str {
+        &self.id
     }
 }
 
@@ -166,66 +172,12 @@ fn named(value: Option<&RawValue>) -> Result<(String, String)> {
     }
 }
 
-pub(crate) async fn parse(mut response: Response) -> Result<Page> {
-    let status = response.status();
-    if status == StatusCode::NO_CONTENT {
-        return Ok(Page::default());
-    }
-    let body = response.bytes(MOST).await?;
-    // All of the text is checked for UTF-8 once: `from_slice` would do it string by string, which takes a tenth of the parsing.
-    let text = String::from_utf8_lossy(&body);
-    match serde_json::from_str::<Reply<'_>>(&text) {
-        Ok(Reply { data, info }) => {
-            let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
-            let more_records = info.more_records.is_some_and(|more| matches!(more.get(), "true" | "\"true\""));
-            let next_page_token = Some(value::text(info.next_page_token)?).filter(|token| !token.is_empty());
-            Ok(Page { attachments: data, more_records, next_page_token })
-        }
-        Err(cause) if fallible::passed_on(&cause).is_some() => Err(fallible::passed_on(&cause).expect("it is one")),
-        Err(cause) => Err(match reply::success(status, response.headers(), &body) {
-            Err(error) if error.status() != Status::Protocol => error,
-            _ => {
-                let error = reply::foreign(status, response.headers(), &body);
-                let message = one_line(&format!("the list can't be read ({cause}): {error}")); // the cause quotes the list
-                error.with(|d| d.message = message)
-            }
-        }),
-    }
-}
-
-/// The entries, in a list that grows as far as there is memory. `null` is none.
-fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Attachment>, D::Error> {
-    struct Rows;
-    impl<'de> Visitor<'de> for Rows {
-        type Value = Vec<Attachment>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
-        fn visit_none<E: de::Error>(self) -> std::result::Result<Vec<Attachment>, E> {
-            Ok(Vec::new())
-        }
-        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Vec<Attachment>, D::Error> {
-            deserializer.deserialize_seq(self)
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<Attachment>, A::Error> {
-            let mut rows = Vec::new();
-            while let Some(row) = from.next_element::<Row<'_>>()? {
-                fallible::reserve(&mut rows, 1).map_err(de::Error::custom)?;
-                let row = row.read().map_err(de::Error::custom)?;
-                rows.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);
-            }
-            Ok(rows)
-        }
-    }
-    deserializer.deserialize_option(Rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn row(json: &str) -> Option<Attachment> {
-        serde_json::from_str::<Row<'_>>(json).unwrap().read().unwrap()
+        pages::Row::read(serde_json::from_str::<Row<'_>>(json).unwrap()).unwrap()
     }
 
     #[test]

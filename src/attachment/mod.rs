@@ -2,7 +2,6 @@
 
 mod delete;
 pub(crate) mod list;
-mod pages;
 mod settle;
 mod sought;
 mod upload;
@@ -15,14 +14,15 @@ use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
 use crate::download;
 use crate::error::{Error, Result, Status};
+use crate::pages;
 use crate::record::{Record, check_id};
 use crate::transfer::{Sink, Source};
 
 pub use crate::download::Downloaded;
+pub use crate::pages::ListArgs;
 pub use delete::Deleted;
 use delete::Deletion;
-pub use list::{Attachment, ListArgs, Page};
-pub use pages::Pages;
+pub use list::{Attachment, Page, Pages};
 
 /// An attachment that Zoho has stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -66,13 +66,14 @@ pub fn upload<'a>(client: &Client, record: &Record, source: impl Into<Source<'a>
 /// Lists the record's attachments: one page when `args` names one, else every page. None at all is an empty list.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html>
 pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
-    pages::run(client, record, args, call)
+    let outcome = pages::run(client, list::of(client, record, args)?, args, call)?;
+    Ok(outcome.map(Page::from))
 }
 
 /// The pages of the list one by one, from the one that `args` names or the first, so that memory doesn't grow with the list. Nothing is sent
 /// yet. Deleting rows meanwhile, even every row of a page, hides no other.
 pub fn pages(client: &Client, record: &Record, args: &ListArgs) -> Result<Pages> {
-    Pages::new(client, record, args)
+    pages::Pages::new(client, list::of(client, record, args)?, args).map(Pages)
 }
 
 /// Writes an attachment's bytes to the sink. A link is `Status::IsLink`: it has no bytes.

@@ -23,13 +23,13 @@ use crate::transfer;
 pub struct zcrm_list_args {
     /// `sizeof(zcrm_list_args)`.
     pub struct_size: usize,
-    /// API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment.
+    /// API names of the fields to ask for, separated by commas; empty = those of zcrm_attachment. Of records leave it empty.
     pub fields: zcrm_str,
     /// One page: the token from zcrm_page.next_page_token.
     pub page_token: zcrm_str,
     /// One page: its number, from 1; 0 = every page, unless `page_token` is set.
     pub page: u32,
-    /// Attachments a page, at most 200; 0 = 200.
+    /// Rows a page, at most 200; 0 = 200.
     pub per_page: u32,
 }
 

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn zcrm_client_free(client: *mut zcrm_client) {
     guard::value((), || unsafe { handle::free(client) });
 }
 
-/// Runs one operation: what the seven of them, and the step, have in common.
+/// Runs one operation: what all of them, and the step, have in common.
 ///
 /// # Safety
 /// Each pointer is NULL or what the header says it must be.

@@ -36,6 +36,7 @@ mod outputs;
 mod pages;
 mod photo;
 mod plugin;
+mod records;
 mod result;
 mod sink;
 mod sized;

@@ -1,7 +1,9 @@
 //! The structs that can be read from a result.
 
+use std::ffi::c_char;
+
 use super::error::zcrm_error;
-use super::result::{absent, zcrm_result};
+use super::result::{absent, borrowed, zcrm_result};
 use super::status::zcrm_status;
 use super::text::{Texts, zcrm_str};
 use super::{guard, handle, sized};
@@ -119,7 +121,7 @@ pub struct zcrm_page {
     pub struct_size: usize,
     /// For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens.
     pub next_page_token: zcrm_str,
-    /// 1 when Zoho has more attachments after these, else 0.
+    /// 1 when Zoho has more after these, else 0.
     pub more_records: i32,
     /// Always 0.
     pub reserved: i32,
@@ -175,7 +177,8 @@ unsafe fn fill<S: sized::Struct>(
     }
 }
 
-/// Number of attachments in the result: those listed, 1 after an upload of an attachment, else 0. 0 when `result` is NULL.
+/// Number of attachments in the result: those listed, 1 after an upload of an attachment. Of zcrm_record_list() that of records. Else 0, and
+/// when `result` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize {
     // SAFETY: the header's contract: NULL or a handle.
@@ -211,6 +214,23 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     Ok(with_texts(&row, texts, index, flags))
 }
 
+/// The id of the record number `index`, from 0, in a result of zcrm_record_list().
+///
+/// @param n  NULL, or receives the length without the NUL
+/// @return text borrowed from `result`; "" when there is no such record, `result` is NULL, or there is no memory for it
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_result_record_id(result: *const zcrm_result, index: usize, n: *mut usize) -> *const c_char {
+    // SAFETY: as in `zcrm_result_attachment`.
+    unsafe {
+        borrowed(result, n, |result| {
+            let ids = result.readable().record_ids();
+            ids.get(index).ok_or_else(|| absent("record"))?;
+            let id = result.pointed.record_ids.get_or_try_init(|| Texts::new(ids.iter().map(String::as_str)))?.get(index);
+            Ok((id.ptr, id.len))
+        })
+    }
+}
+
 /// Fills `out` with what is known of the bytes that an upload or a download moved.
 ///
 /// @param result  of an upload or a download, of an attachment or a photo
@@ -239,7 +259,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
 
 /// Fills `out` with how far a list has got: whether there is another page, and its token.
 ///
-/// @param result  of zcrm_attachment_list()
+/// @param result  of zcrm_attachment_list() or zcrm_record_list()
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut zcrm_page, err: *mut *mut zcrm_error) -> zcrm_status {

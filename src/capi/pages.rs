@@ -1,5 +1,6 @@
 //! The pages of a list, one at a time.
 
+use std::ffi::c_char;
 use std::ptr::null_mut;
 use std::sync::{Mutex, TryLockError};
 
@@ -12,14 +13,33 @@ use super::handle::{self, Lent, Noun};
 use super::result::zcrm_result;
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
-use crate::attachment::{self, Pages};
-use crate::error::{Error, Status};
+use super::text::zcrm_str;
+use crate::attachment;
+use crate::call::Call;
+use crate::client::Client;
+use crate::error::{Error, Result, Status};
+use crate::records;
 
-/// A walk over the pages of a list. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no other handle; one thread at a time
-/// may use it.
+/// A walk over the pages of a list, of attachments or of records. Belongs to the caller, who frees it with zcrm_pages_free(). It needs no
+/// other handle; one thread at a time may use it.
 pub struct zcrm_pages {
     client: Lent<zcrm_client>,
-    pages: Mutex<Pages>,
+    pages: Mutex<Walk>,
+}
+
+/// Over which list.
+enum Walk {
+    Attachments(attachment::Pages),
+    Records(records::Pages),
+}
+
+impl Walk {
+    fn next(&mut self, call: &Call<'_>) -> Result<Option<zcrm_result>> {
+        Ok(match self {
+            Walk::Attachments(pages) => pages.next(call)?.map(zcrm_result::new),
+            Walk::Records(pages) => pages.next(call)?.map(zcrm_result::new),
+        })
+    }
 }
 
 impl Noun for zcrm_pages {
@@ -46,23 +66,51 @@ pub unsafe extern "C" fn zcrm_pages_new(
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
     unsafe {
         guard::status(err, || {
-            let client = handle::lend(client, "client")?;
-            let out = handle::out(out, "out")?;
             let (record, args) = (target::record(target)?, list_args(args)?);
-            let pages = client.guarded(|client| attachment::pages(client, &record, &args))?;
-            out.write(handle::give(zcrm_pages { client, pages: Mutex::new(pages) }));
-            Ok(())
+            begin(client, out, |client| attachment::pages(client, &record, &args).map(Walk::Attachments))
         })
     }
 }
 
-/// Fetches the next page, with the attachments that no page before it had: GET {module}/{record_id}/Attachments. A record without any has one
-/// empty page.
-/// https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
+/// Begins a walk over the records of a module, as zcrm_pages_new() does over attachments. See zcrm_record_list().
+///
+/// @return what zcrm_pages_new() returns
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zcrm_record_pages_new(
+    client: *const zcrm_client,
+    module: *const c_char,
+    len: usize,
+    args: *const zcrm_list_args,
+    out: *mut *mut zcrm_pages,
+    err: *mut *mut zcrm_error,
+) -> zcrm_status {
+    // SAFETY: as in `zcrm_pages_new`.
+    unsafe {
+        guard::status(err, || {
+            let (module, args) = (zcrm_str { ptr: module, len }.read("module")?, list_args(args)?);
+            begin(client, out, |client| records::pages(client, module, &args).map(Walk::Records))
+        })
+    }
+}
+
+/// # Safety
+/// `client` is NULL or a handle, `out` NULL or writable.
+unsafe fn begin(client: *const zcrm_client, out: *mut *mut zcrm_pages, walk: impl FnOnce(&Client) -> Result<Walk>) -> Result<()> {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let client = handle::lend(client, "client")?;
+        let out = handle::out(out, "out")?;
+        let pages = Mutex::new(client.guarded(walk)?);
+        out.write(handle::give(zcrm_pages { client, pages }));
+        Ok(())
+    }
+}
+
+/// Fetches the next page, with the rows that no page before it had. An empty list has one empty page.
 ///
 /// @param call    NULL, or timeout, cancel token and trace id of this page
-/// @param result  receives the page, as zcrm_attachment_list() gives it, or NULL at the end; must not be NULL itself
-/// @return what zcrm_attachment_list() returns; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
+/// @param result  receives the page, as zcrm_attachment_list() or zcrm_record_list() gives it, or NULL at the end; must not be NULL itself
+/// @return what these return; after a failure the next call asks for the same page. `ZCRM_E_STATE` while another call fetches
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_pages_next(
     pages: *mut zcrm_pages,
@@ -82,7 +130,7 @@ pub unsafe extern "C" fn zcrm_pages_next(
                 Err(TryLockError::WouldBlock) => return Err(in_use()),
             };
             let next = walk.client.guarded(|_| pages.next(&call::Given::read(call)?.call()?))?;
-            result.write(next.map_or(null_mut(), |outcome| handle::give(zcrm_result::new(outcome))));
+            result.write(next.map_or(null_mut(), handle::give));
             Ok(())
         })
     }

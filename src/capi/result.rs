@@ -32,6 +32,7 @@ pub struct zcrm_result {
 #[derive(Default)]
 pub(super) struct Pointed {
     pub(super) attachments: OnceCell<Texts>,
+    pub(super) record_ids: OnceCell<Texts>,
     pub(super) transfer: OnceCell<Texts>,
     pub(super) page_token: OnceCell<Texts>,
     pub(super) stopped: OnceCell<Texts>,
@@ -43,13 +44,17 @@ impl Noun for zcrm_result {
 
 /// What the functions below read from an operation's result. What a result doesn't have is absent.
 pub(super) trait Readable: Send + Sync {
-    /// How many attachments were listed or uploaded.
+    /// How many rows it has: attachments that were listed or uploaded, or records that were listed.
     fn count(&self) -> usize {
         0
     }
-    /// The attachment number `index` of them.
+    /// The attachment number `index`.
     fn attachment(&self, _index: usize) -> Option<Cow<'_, Attachment>> {
         None
+    }
+    /// Ids of the records.
+    fn record_ids(&self) -> &[String] {
+        &[]
     }
     /// `ZCRM_UPLOAD_*` of the attachment number `index`, if it was uploaded.
     fn upload_flags(&self, _index: usize) -> Option<u32> {
@@ -167,13 +172,26 @@ pub(super) fn absent(what: &'static str) -> Error {
 /// @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_json(result: *const zcrm_result, n: *mut usize) -> *const c_char {
+    // SAFETY: the header's contract: NULL or a handle, and NULL or writable.
+    unsafe { borrowed(result, n, |result| result.json().map(|json| (json.as_ptr().cast(), json.len() - 1))) }
+}
+
+/// A text of the result, and its length into `n`; an empty one where there is none.
+///
+/// # Safety
+/// `result` is NULL or a handle, `n` NULL or writable.
+pub(super) unsafe fn borrowed(
+    result: *const zcrm_result,
+    n: *mut usize,
+    read: impl FnOnce(&zcrm_result) -> Result<(*const c_char, usize)>,
+) -> *const c_char {
     let (text, len) = guard::value(EMPTY, || {
-        // SAFETY: the header's contract: NULL or a handle.
+        // SAFETY: the caller's contract.
         let result = unsafe { handle::lend(result, "result") };
-        result.and_then(|result| result.json().map(|json| (json.as_ptr().cast(), json.len() - 1))).unwrap_or(EMPTY)
+        result.and_then(|result| read(&result)).unwrap_or(EMPTY)
     });
     if let Ok(Some(n)) = handle::out_if_given(n, "n") {
-        // SAFETY: not NULL, aligned, and writable by the header's contract.
+        // SAFETY: not NULL, aligned, and writable by the caller's contract.
         unsafe { n.write(len) };
     }
     text

@@ -66,6 +66,7 @@ impl Readable for StepResult {
             StepResult::PhotoUploaded(photo) => photo,
             StepResult::PhotoDeleted(photo) => photo,
             StepResult::Deleted(deleted) => deleted,
+            StepResult::Records(page) => page,
             StepResult::Batch(batch) => batch,
         }
     }

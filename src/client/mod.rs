@@ -14,7 +14,7 @@ use crate::config::{ApiVersion, Config, LogLevel, Secret};
 use crate::error::{Error, Result};
 use crate::http::{self, Lanes, Meter, Session};
 use crate::organisation::{Claims, Membership};
-use crate::record::Record;
+use crate::record::Subject;
 use crate::transfer::sha256;
 pub(crate) use request::Ask;
 
@@ -65,10 +65,10 @@ impl Client {
     }
 
     /// Runs one operation on the calling thread and says what it took.
-    pub(crate) fn run<T>(
+    pub(crate) fn run<'a, T>(
         &self,
         operation: &'static str,
-        record: &Record,
+        about: impl Into<Subject<'a>>,
         limits: Limits,
         trace_id: Option<&str>,
         work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
@@ -78,8 +78,9 @@ impl Client {
         let meter = Meter::default();
         let began = Instant::now();
         let gate = &self.0.membership.organisation().gate;
+        let about = about.into();
         let outcome =
-            http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| record.named_in(self.without_secrets(error)));
+            http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| about.named_in(self.without_secrets(error)));
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
         Ok(meter.outcome(operation, outcome?))
     }

@@ -11,8 +11,10 @@ pub(crate) struct ApiVersion {
     pub(crate) name: &'static str,
     /// Whether the list refuses to come without `fields`. UNCONFIRMED in v8, where the newest specification says no: always sent.
     pub(crate) fields_mandatory: bool,
-    /// Whether the list gives and takes page tokens.
+    /// Whether the list of a record's attachments gives and takes page tokens.
     pub(crate) page_tokens: bool,
+    /// Whether the list of a module's records does.
+    pub(crate) record_tokens: bool,
     /// Whether a link takes a title.
     pub(crate) link_titles: bool,
     /// Whether Deals have photos. UNCONFIRMED in v3 and v4.
@@ -39,14 +41,14 @@ const WITHOUT_PHOTO: &[&str] = &[
 
 impl ApiVersion {
     pub(crate) const ALL: &'static [ApiVersion] = &[
-        ApiVersion { name: "v2", fields_mandatory: false, page_tokens: false, link_titles: false, deal_photos: false },
-        ApiVersion { name: "v2.1", fields_mandatory: false, page_tokens: false, link_titles: true, deal_photos: false },
-        ApiVersion { name: "v3", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-        ApiVersion { name: "v4", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-        ApiVersion { name: "v5", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-        ApiVersion { name: "v6", fields_mandatory: true, page_tokens: false, link_titles: true, deal_photos: true },
-        ApiVersion { name: "v7", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
-        ApiVersion { name: "v8", fields_mandatory: true, page_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v2", fields_mandatory: false, page_tokens: false, record_tokens: false, link_titles: false, deal_photos: false },
+        ApiVersion { name: "v2.1", fields_mandatory: false, page_tokens: false, record_tokens: false, link_titles: true, deal_photos: false },
+        ApiVersion { name: "v3", fields_mandatory: true, page_tokens: false, record_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v4", fields_mandatory: true, page_tokens: false, record_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v5", fields_mandatory: true, page_tokens: false, record_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v6", fields_mandatory: true, page_tokens: false, record_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v7", fields_mandatory: true, page_tokens: true, record_tokens: true, link_titles: true, deal_photos: true },
+        ApiVersion { name: "v8", fields_mandatory: true, page_tokens: true, record_tokens: true, link_titles: true, deal_photos: true },
     ];
 
     /// Refuses photos of a module that has none.

@@ -49,6 +49,7 @@ mod tests {
                 operation::<input::PhotoDownload>("download-image.html", include_str!("examples/photo.download.json")),
                 operation::<input::PhotoDelete>("delete-image.html", include_str!("examples/photo.delete.json")),
                 operation::<input::AttachmentDelete>("delete-attachments.html", include_str!("examples/attachment.delete.json")),
+                operation::<input::RecordList>("get-records.html", include_str!("examples/record.list.json")),
                 operation::<input::Batch>("api-limits.html", include_str!("examples/batch.json")),
             ],
             "error": error(),

@@ -30,6 +30,7 @@ pub(super) const OPERATIONS: &[Known] = &[
     known::<input::PhotoDownload>(),
     known::<input::PhotoDelete>(),
     known::<input::AttachmentDelete>(),
+    known::<input::RecordList>(),
 ];
 
 const BATCH: Known = known::<input::Batch>();

@@ -18,9 +18,9 @@ use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::Result;
 use crate::{call, transfer};
 
-/// Declares the input of operations: what all of them have, and what each has beside that.
+/// Declares the input of operations: what all of them have, the record where it is about one, and what each has beside that.
 macro_rules! inputs {
-    ($($(#[$meta:meta])* $name:ident = $id:literal { $($fields:tt)* })+) => {$(
+    ($($(#[$meta:meta])* $name:ident = $id:literal $(($record_id:ident))? { $($fields:tt)* })+) => {$(
         #[derive(Debug, serde::Deserialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
@@ -33,8 +33,10 @@ macro_rules! inputs {
             /// API name of the module, such as Contacts or a custom module's name.
             #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_]{0,99}$")))]
             pub(super) module: String,
-            /// The record's id.
-            pub(super) record_id: Id,
+            $(
+                /// The record's id.
+                pub(super) $record_id: Id,
+            )?
             $($fields)*
             /// Bound on the whole step with its retries, in milliseconds. The host's own bound still applies.
             #[serde(default, deserialize_with = "at_least_1")]
@@ -54,7 +56,7 @@ inputs! {
     ///
     /// Stores a file, a link or several links as attachments of a record.
     #[cfg_attr(test, schemars(extend("oneOf" = file_or_links())))]
-    AttachmentUpload = "attachment.upload" {
+    AttachmentUpload = "attachment.upload" (record_id) {
         /// The file or the link to attach.
         pub(super) source: Option<Source>,
         /// Several links, each to become an attachment of its own.
@@ -75,7 +77,7 @@ inputs! {
     ///
     /// Lists the attachments of a record, files and links: every page, or one.
     #[cfg_attr(test, schemars(extend("not" = number_and_token())))]
-    AttachmentList = "attachment.list" {
+    AttachmentList = "attachment.list" (record_id) {
         /// Comma list of the API names of the fields to ask for; those of the result when not given.
         pub(super) fields: Option<String>,
         /// One page: its number. Every page when neither this nor page_token is given.
@@ -93,7 +95,7 @@ inputs! {
     /// # Download an attachment
     ///
     /// Writes an attachment's bytes to a file, or gives a small one inside the result. A link has no bytes: its URL is in the list.
-    AttachmentDownload = "attachment.download" {
+    AttachmentDownload = "attachment.download" (record_id) {
         /// The attachment's id.
         pub(super) attachment_id: Id,
         /// Where the file goes.
@@ -112,7 +114,7 @@ inputs! {
     /// # Set the photo
     ///
     /// Stores a picture as the photo of a record, replacing any it has.
-    PhotoUpload = "photo.upload" {
+    PhotoUpload = "photo.upload" (record_id) {
         /// The picture: PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
         pub(super) source: Picture,
         /// workflow keeps workflows from being triggered.
@@ -127,7 +129,7 @@ inputs! {
     /// # Download the photo
     ///
     /// Writes a record's photo to a file, or gives it inside the result.
-    PhotoDownload = "photo.download" {
+    PhotoDownload = "photo.download" (record_id) {
         /// Where the picture goes.
         pub(super) sink: Sink,
         /// The size that the picture must have, in bytes.
@@ -144,16 +146,33 @@ inputs! {
     /// # Delete the photo
     ///
     /// Deletes the photo of a record.
-    PhotoDelete = "photo.delete" {}
+    PhotoDelete = "photo.delete" (record_id) {}
 
     /// # Delete attachments
     ///
     /// Deletes one attachment of a record, or several.
-    AttachmentDelete = "attachment.delete" {
+    AttachmentDelete = "attachment.delete" (record_id) {
         /// The attachments' ids.
         #[serde(deserialize_with = "some_ids")]
         #[cfg_attr(test, schemars(length(min = 1, max = MAX_ITEMS)))]
         pub(super) attachment_ids: Vec<Id>,
+    }
+
+    /// # List a module's records
+    ///
+    /// Lists the records of a module by their ids: every page, or one. Each page costs an API credit. Zoho lists the first 100,000 records of a module.
+    #[cfg_attr(test, schemars(extend("not" = number_and_token())))]
+    RecordList = "record.list" {
+        /// One page: its number, among the first 2,000 records. Every page when neither this nor page_token is given.
+        #[serde(default, deserialize_with = "up_to::<_, { u32::MAX }>")]
+        #[cfg_attr(test, schemars(range(min = 1, max = u32::MAX)))]
+        pub(super) page: Option<u32>,
+        /// Records a page.
+        #[serde(default, deserialize_with = "up_to::<_, 200>")]
+        #[cfg_attr(test, schemars(range(min = 1, max = 200)))]
+        pub(super) per_page: Option<u32>,
+        /// One page: next_page_token of the page before (API v3 and later).
+        pub(super) page_token: Option<String>,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result, Status};
 use crate::photo::{self, PhotoDeleted, PhotoUploaded};
 use crate::record::{Record, check_id};
+use crate::records;
 use crate::transfer;
 
 /// An operation as a step. The type is its input.
@@ -159,6 +160,22 @@ impl Operation for input::AttachmentDelete {
         }
         let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
         attachment::delete(client, &record, &ids, call).map_err(|e| parse::placed(e, &[("attachment_id", "attachment_ids")]))
+    }
+}
+
+impl Operation for input::RecordList {
+    const ID: &'static str = "record.list";
+    type Output = records::Page;
+
+    fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<records::Page>> {
+        let args = ListArgs {
+            fields: String::new(),
+            page: self.page.unwrap_or_default(),
+            per_page: self.per_page.unwrap_or_default(),
+            page_token: self.page_token.unwrap_or_default(),
+        };
+        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id);
+        records::list(client, &self.module, &args, wishes.over(call)).map_err(|e| parse::placed(e, &[]))
     }
 }
 

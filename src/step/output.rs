@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::attachment::{Deleted, Downloaded, Page, Uploaded};
 use crate::error::Detail;
 use crate::photo::{PhotoDeleted, PhotoUploaded};
+use crate::records;
 
 /// The result of any step; in JSON only what is inside.
 #[derive(Debug, Clone, Serialize)]
@@ -24,6 +25,8 @@ pub enum StepResult {
     PhotoDeleted(PhotoDeleted),
     /// Of `attachment.delete`.
     Deleted(Deleted),
+    /// Of `record.list`.
+    Records(records::Page),
     /// Of `batch`.
     Batch(BatchDone),
 }
@@ -158,6 +161,7 @@ results! {
     PhotoUploaded(PhotoUploaded);
     PhotoDeleted(PhotoDeleted);
     Deleted(Deleted);
+    Records(records::Page);
     Batch(BatchDone);
 }
 

@@ -25,6 +25,7 @@ const SOURCES: &[&str] = &[
     "attachment",
     "pages",
     "photo",
+    "records",
     "outputs",
     "result",
     "auth",
@@ -135,7 +136,7 @@ fn preamble() -> String {
 fn the_committed_header_is_what_the_code_says() {
     let generated = generated();
     committed(HEADER, &generated);
-    assert!(generated.lines().count() <= 1100, "a header that nobody reads: {} lines", generated.lines().count());
+    assert!(generated.lines().count() <= 1200, "a header that nobody reads: {} lines", generated.lines().count());
 }
 
 #[test]
@@ -189,8 +190,9 @@ fn every_entry_point_is_guarded() {
         for function in code.split("extern \"C\" fn ").skip(1).filter(|f| f.starts_with("zcrm_")) {
             let (name, body) = function.split_once('(').unwrap();
             let body = body.split("\n}\n").next().unwrap();
-            let guarded =
-                ["guard::status(", "guard::value(", "operate(", "give_result(", "fill(", "get(error,"].iter().any(|guard| body.contains(guard));
+            let guarded = ["guard::status(", "guard::value(", "operate(", "give_result(", "fill(", "get(error,", "borrowed("]
+                .iter()
+                .any(|guard| body.contains(guard));
             assert!(guarded || constant.contains(&name), "{name} has no guard");
             seen += 1;
         }

@@ -40,6 +40,10 @@ fn page() -> BTreeSet<String> {
     keys(&result("attachment.list"))
 }
 
+fn record_page() -> BTreeSet<String> {
+    keys(&result("record.list"))
+}
+
 fn summary() -> BTreeSet<String> {
     keys(&result("batch"))
 }
@@ -85,6 +89,7 @@ fn the_structs_of_the_c_header_have_what_the_json_has() {
     assert_eq!(lacks(&attachment(), &attachment_in_c, &[&FLAGS[..], &["sha256", "twins"]].concat()), [""; 0], "zcrm_attachment");
     assert_eq!(lacks(&transfer(), &in_c("zcrm_transfer"), &["base64", "content_disposition"]), [""; 0], "zcrm_transfer");
     assert_eq!(lacks(&page(), &in_c("zcrm_page"), &["attachments"]), [""; 0], "zcrm_page");
+    assert_eq!(lacks(&record_page(), &in_c("zcrm_page"), &["record_ids"]), [""; 0], "zcrm_page");
     assert_eq!(lacks(&summary(), &in_c("zcrm_batch_summary"), &["items"]), [""; 0], "zcrm_batch_summary");
     for flag in FLAGS {
         assert!(read("include/zcrm.h").contains(&format!("#define ZCRM_UPLOAD_{}", flag.to_uppercase())), "{flag}");
@@ -106,6 +111,7 @@ fn the_classes_of_the_cpp_header_have_what_the_json_has() {
     assert_eq!(lacks(&attachment(), &cpp("struct Attachment {"), &[&FLAGS[..], &["sha256", "twins"]].concat()), [""; 0], "Attachment");
     assert_eq!(lacks(&transfer(), &cpp("struct Transfer {"), &["base64", "content_disposition"]), [""; 0], "Transfer");
     assert_eq!(lacks(&page(), &cpp("class AttachmentList "), &[]), [""; 0], "AttachmentList");
+    assert_eq!(lacks(&record_page(), &cpp("class RecordList "), &[]), [""; 0], "RecordList");
     assert_eq!(lacks(&summary(), &cpp("class BatchSummary "), &["items"]), [""; 0], "BatchSummary");
     let json_alone = ["api_message", "attempts", "details", "field", "os_error", "waited_ms"];
     let renamed = ["retry_after_ms", "status"]; // retry_after(), code()
@@ -125,6 +131,7 @@ fn the_structs_of_the_go_package_have_what_the_json_has() {
     assert_eq!(lacks(&attachment(), &go("attachment.go", "Attachment"), &[]), [""; 0], "Attachment");
     assert_eq!(lacks(&transfer(), &go("attachment.go", "Transfer"), &["base64", "content_disposition"]), [""; 0], "Transfer");
     assert_eq!(lacks(&page(), &go("attachment.go", "Page"), &[]), [""; 0], "Page");
+    assert_eq!(lacks(&record_page(), &go("record.go", "RecordPage"), &[]), [""; 0], "RecordPage");
     assert_eq!(lacks(&summary(), &go("batch.go", "BatchSummary"), &["items"]), [""; 0], "BatchSummary");
     // In *zcrm.Error the name is that of the Code, the callback's status and the system's number are the error behind it; the rest is
     // renamed, which error_fields_test.go knows.

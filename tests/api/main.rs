@@ -14,6 +14,7 @@ mod lists;
 mod not_the_file;
 mod photos;
 mod pictures;
+mod records;
 mod replies;
 mod retries;
 mod secrets;

@@ -1,4 +1,4 @@
-/* The walk over the pages of a list: each attachment once, whatever happens to the list, and one thread at a time. */
+/* The walk over the pages of a list: each row once, whatever happens to the list, and one thread at a time. */
 #include "server.h"
 
 static zcrm_pages *walk(zcrm_client *client, const zcrm_list_args *args) {
@@ -109,6 +109,51 @@ static void what_is_missing_or_wrong_is_named(void) {
     zcrm_client_free(client);
 }
 
+/* The record of the test is the one that was made last, so it comes first. */
+static void the_records_of_a_module_are_listed_by_their_ids(const char *version) {
+    zcrm_error *err = NULL;
+    zcrm_result *all = NULL;
+    zcrm_client *client = client_of_version(version);
+    EXPECT(zcrm_record_list(client, "Contacts", ZCRM_NUL, NULL, NULL, &all, &err), ZCRM_OK, &err, "a module is listed");
+    size_t n = 0;
+    CHECK(!strcmp(zcrm_result_record_id(all, 0, &n), env("ZCRM_TEST_RECORD")) && n == strlen(env("ZCRM_TEST_RECORD")), "by its records' ids");
+    CHECK(!*zcrm_result_record_id(all, zcrm_result_count(all), &n) && n == 0, "behind the last one there is none");
+    CHECK(!*zcrm_result_record_id(NULL, 0, NULL), "without a result there is no id");
+    zcrm_page page = {.struct_size = sizeof page};
+    EXPECT(zcrm_result_page(all, &page, &err), ZCRM_OK, &err, "it says where it stands");
+    CHECK(!page.more_records && !page.next_page_token.len, "at the end");
+    zcrm_attachment none = {.struct_size = sizeof none};
+    EXPECT(zcrm_result_attachment(all, 0, &none, &err), ZCRM_E_ARGUMENT, &err, "a record is no attachment");
+    zcrm_result_free(all);
+    zcrm_client_free(client);
+}
+
+static void a_module_is_walked_as_a_record_is(void) {
+    zcrm_error *err = NULL;
+    zcrm_result *page = NULL;
+    zcrm_pages *pages = NULL;
+    zcrm_client *client = emulator();
+    zcrm_list_args args = {.struct_size = sizeof args, .per_page = 1}, fields = {.struct_size = sizeof fields, .fields = ZCRM_STR("Name")};
+    EXPECT(zcrm_record_pages_new(client, NULL, 0, &args, &pages, &err), ZCRM_E_ARGUMENT, &err, "without a module");
+    EXPECT(zcrm_record_pages_new(client, "../x", 4, &args, &pages, &err), ZCRM_E_ARGUMENT, &err, "with one that can't be");
+    EXPECT(zcrm_record_pages_new(client, "Contacts", 8, &fields, &pages, &err), ZCRM_E_ARGUMENT, &err, "with fields other than the id");
+    EXPECT(zcrm_record_pages_new(client, "Contacts", 8, &args, NULL, &err), ZCRM_E_ARGUMENT, &err, "without a place for the walk");
+    CHECK(!pages, "no walk begins");
+    EXPECT(zcrm_record_pages_new(client, "Contacts", 8, &args, &pages, &err), ZCRM_OK, &err, "a walk begins");
+    zcrm_result *all = NULL;
+    EXPECT(zcrm_record_list(client, "Contacts", 8, NULL, NULL, &all, &err), ZCRM_OK, &err, "the list is there at once, too");
+    size_t told = 0;
+    while (zcrm_pages_next(pages, NULL, &page, &err) == ZCRM_OK && page) {
+        CHECK(!strcmp(zcrm_result_record_id(page, 0, NULL), zcrm_result_record_id(all, told, NULL)), "each page has the next record");
+        told += zcrm_result_count(page);
+        zcrm_result_free(page);
+    }
+    CHECK(told == zcrm_result_count(all) && told > 1 && !err, "until all were told");
+    zcrm_result_free(all);
+    zcrm_pages_free(pages);
+    zcrm_client_free(client);
+}
+
 struct fetch {
     zcrm_pages *pages;
     zcrm_call call;
@@ -150,6 +195,9 @@ int main(void) {
     a_walk_needs_its_client_no_more();
     each_page_has_a_call_of_its_own();
     what_is_missing_or_wrong_is_named();
+    the_records_of_a_module_are_listed_by_their_ids("v8");
+    the_records_of_a_module_are_listed_by_their_ids("v2");
+    a_module_is_walked_as_a_record_is();
     two_threads_do_not_fetch_at_once();
     return finish();
 }

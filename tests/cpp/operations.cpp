@@ -117,6 +117,19 @@ CASE(deleting_in_the_loop_over_the_pages_leaves_nothing_behind) {
     }
 }
 
+CASE(the_records_of_a_module_are_listed_at_once_and_page_by_page) {
+    const auto c = client();
+    const auto all = NEED(c.record_list("Contacts"));
+    CHECK(all.record_ids.front() == env("ZCRM_TEST_RECORD") && !all.more_records && all.next_page_token.empty());
+    zcrm::ListArgs one_a_page;
+    one_a_page.per_page = 1;
+    std::vector<std::string> told;
+    for (auto &page : c.record_pages("Contacts", one_a_page)) told.push_back(NEED(std::move(page)).record_ids.at(0));
+    CHECK(told == all.record_ids && told.size() > 1);
+    CHECK(fails(c.record_list("../x"), ZCRM_E_ARGUMENT));
+    for (const auto &page : c.record_pages("../x")) CHECK(fails(page, ZCRM_E_ARGUMENT));
+}
+
 CASE(pages_outlive_their_client) {
     attach(client(), "1.txt", "text");
     auto pages = client().attachment_pages(contact());

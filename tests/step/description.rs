@@ -62,6 +62,7 @@ fn the_description_has_every_operation_setting_and_status_in_its_place() {
         "photo.download",
         "photo.delete",
         "attachment.delete",
+        "record.list",
         "batch",
     ];
     assert_eq!(ids, all);
@@ -79,8 +80,13 @@ fn the_description_has_every_operation_setting_and_status_in_its_place() {
 fn a_form_drawn_from_the_description_has_the_fields_in_order_and_a_help_for_each() {
     for operation in description()["operations"].as_array().unwrap() {
         let fields = operation["input"]["properties"].as_object().unwrap();
+        let wanted: &[&str] = match operation["id"].as_str().unwrap() {
+            "batch" => &["operation", "steps", "journal"],
+            "record.list" => &["operation", "module", "page"],
+            _ => &["operation", "module", "record_id"],
+        };
         let first: Vec<&str> = fields.keys().map(String::as_str).take(3).collect();
-        assert_eq!(first, if operation["id"] == "batch" { ["operation", "steps", "journal"] } else { ["operation", "module", "record_id"] });
+        assert_eq!(first, wanted);
         assert_eq!(fields.keys().next_back().map(String::as_str), Some("trace_id"));
         assert!(fields.values().all(|field| field["description"].is_string()), "{}", operation["id"]);
     }

@@ -28,6 +28,19 @@ fn a_file_is_attached_by_its_path() {
 }
 
 #[test]
+fn a_modules_records_are_listed_by_their_ids() {
+    let w = world();
+    let mut ids: Vec<String> = (0..3).map(|_| w.emulator.add_record("Widgets")).collect();
+    ids.reverse();
+    let all = run(&w, &json!({"operation": "record.list", "module": "Widgets"})).unwrap();
+    assert_eq!((&all["operation"], &all["result"]), (&json!("record.list"), &json!({"record_ids": ids, "more_records": false})));
+    let first = run(&w, &json!({"operation": "record.list", "module": "Widgets", "page": 1, "per_page": 2})).unwrap();
+    let token = first["result"]["next_page_token"].as_str().unwrap();
+    let second = run(&w, &json!({"operation": "record.list", "module": "Widgets", "page_token": token, "per_page": 2})).unwrap();
+    assert_eq!(second["result"], json!({"record_ids": ids[2..], "more_records": false}));
+}
+
+#[test]
 fn a_small_file_is_attached_from_base64_with_and_without_padding() {
     let w = world();
     let record = w.record();

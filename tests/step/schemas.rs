@@ -7,8 +7,17 @@ use crate::random::{Random, seed};
 use crate::support::{World, world_with};
 use crate::{but, operation, upload, validator};
 
-const OPERATIONS: [&str; 8] =
-    ["attachment.upload", "attachment.list", "attachment.download", "photo.upload", "photo.download", "photo.delete", "attachment.delete", "batch"];
+const OPERATIONS: [&str; 9] = [
+    "attachment.upload",
+    "attachment.list",
+    "attachment.download",
+    "photo.upload",
+    "photo.download",
+    "photo.delete",
+    "attachment.delete",
+    "record.list",
+    "batch",
+];
 
 fn impatient() -> World {
     world_with(&[("max_retries", "0"), ("settle", "off")])
@@ -41,6 +50,8 @@ fn good(w: &World) -> Vec<Value> {
         of("photo.download", json!({"sink": {"base64": true}, "expected_bytes": 5})),
         of("photo.delete", json!({"timeout_ms": 5000, "trace_id": "t", "again": false})),
         of("attachment.delete", json!({"attachment_ids": ["2", "3"]})),
+        json!({"operation": "record.list", "module": "Contacts", "page": 1, "per_page": 50}),
+        json!({"operation": "record.list", "module": "Contacts", "page_token": "t"}),
         json!({"operation": "batch", "steps": [{"key": "k", "step": of("photo.delete", json!({}))}], "parallel": 2, "credits": 5}),
     ]
 }

@@ -12,8 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::list::{Attachment, ListArgs};
-use super::pages;
+use super::list::{self, Attachment};
 use super::sought::Likeness;
 use super::{Deletion, Uploaded};
 use crate::call::{Call, IfExists};
@@ -24,6 +23,7 @@ use crate::error::{Error, Result, Sent, Status};
 use crate::http::doubt::{Deed, not_listed, outcome_unknown};
 use crate::http::{Session, retry};
 use crate::organisation::{Mark, UnderWay};
+use crate::pages::{self, ListArgs};
 use crate::record::Record;
 use crate::transfer::{Hash, Outgoing};
 use look::Finding;
@@ -295,6 +295,7 @@ impl<'c, 's> Settlement<'c, 's> {
 
     async fn list(&self) -> Result<Vec<Attachment>> {
         let args = ListArgs { fields: FIELDS.to_owned(), ..ListArgs::default() };
-        Ok(pages::all(self.client, self.session, self.record, &args).await?.attachments)
+        let list = list::of(self.client, self.record, &args)?;
+        Ok(pages::all(self.client, self.session, list, &args).await?.rows)
     }
 }

@@ -89,6 +89,21 @@ func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) 
 	return page(result)
 }
 
+// ListRecords runs zcrm_record_list.
+func (c *Client) ListRecords(ctx context.Context, module string, args ListArgs, call Call) (RecordPage, error) {
+	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+		return C.zg_record_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
+			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
+			text(call.RestrictTriggers), size(call.RestrictTriggers),
+			text(module), size(module), text(args.PageToken), size(args.PageToken), C.uint32_t(args.Page), C.uint32_t(args.PerPage))
+	})
+	if err != nil {
+		return RecordPage{}, err
+	}
+	defer C.zcrm_result_free(result)
+	return recordPage(result)
+}
+
 // Download runs zcrm_attachment_download or zcrm_photo_download.
 func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) (Transfer, error) {
 	kind, flags := C.int32_t(C.ZCRM_TO_FILE), C.int32_t(0)

@@ -13,21 +13,42 @@ type Pages struct {
 
 // Pages runs zcrm_pages_new, which sends nothing.
 func (c *Client) Pages(on Object) (*Pages, error) {
+	return c.pages(func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
+		return C.zg_pages_new(c.ptr, text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), out, failed)
+	})
+}
+
+// RecordPages runs zcrm_record_pages_new, which sends nothing.
+func (c *Client) RecordPages(module string) (*Pages, error) {
+	return c.pages(func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
+		return C.zg_record_pages_new(c.ptr, text(module), size(module), out, failed)
+	})
+}
+
+func (c *Client) pages(begin func(**C.zcrm_pages, **C.zcrm_error) C.zcrm_status) (*Pages, error) {
 	if err := c.acquire(); err != nil {
 		return nil, err
 	}
 	defer c.release()
-	pages := &Pages{client: c}
+	var pages *C.zcrm_pages
 	var failed *C.zcrm_error
-	status := C.zg_pages_new(c.ptr, text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), &pages.ptr, &failed)
-	if status != C.ZCRM_OK {
+	if status := begin(&pages, &failed); status != C.ZCRM_OK {
 		return nil, takeFailure(status, failed)
 	}
-	return pages, nil
+	return &Pages{client: c, ptr: pages}, nil
 }
 
 // Next runs zcrm_pages_next. Attachments that came before aren't in it; ok is false at the end.
 func (p *Pages) Next(ctx context.Context, call Call) (listed []Attachment, ok bool, err error) {
+	return next(ctx, p, call, attachments)
+}
+
+// NextRecords does the same for the ids of records.
+func (p *Pages) NextRecords(ctx context.Context, call Call) (ids []string, ok bool, err error) {
+	return next(ctx, p, call, recordIDs)
+}
+
+func next[T any](ctx context.Context, p *Pages, call Call, read func(*C.zcrm_result) ([]T, error)) (rows []T, ok bool, err error) {
 	result, err := p.client.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_pages_next(nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0, p.ptr)
@@ -36,8 +57,8 @@ func (p *Pages) Next(ctx context.Context, call Call) (listed []Attachment, ok bo
 		return nil, false, err
 	}
 	defer C.zcrm_result_free(result)
-	listed, err = attachments(result)
-	return listed, err == nil, err
+	rows, err = read(result)
+	return rows, err == nil, err
 }
 
 // Free ends the walk.

@@ -39,6 +39,13 @@ type Page struct {
 	More          bool
 }
 
+// RecordPage is what zcrm_record_list gave.
+type RecordPage struct {
+	RecordIDs     []string
+	NextPageToken string
+	More          bool
+}
+
 // Failure is zcrm_error, as zcrm_error_json writes it, and the Go error behind it, if any.
 type Failure struct {
 	Status         int32           `json:"status"`
@@ -179,14 +186,45 @@ func transferOf(out *C.zcrm_transfer) Transfer {
 	}
 }
 
+// recordIDs takes the ids from the JSON: one crossing, where zcrm_result_record_id would need one for each.
+func recordIDs(result *C.zcrm_result) ([]string, error) {
+	var all struct {
+		Result struct {
+			RecordIDs []string `json:"record_ids"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(resultJSON(result), &all); err != nil {
+		return nil, Unreadable(err)
+	}
+	return all.Result.RecordIDs, nil
+}
+
+func recordPage(result *C.zcrm_result) (RecordPage, error) {
+	token, more, err := standing(result)
+	if err != nil {
+		return RecordPage{}, err
+	}
+	ids, err := recordIDs(result)
+	return RecordPage{RecordIDs: ids, NextPageToken: token, More: more}, err
+}
+
 func page(result *C.zcrm_result) (Page, error) {
+	token, more, err := standing(result)
+	if err != nil {
+		return Page{}, err
+	}
+	listed, err := attachments(result)
+	return Page{Attachments: listed, NextPageToken: token, More: more}, err
+}
+
+// standing is where a list stands.
+func standing(result *C.zcrm_result) (nextPageToken string, more bool, err error) {
 	out := C.zcrm_page{struct_size: C.sizeof_zcrm_page}
 	var failed *C.zcrm_error
 	if status := C.zcrm_result_page(result, &out, &failed); status != C.ZCRM_OK {
-		return Page{}, takeFailure(status, failed)
+		return "", false, takeFailure(status, failed)
 	}
-	listed, err := attachments(result)
-	return Page{Attachments: listed, NextPageToken: goText(out.next_page_token), More: out.more_records != 0}, err
+	return goText(out.next_page_token), out.more_records != 0, nil
 }
 
 func resultJSON(result *C.zcrm_result) []byte {

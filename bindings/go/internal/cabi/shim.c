@@ -173,6 +173,17 @@ zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint3
     FINISH;
 }
 
+zg_reply zg_record_list(ZG_CALL, ZG_TEXT(module), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
+    zcrm_list_args args = {.struct_size = sizeof args, .page_token = TEXT(page_token), .page = page, .per_page = per_page};
+    BUILD_CALL;
+    reply.status = zcrm_record_list(client, module, module_len, &args, &call, &reply.result, &reply.error);
+    FINISH;
+}
+
+zcrm_status zg_record_pages_new(const zcrm_client *client, ZG_TEXT(module), zcrm_pages **pages, zcrm_error **error) {
+    return zcrm_record_pages_new(client, module, module_len, NULL, pages, error);
+}
+
 zcrm_status zg_pages_new(const zcrm_client *client, ZG_RECORD, zcrm_pages **pages, zcrm_error **error) {
     zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
     return zcrm_pages_new(client, &target, NULL, pages, error);

@@ -43,8 +43,10 @@ zcrm_status zg_client_new(const zcrm_config *config, uintptr_t handle, zcrm_clie
 
 zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
                       const uint8_t *data, size_t data_len, int64_t length, int rewindable);
+zg_reply zg_record_list(ZG_CALL, ZG_TEXT(module), ZG_TEXT(page_token), uint32_t page, uint32_t per_page);
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page);
 zcrm_status zg_pages_new(const zcrm_client *client, ZG_RECORD, zcrm_pages **pages, zcrm_error **error);
+zcrm_status zg_record_pages_new(const zcrm_client *client, ZG_TEXT(module), zcrm_pages **pages, zcrm_error **error);
 zg_reply zg_pages_next(ZG_CALL, zcrm_pages *pages);
 zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int32_t kind, int32_t sink_flags, ZG_TEXT(path), uint64_t max_bytes);
 zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo);

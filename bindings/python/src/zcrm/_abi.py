@@ -484,6 +484,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
         c_int32,
         [c_void_p, POINTER(zcrm_target), POINTER(zcrm_list_args), POINTER(c_void_p), POINTER(c_void_p)],
     ),
+    "zcrm_record_pages_new": (
+        c_int32,
+        [c_void_p, c_char_p, c_size_t, POINTER(zcrm_list_args), POINTER(c_void_p), POINTER(c_void_p)],
+    ),
     "zcrm_pages_next": (
         c_int32,
         [c_void_p, POINTER(zcrm_call), POINTER(c_void_p), POINTER(c_void_p)],
@@ -504,6 +508,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
         c_int32,
         [c_void_p, POINTER(zcrm_target), POINTER(zcrm_call), POINTER(c_void_p), POINTER(c_void_p)],
     ),
+    "zcrm_record_list": (
+        c_int32,
+        [c_void_p, c_char_p, c_size_t, POINTER(zcrm_list_args), POINTER(zcrm_call), POINTER(c_void_p), POINTER(c_void_p)],
+    ),
     "zcrm_result_count": (
         c_size_t,
         [c_void_p],
@@ -511,6 +519,10 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "zcrm_result_attachment": (
         c_int32,
         [c_void_p, c_size_t, POINTER(zcrm_attachment), POINTER(c_void_p)],
+    ),
+    "zcrm_result_record_id": (
+        c_char_p,
+        [c_void_p, c_size_t, POINTER(c_size_t)],
     ),
     "zcrm_result_transfer": (
         c_int32,
