@@ -6,7 +6,7 @@ BENCH_PREFIX := $(abspath $(BENCH)/prefix)
 BENCH_CC := $(CC) -std=gnu17 -O2 -Wall -Wextra -Werror
 BENCH_PKG := PKG_CONFIG_PATH=$(BENCH_PREFIX)/lib/pkgconfig
 
-.PHONY: bench bench-build bench-instructions
+.PHONY: bench bench-build bench-server bench-million bench-instructions
 
 bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go and Zoho's Python SDK: one table; QUICK=1 is shorter
 	python3 bench/run.py
@@ -14,15 +14,23 @@ bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go and Zoho's Pyt
 bench-instructions: bench-build ## instructions for each small call, zcrm and libcurl, by callgrind
 	python3 bench/instructions.py
 
+bench-million: bench-server ## a batch of STEPS=1000000 uploads, its memory and its time, and the same again with its journal
+	python3 bench/million.py
+
 # The library is installed into a prefix of the bench's own, and every peer uses it from there as any program would.
-bench-build:
-	@scripts/setup bench
+bench-server:
+	@scripts/setup build
 	mkdir -p $(BENCH)
 	$(MAKE) --no-print-directory install PREFIX=$(BENCH_PREFIX)
-	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench
+	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench -p zcrm-bench-server
 	install $(BENCH_TARGET)/bench/release/zcrm-bench-server $(BENCH)/server
-	install $(BENCH_TARGET)/bench/release/bench-reqwest-blocking $(BENCH)/reqwest-blocking
 	$(BENCH_CC) -static bench/launch.c -o $(BENCH)/launch
+	$(BENCH_CC) bench/peers/million.c bench/peers/bench.c -o $(BENCH)/million $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
+
+bench-build: bench-server
+	@scripts/setup bench
+	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench
+	install $(BENCH_TARGET)/bench/release/bench-reqwest-blocking $(BENCH)/reqwest-blocking
 	$(BENCH_CC) bench/peers/curl.c bench/peers/bench.c -o $(BENCH)/curl -lcurl -lcjson -lpthread
 	$(BENCH_CC) bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
 	$(BENCH_CC) -DCOLD bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm-cold $$($(BENCH_PKG) pkg-config --cflags zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread

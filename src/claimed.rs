@@ -19,9 +19,9 @@ impl Claimed {
     }
 }
 
-/// A batch may own millions: an id takes 8 bytes in the sorted list and at most 3 in what is new since it was sorted.
+/// Ids, of which there may be millions: each takes 8 bytes in the sorted list, and at most 3 in what is new since that was sorted.
 #[derive(Debug, Default)]
-struct Ids {
+pub(crate) struct Ids {
     sorted: Vec<u64>,
     new: HashSet<u64>,
     /// What isn't written as a number of 64 bits is.
@@ -32,7 +32,8 @@ struct Ids {
 const NEW: usize = 1024;
 
 impl Ids {
-    fn insert(&mut self, id: &str) -> bool {
+    /// `false` when it is there.
+    pub(crate) fn insert(&mut self, id: &str) -> bool {
         let Some(number) = number(id) else { return self.others.insert(id.to_owned()) };
         if self.sorted.binary_search(&number).is_ok() || !self.new.insert(number) {
             return false;
@@ -46,7 +47,7 @@ impl Ids {
         true
     }
 
-    fn contains(&self, id: &str) -> bool {
+    pub(crate) fn contains(&self, id: &str) -> bool {
         match number(id) {
             Some(number) => self.new.contains(&number) || self.sorted.binary_search(&number).is_ok(),
             None => self.others.contains(id),

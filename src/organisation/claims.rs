@@ -1,13 +1,13 @@
 //! Claims under way in this process, and the attachments that they own: what belongs to one upload, no other may take for its own.
 
-use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// An id is remembered this long: longer than any look for a lost upload goes on.
+use crate::claimed::Ids;
+
+/// An id is remembered at least this long, and at most twice as long: longer than any look for a lost upload goes on.
 const REMEMBERED: Duration = Duration::from_secs(15 * 60);
-/// Ids beyond this many are looked through for old ones.
-const MANY: usize = 4096;
 
 /// What tells two uploads apart before either has an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,10 @@ pub(crate) struct Claims(Mutex<State>);
 #[derive(Default)]
 struct State {
     under_way: Vec<Running>,
-    claimed: HashMap<String, Instant>,
-    prune_at: usize,
+    claimed: Ids,
+    /// Those of the time before, and when that ended.
+    before: Ids,
+    since: Option<Instant>,
 }
 
 struct Running {
@@ -59,15 +61,15 @@ impl Claims {
     /// Takes an attachment for this call; `false` when another call has it.
     pub(crate) fn claim(&self, id: &str) -> bool {
         let mut state = self.state();
-        if state.claimed.len() >= state.prune_at.max(MANY) {
-            state.claimed.retain(|_, at| at.elapsed() < REMEMBERED);
-            state.prune_at = 2 * state.claimed.len();
+        if state.since.get_or_insert_with(Instant::now).elapsed() >= REMEMBERED {
+            (state.before, state.since) = (mem::take(&mut state.claimed), Some(Instant::now()));
         }
-        state.claimed.insert(id.to_owned(), Instant::now()).is_none()
+        !state.before.contains(id) && state.claimed.insert(id)
     }
 
     pub(crate) fn is_claimed(&self, id: &str) -> bool {
-        self.state().claimed.contains_key(id)
+        let state = self.state();
+        state.claimed.contains(id) || state.before.contains(id)
     }
 }
 

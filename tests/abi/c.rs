@@ -120,6 +120,8 @@ programs! {
     rule8_lookup: super::nothing;
     batch: super::nothing;
     batch_source: super::nothing;
+    batch_memory: super::nothing;
+    clients: super::nothing;
     pages: super::nothing;
     outcomes: super::lost_replies_twins_and_a_path;
     store: super::nothing;

@@ -29,6 +29,9 @@ impl Counter {
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -77,10 +80,10 @@ impl Api {
         match (method, segments.as_slice()) {
             ("GET", ["_bench", "count"]) => Answer::Whole(json(200, &self.counts())),
             ("POST", ["oauth", "v2", "token"]) => Answer::Whole(json(200, &token())),
-            ("POST", ["crm", _, _, _, "Attachments"]) => {
-                self.count.uploads.add(1);
+            ("POST", ["crm", _, _, record, "Attachments"]) => {
+                let number = self.count.uploads.next();
                 self.count.upload_bytes.add(drained);
-                Answer::Whole(json(200, UPLOADED))
+                Answer::Whole(if *record == "1" { json(200, UPLOADED) } else { json(200, &UPLOADED.replace(ID, &(FIRST_ID + number).to_string())) })
             }
             ("GET", ["crm", _, _, entries, "Attachments"]) => self.list(entries.parse().unwrap_or(0), query),
             ("GET", ["crm", _, _, _, "Attachments", length]) => self.download(length.parse().unwrap_or(0)),
@@ -118,6 +121,10 @@ impl Api {
         .to_string()
     }
 }
+
+/// Of every attachment of record 1. Those of the others have ids of their own.
+const ID: &str = "2876819000002738705";
+const FIRST_ID: u64 = 2_876_819_100_000_000_000;
 
 const UPLOADED: &str = r#"{"data":[{"code":"SUCCESS","details":{"Modified_Time":"2025-12-22T13:14:47+05:30","Modified_By":{"name":"John Doe","id":"2876819000000511001"},"Created_Time":"2025-12-22T13:14:47+05:30","id":"2876819000002738705","Created_By":{"name":"John Doe","id":"2876819000000511001"}},"message":"attachment uploaded successfully","status":"success"}]}"#;
 
