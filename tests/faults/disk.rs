@@ -202,6 +202,13 @@ fn a_disk_that_is_full_from_any_step_on_leaves_nothing_half_done() {
 }
 
 #[test]
+fn a_line_of_which_a_full_disk_took_a_part_is_no_part_of_the_journal() {
+    let ends = at_every_step("journal", "torn");
+    names_the_disk(&ends, libc::ENOSPC);
+    assert!(ends.iter().all(|end| !end.is_null()), "a batch that can't write its journal says so: {ends:?}");
+}
+
+#[test]
 fn a_disk_that_takes_no_token_costs_no_call() {
     for how in ["once", "full"] {
         let ends = at_every_step("token_file", how);

@@ -5,6 +5,7 @@
  * ZCRM_SHIM_STEP  which step fails, from 1
  * ZCRM_SHIM_HOW   "once": that step alone, with EIO. "full": that one and all later ones, with ENOSPC, while the file ZCRM_SHIM_ON is there.
  *                 "short": that write takes half of its bytes. "interrupted": that write is interrupted.
+ *                 "torn": that write takes half of its bytes, and the one after it none, with ENOSPC.
  * ZCRM_SHIM_ON    a file: the shim acts while it is there. It is written "fired" once a step has failed.
  * ZCRM_SHIM_NO_THREADS  set: no thread is given while the file is there. */
 #define _GNU_SOURCE
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 static atomic_int steps;
+static _Thread_local int takes_half; /* of the bytes of the write that fails */
 
 static int is_on(void) {
     const char *on = getenv("ZCRM_SHIM_ON");
@@ -48,22 +50,21 @@ static int is_inside_fd(int fd) {
 static int fails(int is_write) {
     const char *how = getenv("ZCRM_SHIM_HOW"), *step = getenv("ZCRM_SHIM_STEP");
     if (!how || !step || !is_on()) return 0;
-    int gentle = !strcmp(how, "short") || !strcmp(how, "interrupted");
-    if (gentle && !is_write) return 0;
+    int gentle = !strcmp(how, "short") || !strcmp(how, "interrupted"), torn = !strcmp(how, "torn");
+    if ((gentle || torn) && !is_write) return 0;
     int now = atomic_fetch_add(&steps, 1) + 1, k = atoi(step), full = !strcmp(how, "full");
-    if (full ? now < k : now != k) return 0;
+    if (full ? now < k : now != k && !(torn && now == k + 1)) return 0;
+    takes_half = !strcmp(how, "short") || (torn && now == k);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, getenv("ZCRM_SHIM_ON"), O_WRONLY | O_TRUNC);
     syscall(SYS_write, fd, "fired", 5);
     syscall(SYS_close, fd);
-    errno = full ? ENOSPC : gentle ? EINTR : EIO;
+    errno = full || torn ? ENOSPC : gentle ? EINTR : EIO;
     return 1;
 }
 
-static int is_short(void) { return !strcmp(getenv("ZCRM_SHIM_HOW"), "short"); }
-
 ssize_t write(int fd, const void *bytes, size_t n) {
     if (is_inside_fd(fd) && fails(1)) {
-        if (!is_short()) return -1;
+        if (!takes_half) return -1;
         n = (n + 1) / 2;
     }
     return syscall(SYS_write, fd, bytes, n);
