@@ -144,14 +144,17 @@ def settings(description: Any) -> Iterator[str]:
     yield "import os"
     yield "from typing import Dict, Literal, Sequence, TypedDict, Union\n\n"
     yield "class Settings(TypedDict, total=False):"
-    yield '    """The settings of a client, each with its default and what it takes. A wrong one is ConfigError, which names it."""\n'
-    for setting in description["settings"]:
-        if setting["name"] in OWN:
-            continue
-        yield f"    {setting['name']}: {setting_type(setting)}"
-        default = f" Default: {setting['default']}." if setting["default"] != "" else ""
-        secret = " Secret." if setting["secret"] else ""
-        yield quoted(f"{setting['help'][0].upper()}{setting['help'][1:]}.{default}{secret}", "    ") + "\n"
+    rows = [setting for setting in description["settings"] if setting["name"] not in OWN]
+    width = max(len(setting["name"]) for setting in rows) + 2
+    yield '    """The settings of a client. A wrong one is ConfigError, which names it. True and False are on and off; a list may be one.\n'
+    for setting in rows:
+        default = f"; default: {setting['default']}" if setting["default"] != "" else ""
+        secret = "; secret" if setting["secret"] else ""
+        first, rest = "    " + setting["name"].ljust(width), "    " + " " * width
+        yield "\n".join(textwrap.wrap(f"{setting['help']}{default}{secret}", 146, initial_indent=first, subsequent_indent=rest))
+    yield '    """\n'
+    yield from (f"    {setting['name']}: {setting_type(setting)}" for setting in rows)
+    yield ""
     yield "\n# What stands between the items of a setting that is a list."
     yield "SEPARATORS: Dict[str, str] = {"
     yield from (f'    "{s["name"]}": "{s["separator"]}",' for s in description["settings"] if "separator" in s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import dataclasses
 import hashlib
 import io
 import os
@@ -236,6 +237,19 @@ def test_the_description_names_each_operation_status_and_setting() -> None:
         assert issubclass(kind, zcrm.Error)
         assert kind.status == status["number"]
     assert {one["name"] for one in described["settings"]} - set(zcrm.Settings.__annotations__) == {"token_file"}
+
+
+def test_what_the_operations_give_has_every_field_of_the_description() -> None:
+    results = {one["id"]: one["output"]["properties"]["result"] for one in zcrm.describe()["operations"]}
+    wanted = {
+        zcrm.Attachment: [results["attachment.list"]["properties"]["attachments"]["items"], results["attachment.upload"]["anyOf"][0]],
+        zcrm.Transfer: [results["attachment.download"], results["photo.upload"], results["photo.download"]],
+        zcrm.Summary: [results["batch"]],
+    }
+    elsewhere = {"bytes", "base64", "items"}  # size, data, and the outcomes
+    for kind, schemas in wanted.items():
+        fields = {field.name for field in dataclasses.fields(kind)}
+        assert {name for schema in schemas for name in schema["properties"]} - elsewhere <= fields
 
 
 def test_the_structs_have_the_layout_of_the_library() -> None:

@@ -24,15 +24,17 @@ Step = Tuple[str, Union[Mapping[str, Any], str, bytes]]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How one step of a batch ended."""
+    """How one step of a batch ended.
+
+    result        What Client.step would have given; None when it failed.
+    error         What Client.step would have raised, or None.
+    from_journal  It was done in an earlier run, and the journal knows its result.
+    """
 
     key: str
     result: Optional[Dict[str, Any]]
-    """What Client.step would have given; None when it failed."""
     error: Optional[Error]
-    """What Client.step would have raised, or None."""
     from_journal: bool
-    """It was done in an earlier run, and the journal knows its result."""
 
 
 class _Running(_call.Call):

@@ -18,99 +18,107 @@ def _time(text: Optional[str]) -> Optional[datetime.datetime]:
 
 @dataclasses.dataclass(frozen=True)
 class Attachment:
-    """A file or a link on a record."""
+    """A file or a link on a record.
+
+    id             Digits.
+    file_name      As Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters.
+    safe_name      file_name made safe as the name of a file; "" when nothing is left of it, and after an upload.
+    size           Bytes; None: unknown.
+    link_url       Of a link.
+    modified_time  None after an upload, as are the ids and names that follow.
+    parent_id      The record that it hangs on.
+    created_by_id  The user who attached it.
+    file_id        Zoho's id of the stored bytes; None for a link.
+    kind           Zoho's $type, opaque.
+    sha256         After an upload with sha256=True: 64 hexadecimal digits.
+    skipped        After an upload: it was there already and was not sent (if_exists, again).
+    settled        After an upload: the reply was lost, and the upload was found on the record.
+    name_changed   After an upload: Zoho stored it under another name; known only when the record was listed.
+    twins          After an upload: further copies that a repeated sending has made; with the setting on_twin="delete" they are gone again.
+    wait_reason    After an upload: why it waited last, such as "in_flight" or "settling".
+    """
 
     id: str
-    """Digits."""
     file_name: str
-    """As Zoho has it, or the title of a link. Whoever uploaded it chose it: it may be a path or hold control characters."""
     safe_name: str = ""
-    """file_name made safe as the name of a file; "" when nothing is left of it, and after an upload."""
     size: Optional[int] = None
-    """Bytes; None: unknown."""
     is_link: bool = False
     link_url: Optional[str] = None
-    """Of a link."""
     created_time: Optional[datetime.datetime] = None
     modified_time: Optional[datetime.datetime] = None
-    """None after an upload, as are the ids and names that follow."""
     parent_id: Optional[str] = None
-    """The record that it hangs on."""
     owner_id: Optional[str] = None
     owner_name: Optional[str] = None
     created_by_id: Optional[str] = None
-    """The user who attached it."""
     file_id: Optional[str] = None
-    """Zoho's id of the stored bytes; None for a link."""
     kind: Optional[str] = None
-    """Zoho's $type, opaque."""
     sha256: Optional[str] = None
-    """After an upload with sha256=True: 64 hexadecimal digits."""
     skipped: bool = False
-    """After an upload: it was there already and was not sent (if_exists, again)."""
     settled: bool = False
-    """After an upload: the reply was lost, and the upload was found on the record."""
     name_changed: bool = False
-    """After an upload: Zoho stored it under another name; known only when the record was listed."""
     twins: Tuple[str, ...] = ()
-    """After an upload: further copies that a repeated sending has made; with the setting on_twin="delete" they are gone again."""
     wait_reason: Optional[str] = None
-    """After an upload: why it waited last, such as "in_flight" or "settling"."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Transfer:
-    """What is known of the bytes that a call moved."""
+    """What is known of the bytes that a call moved.
+
+    size                 Bytes.
+    file_name            As sent; of a download the name that Zoho gives, made safe as the name of a file, or "".
+    content_type         Of a download: the MIME type that Zoho gives, or "".
+    content_disposition  Of a download: the header as it came, or "".
+    sha256               With sha256=True: 64 hexadecimal digits.
+    path                 Of a download to a file: the file that was written.
+    length_verified      Whether a download's size was checked against one from Zoho or the caller.
+    data                 Of a download without `to`: the bytes.
+    """
 
     size: int
-    """Bytes."""
     file_name: str
-    """As sent; of a download the name that Zoho gives, made safe as the name of a file, or ""."""
     content_type: str = ""
-    """Of a download: the MIME type that Zoho gives, or ""."""
     content_disposition: str = ""
-    """Of a download: the header as it came, or ""."""
     sha256: Optional[str] = None
-    """With sha256=True: 64 hexadecimal digits."""
     path: Optional[str] = None
-    """Of a download to a file: the file that was written."""
     length_verified: bool = False
-    """Whether a download's size was checked against one from Zoho or the caller."""
     data: Optional[bytes] = dataclasses.field(default=None, repr=False)
-    """Of a download without `to`: the bytes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
-    """What a grant code was exchanged for. Printed it shows neither token."""
+    """What a grant code was exchanged for. Printed it shows neither token.
+
+    refresh_token  To keep: it doesn't expire.
+    expires_in     Life of the access token in seconds.
+    """
 
     refresh_token: str = dataclasses.field(repr=False)
-    """To keep: it doesn't expire."""
     access_token: str = dataclasses.field(repr=False)
     api_domain: str
     scope: str
     expires_in: float
-    """Life of the access token in seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """How a batch ended."""
+    """How a batch ended.
+
+    done          Steps that are done, those of earlier runs included.
+    from_journal  Of these, done in an earlier run.
+    failed        Steps that were refused or failed.
+    unknown       Of these, uploads of which nobody knows whether they are stored.
+    left          Steps that were not begun, or not ended: the next run takes them up. The batch is done when it is 0.
+    attempts      API calls made.
+    stopped       Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout".
+    """
 
     done: int
-    """Steps that are done, those of earlier runs included."""
     from_journal: int
-    """Of these, done in an earlier run."""
     failed: int
-    """Steps that were refused or failed."""
     unknown: int
-    """Of these, uploads of which nobody knows whether they are stored."""
     left: int
-    """Steps that were not begun, or not ended: the next run takes them up. The batch is done when it is 0."""
     attempts: int
-    """API calls made."""
     stopped: Optional[str] = None
-    """Why steps are left: "credits_budget", "credits_exhausted", "no_token", "cancelled" or "call_timeout"."""
 
 
 _TIMES = {"created_time", "modified_time"}
