@@ -31,6 +31,7 @@ def test_every_operation(world: World) -> None:
             await record.link("https://example.com/")
             assert {one.id async for one in record.attachments(per_page=1)} >= {stored.id}
             assert (await record.download(stored.id)).data == b"hello"
+            assert record.id in {one.id async for one in client.records("Contacts", per_page=2)}
             await record.delete(stored.id)
             with pytest.raises(zcrm.NotFoundError):
                 await record.photo.download()

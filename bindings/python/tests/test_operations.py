@@ -126,6 +126,20 @@ def test_the_list_is_fetched_page_by_page_and_a_loop_that_deletes_leaves_none(wo
     assert len(list(record.attachments())) == 1
 
 
+def test_the_records_of_a_module_are_gone_over_page_by_page(world: World) -> None:
+    client = world.client()
+    made = {world.record_id("Vendors") for _ in range(7)}
+    walk = client.records("Vendors", per_page=3)
+    first = next(walk)
+    assert len(world.requests("record.list")) == 1
+    found = {first.id, *(record.id for record in walk)}
+    assert made <= found
+    assert first.module == "Vendors"
+    assert list(first.attachments()) == []
+    with pytest.raises(zcrm.InvalidModuleError):
+        next(client.records("Nonsense"))
+
+
 def test_a_listed_attachment_tells_what_zoho_does(world: World) -> None:
     record = world.record()
     identifier = world.attach(record, "a.pdf", b"hello")

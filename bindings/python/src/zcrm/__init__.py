@@ -19,7 +19,7 @@ A failed call raises a subclass of Error, which tells everything that is known: 
 
 The settings of a client are the fields of Settings. Its token is shared by all processes of this user, as Zoho gives ten in ten minutes: see Client.
 
-zcrm.aio has the same for asyncio. Client.batch runs many steps with a journal, Client.step one that is data. `python -m zcrm` runs steps from its
+Client.records goes over the records of a module. zcrm.aio has the same for asyncio. Client.batch runs many steps with a journal, Client.step one that is data. `python -m zcrm` runs steps from its
 standard input. Log lines go to the logger "zcrm". The library is found in the package, or where the environment's ZCRM_LIBRARY says.
 """
 
@@ -39,3 +39,6 @@ __all__ = [
     "Sink", "Source", "Step", "Summary", "Transfer", "Writable", "describe", "exchange_grant_code", "settings_from_environment", "version",
 ]
 __all__ += _statuses.__all__
+
+for _kind in (Error, *_statuses.BY_STATUS.values()):
+    _kind.__module__ = __name__  # as a traceback shall name it

@@ -12,7 +12,7 @@ import sys
 import weakref
 from ctypes import byref, c_void_p
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Final, Iterable, Literal, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Final, Iterable, Iterator, Literal, Mapping, Optional, Union
 
 from . import _call, _failure, _hooks, _values
 from ._batch import Batch, Step
@@ -204,6 +204,19 @@ class Client:
         from ._record import Record
 
         return Record(self, module, record_id)
+
+    def records(self, module: str, *, per_page: int = 200, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None,
+                trace_id: Optional[str] = None) -> Iterator[Record]:
+        """Goes over the records of a module, asking for a page when the loop gets there. Each page costs an API credit.
+
+        `timeout` holds for each page. Zoho lists the first 100,000 records of a module: one that has more is PageError with the reason
+        "pages_exhausted".
+
+        https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+        """
+        from ._record import record_pages
+
+        return record_pages(self, module, per_page).walk(timeout, cancel, trace_id)
 
     def step(self, step: Union[Mapping[str, Any], str, bytes], *, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None,
              trace_id: Optional[str] = None) -> Dict[str, Any]:

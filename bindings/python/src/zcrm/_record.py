@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import weakref
 from ctypes import byref, c_void_p, sizeof
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Generic, Iterator, List, Optional, Sequence, TypeVar
 
 from . import _abi, _bytes, _call, _failure, _values
 from ._client import Client, IfExists
 from ._library import lib
 from ._statuses import ArgumentError
 from ._values import Attachment, Transfer
+
+T = TypeVar("T")
 
 
 class Record:
@@ -89,9 +91,7 @@ class Record:
 
         https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html
         """
-        pages = Pages(self, fields, per_page)  # now, and not when the loop begins: a wrong parameter shows here
-        walk = iter(lambda: pages.next(timeout=timeout, cancel=cancel, trace_id=trace_id), None)
-        return (row for page in walk for row in page or ())
+        return attachment_pages(self, fields, per_page).walk(timeout, cancel, trace_id)
 
     def download(self, attachment_id: str, *, to: _bytes.Sink = None, overwrite: bool = False, max_bytes: Optional[int] = None,
                  progress: Optional[_call.Progress] = None, sha256: bool = False, expected_sha256: Optional[str] = None,
@@ -190,22 +190,44 @@ class Photo:
         self._record._client._call(lib.zcrm_photo_delete, [self._record._target()], _call.Call(), _call.Options(timeout, cancel, trace_id))
 
 
-class Pages:
+class Pages(Generic[T]):
     """A walk over the pages of a list."""
 
-    def __init__(self, record: Record, fields: Optional[Sequence[str]], per_page: int) -> None:
+    def __init__(self, client: Client, begin: Callable[[Any, Any, Any], int], fields: Optional[Sequence[str]], per_page: int,
+                 rows: Callable[[Dict[str, Any]], List[T]]) -> None:
         if not 1 <= per_page <= 200:
             raise _failure.own(ArgumentError, "argument", f"per_page: {per_page} is not between 1 and 200", "per_page")
-        self._client = record._client
+        self._client, self._rows = client, rows
         names = _call.text("fields", None if fields is None else ",".join(fields))
         args = _abi.zcrm_list_args(struct_size=sizeof(_abi.zcrm_list_args), fields=names, per_page=per_page)
         self._handle, error = c_void_p(), c_void_p()
-        status = lib.zcrm_pages_new(self._client._open(), record._target(), byref(args), byref(self._handle), byref(error))
-        _call.check(status, error)
+        _call.check(begin(byref(args), byref(self._handle), byref(error)), error)
         weakref.finalize(self, lib.zcrm_pages_free, self._handle).atexit = False
 
-    def next(self, *, timeout: Optional[float], cancel: Optional[_call.Cancel], trace_id: Optional[str]) -> Optional[List[Attachment]]:
+    def next(self, *, timeout: Optional[float], cancel: Optional[_call.Cancel], trace_id: Optional[str]) -> Optional[List[T]]:
         """The next page, or None at the end."""
         options = _call.Options(timeout, cancel, trace_id)
         page = _call.run(lib.zcrm_pages_next, [self._handle], _call.Call(), options, self._client._gate)
-        return None if page is None else [_values.attachment(row) for row in page.decoded()["result"]["attachments"]]
+        return None if page is None else self._rows(page.decoded()["result"])
+
+    def walk(self, timeout: Optional[float], cancel: Optional[_call.Cancel], trace_id: Optional[str]) -> Iterator[T]:
+        pages = iter(lambda: self.next(timeout=timeout, cancel=cancel, trace_id=trace_id), None)
+        return (row for page in pages for row in page or ())
+
+
+def attachment_pages(record: Record, fields: Optional[Sequence[str]], per_page: int) -> Pages[Attachment]:
+    def begin(args: Any, out: Any, error: Any) -> int:
+        status: int = lib.zcrm_pages_new(record._client._open(), record._target(), args, out, error)
+        return status
+
+    return Pages(record._client, begin, fields, per_page, lambda page: [_values.attachment(row) for row in page["attachments"]])
+
+
+def record_pages(client: Client, module: str, per_page: int) -> Pages[Record]:
+    name = _call.text("module", module)
+
+    def begin(args: Any, out: Any, error: Any) -> int:
+        status: int = lib.zcrm_record_pages_new(client._open(), name.ptr, name.len, args, out, error)
+        return status
+
+    return Pages(client, begin, None, per_page, lambda page: [Record(client, module, one) for one in page["record_ids"]])

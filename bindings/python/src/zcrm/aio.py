@@ -73,6 +73,15 @@ class _Threads:
                 raise cancelled from running.exception()
             raise
 
+    async def walk(self, pages: _record.Pages[T], timeout: Optional[float], cancel: Optional[_call.Cancel],
+                   trace_id: Optional[str]) -> AsyncIterator[T]:
+        while True:
+            page = await self.run(pages.next, timeout=timeout, cancel=cancel, trace_id=trace_id)
+            if page is None:
+                return
+            for row in page:
+                yield row
+
     async def _place(self, timeout: Optional[float], cancel: Optional[_call.Cancel]) -> Optional[Place]:
         """Waits for a place as the calls of threads do, without a thread. None: the time is up, or it was cancelled, and the call will say so."""
         place = self._gate.take()
@@ -165,6 +174,12 @@ class Client:
         """The record of a module with this id."""
         return Record(self, module, record_id)
 
+    async def records(self, module: str, *, per_page: int = 200, timeout: Optional[float] = None, cancel: Optional[_call.Cancel] = None,
+                      trace_id: Optional[str] = None) -> AsyncIterator[Record]:
+        """Goes over the records of a module; see zcrm.Client.records."""
+        async for row in self._threads.walk(_record.record_pages(self._sync, module, per_page), timeout, cancel, trace_id):
+            yield Record(self, module, row.id)
+
     step = _awaited(_client.Client.step)
 
     def batch(self, steps: Union[Iterable[_batch.Step], AsyncIterable[_batch.Step]], *, journal: Union[str, os.PathLike[str], None] = None,
@@ -214,13 +229,8 @@ class Record:
     async def attachments(self, *, fields: Optional[Sequence[str]] = None, per_page: int = 200, timeout: Optional[float] = None,
                           cancel: Optional[_call.Cancel] = None, trace_id: Optional[str] = None) -> AsyncIterator[_values.Attachment]:
         """Goes over the attachments; see zcrm.Record.attachments."""
-        pages = _record.Pages(self._sync, fields, per_page)
-        while True:
-            page = await self._threads.run(pages.next, timeout=timeout, cancel=cancel, trace_id=trace_id)
-            if page is None:
-                return
-            for row in page:
-                yield row
+        async for row in self._threads.walk(_record.attachment_pages(self._sync, fields, per_page), timeout, cancel, trace_id):
+            yield row
 
     @property
     def photo(self) -> Photo:
