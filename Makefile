@@ -51,4 +51,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
-include packaging/install.mk bindings/python/python.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk
+include packaging/install.mk bindings/python/python.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk bindings/node-red/node-red.mk
