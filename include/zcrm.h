@@ -324,7 +324,7 @@ typedef struct zcrm_target {
  * Gives the next bytes of an upload. Runs on the thread that made the call.
  * @param buf   where the bytes go
  * @param cap   bytes that `buf` holds
- * @param n     set it to the number of bytes written; 0 is the end
+ * @param n     set it to the number of bytes written; 0 is the end, and to leave it unset is an error
  */
 typedef zcrm_status (*zcrm_read_fn)(void *user, uint8_t *buf, size_t cap, size_t *n);
 

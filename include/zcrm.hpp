@@ -579,6 +579,7 @@ struct Frame {
 
     static zcrm_status read(void *user, std::uint8_t *buf, std::size_t cap, std::size_t *n) noexcept {
         auto *frame = static_cast<Frame *>(user);
+        *n = 0;
         return run(frame, [&] { return frame->source->read_(buf, cap, *n); });
     }
     static zcrm_status rewind(void *user) noexcept {

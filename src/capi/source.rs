@@ -21,7 +21,7 @@ pub const ZCRM_FROM_LINK: i32 = 4;
 ///
 /// @param buf   where the bytes go
 /// @param cap   bytes that `buf` holds
-/// @param n     set it to the number of bytes written; 0 is the end
+/// @param n     set it to the number of bytes written; 0 is the end, and to leave it unset is an error
 pub type zcrm_read_fn = Option<unsafe extern "C" fn(user: *mut c_void, buf: *mut u8, cap: usize, n: *mut usize) -> zcrm_status>;
 
 /// Goes back to the first byte, so that an attempt can be repeated. Runs on the thread that made the call.
@@ -132,9 +132,14 @@ struct Callbacks {
 
 impl Reader for Callbacks {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let mut n = 0;
+        // A callback that was broken off, as when the thread of a script ends, must not look like the end of the bytes.
+        const UNSET: usize = usize::MAX;
+        let mut n = UNSET;
         // SAFETY: `buf` holds as many bytes as said; the header binds the host to write no more.
         match unsafe { (self.read)(self.user, buf.as_mut_ptr(), buf.len(), &raw mut n) } {
+            OK if n == UNSET => {
+                Err(Error::new(Status::Callback, "read_unset", "the read callback returned 0 and didn't say how many bytes it wrote"))
+            }
             OK if n > buf.len() => {
                 Err(Error::new(Status::Callback, "read_overrun", format!("the read callback says it wrote {n} bytes into {}", buf.len())))
             }

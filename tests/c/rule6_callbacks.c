@@ -36,6 +36,13 @@ static zcrm_status overrun(void *user, uint8_t *buf, size_t cap, size_t *n) {
     return ZCRM_OK;
 }
 
+/* As a callback of a script whose thread is ended: it returns at once, and what it returns is 0. */
+static zcrm_status broken_off(void *user, uint8_t *buf, size_t cap, size_t *n) {
+    (void)buf, (void)cap, (void)n;
+    seen(user);
+    return ZCRM_OK;
+}
+
 static zcrm_status again(void *user) {
     struct state *s = user;
     seen(s);
@@ -118,6 +125,9 @@ static void readers(char id[32]) {
     s = here(SIZE);
     source.read = overrun;
     EXPECT(zcrm_attachment_upload(client, &target, &source, NULL, NULL, &err), ZCRM_E_CALLBACK, &err, "a reader that says it wrote too much");
+    source = reader(&s, -1);
+    source.read = broken_off;
+    EXPECT(zcrm_attachment_upload(client, &target, &source, NULL, NULL, &err), ZCRM_E_CALLBACK, &err, "a reader that doesn't say how much it wrote");
     source.read = give;
     source.length = -2;
     EXPECT(zcrm_attachment_upload(client, &target, &source, NULL, NULL, &err), ZCRM_E_ARGUMENT, &err, "a length below -1");
