@@ -83,35 +83,35 @@ export class Client {
     }
 
     /**
-     * Runs steps, several at once. One that fails is told to `onEnd`, and the batch goes on; it is done when `left` is 0. Run again with its
+     * Runs steps, several at once, and asks `steps` for the next when there is room for it: there may be any number. One that fails is told to `onEnd`, and the batch goes on; it is done when `left` is 0. Run again with its
      * journal, it goes on where it was. An abort gives the summary too: `stopped` is "cancelled".
      */
     async batch(steps: Iterable<BatchStep> | AsyncIterable<BatchStep>, options: BatchOptions = {}): Promise<BatchSummary> {
         const { call } = library();
         const batch = made('batch', (out) => call.batch_new(out), call.batch_free);
-        try {
-            for await (const { key, step } of steps) {
-                const json = JSON.stringify(step);
-                made('batch', (_, error) => call.batch_add(batch.address, key, json, Buffer.byteLength(json), error));
+        const { journal = '', parallel = 0, credits = 0, onEnd } = options;
+        const args = { batch: batch.address, journal, parallel, credits, told: onEnd !== undefined };
+        const asked = Symbol.asyncIterator in steps ? steps[Symbol.asyncIterator]() : steps[Symbol.iterator]();
+        // What one of the caller's functions throws stops the batch, and is told when the steps under way have ended.
+        let thrown: { error: unknown } | undefined;
+        const answers = async (question: Question): Promise<Answer> => {
+            try {
+                if (question.ask === 'next') return { step: stepOf(await asked.next()) };
+                if (question.ask === 'ended') await onEnd?.(endOf(question));
+                return {};
+            } catch (error) {
+                thrown ??= { error };
+                return { stop: true };
             }
-            const { journal = '', parallel = 0, credits = 0, onEnd } = options;
-            const args = { batch: batch.address, journal, parallel, credits, told: onEnd !== undefined };
-            let thrown: { error: unknown } | undefined;
-            const answers = async (question: Question): Promise<Answer> => {
-                if (question.ask !== 'ended') return { stop: true };
-                try {
-                    await onEnd?.(endOf(question));
-                    return {};
-                } catch (error) {
-                    thrown = { error };
-                    return { stop: true };
-                }
-            };
+        };
+        try {
             const outcome = await this.perform('batch', options, (on) => ({ operation: 'batch', ...on, ...args }), answers);
             if (thrown) throw thrown.error;
             return renamed<{ result: BatchSummary }>(JSON.parse(outcome.json ?? 'null')).result;
         } finally {
             batch.free();
+            // A generator that waits for its next step can't be ended before that comes.
+            void Promise.resolve(asked.return?.()).catch(() => {});
         }
     }
 
@@ -147,6 +147,14 @@ export class Client {
         if (this.#closed) throw refused(operation, 'ZCRM_E_STATE', 'closed', 'the client is closed');
         return this.#handle;
     }
+}
+
+function stepOf({ done, value }: IteratorResult<BatchStep>): { key: string; json: string } | undefined {
+    if (done) return undefined;
+    const json = JSON.stringify(value?.step);
+    if (typeof value?.key !== 'string') throw argument('batch', 'key', `is no text but ${typeof value?.key}`);
+    if (json === undefined) throw argument('batch', 'step', 'is missing');
+    return { key: value.key, json };
 }
 
 function endOf({ key, json, done, fromJournal }: Extract<Question, { ask: 'ended' }>): BatchEnd {

@@ -58,10 +58,11 @@ export type Question =
     | { ask: 'read' }
     | { ask: 'rewind' }
     | { ask: 'write'; bytes: number }
+    | { ask: 'next' }
     | { ask: 'ended'; key: string; json: string; done: boolean; fromJournal: boolean };
 
-/** `stop` ends the call. 0 bytes are the end of a stream. */
-export type Answer = { stop: true } | { bytes: number } | Record<string, never>;
+/** `stop` ends the call. 0 bytes are the end of a stream, and no step that of a batch. */
+export type Answer = { stop: true } | { bytes: number } | { step: { key: string; json: string } | undefined } | Record<string, never>;
 
 /** How a call ended. */
 export type Outcome =

@@ -15,6 +15,11 @@ const tell = (message: FromThread) => parentPort?.postMessage(message);
 const GO_ON = 0;
 const STOP = 1;
 
+// What zcrm_next_step_fn gives.
+const NO_STEP = 0;
+const A_STEP = 1;
+const NO_STEP_STOP = 2;
+
 /** Asks the other thread and waits. */
 function ask(question: Question): Answer {
     tell(question);
@@ -57,6 +62,21 @@ const write = lib.callback('write', (_user: unknown, buffer: Address, length: nu
 const progress = lib.callback('progress', (_user: unknown, done: number | bigint, total: number | bigint) => {
     tell({ progress: { done: Number(done), total: Number(total) } });
     return GO_ON;
+});
+
+/** What `next` gave last: the library reads it until it asks again. */
+let step: Buffer[] = [];
+const text = koffi.struct({ ptr: 'void *', len: 'size_t' });
+
+const next = lib.callback('next_step', (_user: unknown, ...places: [key: Address, json: Address]) => {
+    const answer = ask({ ask: 'next' });
+    if (!('step' in answer)) return NO_STEP_STOP;
+    if (!answer.step) return NO_STEP;
+    step = [Buffer.from(answer.step.key), Buffer.from(answer.step.json)];
+    step.forEach((bytes, which) => {
+        koffi.encode(places[which], text, { ptr: bytes.length === 0 ? null : koffi.address(bytes), len: bytes.length });
+    });
+    return A_STEP;
 });
 
 const ended = lib.callback('batch', (_user: unknown, key: Address, status: number, json: Address, fromJournal: number) => {
@@ -128,6 +148,8 @@ function make(job: Job, result: unknown[], error: unknown[]): number {
             return c.step_run(job.client, job.json, Buffer.byteLength(job.json), call, result, error);
         case 'batch': {
             const args = { journal: job.journal, credits: job.credits, parallel: job.parallel, ended: job.told ? ended : null };
+            const refused = c.batch_set_source(job.batch, next, null, error);
+            if (refused !== CONSTANTS.OK) return refused;
             return c.batch_run(job.client, job.batch, struct('zcrm_batch_args', args), call, result, error);
         }
     }

@@ -197,6 +197,46 @@ test('what onEnd throws ends a batch, and the error is told', async () => {
     assert.equal(await failure(client.batch(steps, { onEnd, parallel: 1 })), mine);
 });
 
+test('a batch asks for a step when there is room for it', async () => {
+    const { client, contact } = await world();
+    let [asked, told, most] = [0, 0, 0];
+    function* steps() {
+        for (; asked < 500; ) {
+            asked++;
+            yield { key: `${asked}`, step: { operation: 'attachment.list', module: 'Contacts', record_id: contact.id } };
+        }
+    }
+    const onEnd = () => {
+        most = Math.max(most, asked - ++told);
+    };
+    const summary = await client.batch(steps(), { parallel: 2, onEnd });
+    assert.deepEqual([summary.done, told], [500, 500]);
+    assert.ok(most < 50, `${most} steps were taken before they could be run`);
+});
+
+test('what the steps of a batch throw ends it, and is told', async () => {
+    const { client, contact } = await world();
+    const step = { operation: 'attachment.list', module: 'Contacts', record_id: contact.id };
+    const mine = new Error('the list is broken');
+    async function* broken() {
+        yield { key: 'a', step };
+        throw mine;
+    }
+    const told = [];
+    assert.equal(await failure(client.batch(broken(), { onEnd: ({ key }) => told.push(key) })), mine);
+    assert.deepEqual(told, ['a']);
+    assert.equal((await failure(client.batch([{ key: 5, step }]))).field, 'key');
+    assert.equal((await failure(client.batch([{ key: 'a' }]))).field, 'step');
+});
+
+test('an abort of a batch gives its summary', async () => {
+    const { client, contact, fault } = await world();
+    await fault('attachment.list', { kind: 'stall', at: 'before_reply' });
+    const step = { operation: 'attachment.list', module: 'Contacts', record_id: contact.id };
+    const summary = await client.batch([{ key: 'a', step }], { signal: AbortSignal.timeout(300) });
+    assert.deepEqual([summary.done, summary.left, summary.stopped], [0, 1, 'cancelled']);
+});
+
 test('a step of a batch whose key was there before fails by itself', async () => {
     const { client, contact } = await world();
     const step = { operation: 'attachment.list', module: 'Contacts', record_id: contact.id };
