@@ -218,6 +218,7 @@ test('secrets are encrypted, and are there again after a restart', async () => {
     }
     await own.stop();
     const again = await nodeRed(own.folder);
+    await until(async () => (await fetch(`${again.url}/statuses`)).ok);
     assert.deepEqual((await again.send({})).payload.attachments, []);
     await again.stop();
 });
