@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Status};
 const NONE: &str = "no memory for";
 
 /// There is no memory for so many bytes.
-pub(crate) fn exhausted(bytes: usize) -> Error {
+pub(crate) fn out_of_memory(bytes: usize) -> Error {
     Error::new(Status::Memory, "memory", format!("{NONE} {bytes} bytes"))
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn zeroed(bytes: usize) -> Result<Vec<u8>> {
 
 /// Room for so many further items, as a list grows.
 pub(crate) fn reserve<T>(list: &mut Vec<T>, items: usize) -> Result<()> {
-    list.try_reserve(items).map_err(|_| exhausted((list.len() + items).saturating_mul(size_of::<T>())))
+    list.try_reserve(items).map_err(|_| out_of_memory((list.len() + items).saturating_mul(size_of::<T>())))
 }
 
 /// Appends bytes.
@@ -42,7 +42,7 @@ pub(crate) fn append(to: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
 /// A copy of a text.
 pub(crate) fn copy(text: &str) -> Result<String> {
     let mut copy = String::new();
-    copy.try_reserve_exact(text.len()).map_err(|_| exhausted(text.len()))?;
+    copy.try_reserve_exact(text.len()).map_err(|_| out_of_memory(text.len()))?;
     copy.push_str(text);
     Ok(copy)
 }
@@ -62,7 +62,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     }
 
     let mut json = Growing(Vec::new());
-    serde_json::to_writer(&mut json, value).map_err(|_| exhausted(json.0.len()))?;
+    serde_json::to_writer(&mut json, value).map_err(|_| out_of_memory(json.0.len()))?;
     Ok(json.0)
 }
 

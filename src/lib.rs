@@ -1,6 +1,7 @@
 //! zcrm moves files and pictures between a workflow and Zoho CRM records.
 //!
-//! [`attachment`] and [`photo`] hold the operations; read these two and you know what the product does. [`records`] gives the ids of a module's records.
+//! [`attachment`] and [`photo`] hold the operations; read these two and you know what the product does. [`records`] lists the ids of a
+//! module's records.
 //! The C ABI over them, which every binding sits on, is `include/zcrm.h`, made from `src/capi`.
 #![deny(unsafe_code)]
 

@@ -258,7 +258,7 @@ impl<R: Row> Walk<R> {
     /// Leaves the rows that no page before has had.
     fn keep_new(&mut self, page: &mut Page<R>) -> Result<()> {
         let Walk { seen, pass, .. } = self;
-        seen.try_reserve(page.rows.len()).map_err(|_| fallible::exhausted(seen.len() * size_of::<(String, u32)>()))?;
+        seen.try_reserve(page.rows.len()).map_err(|_| fallible::out_of_memory(seen.len() * size_of::<(String, u32)>()))?;
         page.rows.retain(|row| {
             let before = seen.insert(row.id().to_owned(), pass.number);
             pass.ids += usize::from(before != Some(pass.number));

@@ -1,8 +1,8 @@
 //! What an upload looks for on its record: one comparison for a lost reply, for `if_exists` and for a call made again.
 //!
 //! A server may store another name than was sent: without `"` (which goes out as `%22`) or blanks at its ends, with other signs in place of
-//! some, with accents joined to their letters, or cut at a limit. What of this Zoho does is UNCONFIRMED. So a changed name is a reason to
-//! compare the bytes, and none to take one file for another.
+//! some, with accents joined to their letters, or cut at a limit. Which of these Zoho does is UNCONFIRMED. So a changed name is a reason to
+//! compare the bytes, and never enough to take one file for another.
 
 use icu_normalizer::ComposingNormalizer;
 use percent_encoding::percent_decode_str;
@@ -20,12 +20,12 @@ pub(super) struct Sought<'a> {
     pub(super) link_url: Option<&'a str>,
 }
 
-/// How much speaks for an entry of the list.
+/// How likely an entry of the list is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
     /// The link, or a file of this name and size.
     Same,
-    /// A file whose name may have become of this one, or whose size the list doesn't say: its bytes have to tell.
+    /// A file whose name a server may have made of this one, or whose size the list doesn't say: only its bytes can tell.
     Perhaps,
     /// Another name.
     Other,

@@ -57,8 +57,8 @@ impl Hosts {
         (asks && self.accounts.starts_with("https:")) || self.api.starts_with("https:")
     }
 
-    /// The API host that a token reply leads to: its own `api_domain` if that is Zoho's or one that the caller named, on whichever port.
-    /// Any other would be sent every later token.
+    /// The API host that a token reply leads to: its `api_domain` if that is Zoho's or one that the caller named, on whichever port. Any other host
+    /// would get every later token.
     pub(crate) fn follow(&self, api_domain: Option<&str>) -> Result<String> {
         let Some(domain) = api_domain.filter(|_| !self.pinned) else {
             return Ok(self.api.clone());

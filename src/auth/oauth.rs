@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Request, Response, Secrets, Session, reply};
 use crate::transfer::{Outgoing, sha256};
 
-/// The longest life that is believed: Zoho's tokens live an hour, and a reply in milliseconds would otherwise mean 41 days.
+/// No token is taken to live longer: Zoho's live an hour, and a reply in milliseconds would otherwise mean 41 days.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// How long Zoho refuses after too many token requests.
 pub(super) const THROTTLED: Duration = Duration::from_secs(600);
@@ -179,8 +179,8 @@ pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
     Ok(header)
 }
 
-/// Replies come in seconds, or (with `expires_in_sec` beside it) in milliseconds. What makes no sense is taken for an hour:
-/// a refused token says so, while a life of nothing would mean a token request for each call.
+/// Replies come in seconds, or (with `expires_in_sec` beside it) in milliseconds. A value that makes no sense counts as
+/// an hour: Zoho refuses a token that has expired, while a life of 0 would cost a token request for each call.
 fn lives(expires_in: Option<&serde_json::Value>, expires_in_sec: Option<&serde_json::Value>) -> Duration {
     let value = expires_in_sec.or(expires_in);
     let seconds = value.and_then(|v| v.as_f64().or_else(|| v.as_str()?.parse().ok()));

@@ -22,9 +22,9 @@ pub struct FileStore {
     locked: PerProcess<Mutex<Option<File>>>,
 }
 
-/// Far above what the tokens of some hundred credentials need.
+/// Far more than the tokens of some hundred credentials need.
 const LONGEST: u64 = 1 << 20;
-/// How each of our documents begins, so that another file is known.
+/// How each of our documents begins; a file that begins in another way is somebody else's.
 const BEGINS: &[u8] = b"{\"version\":";
 
 impl FileStore {
@@ -64,7 +64,7 @@ impl TokenStore for FileStore {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(self.failed("reading", &e)),
         };
-        let mut document = Zeroizing::new(Vec::with_capacity(4096)); // so that it rarely moves, and leaves no copy that isn't wiped
+        let mut document = Zeroizing::new(Vec::with_capacity(4096)); // large enough that it rarely moves: moving it would leave a copy that isn't wiped
         file.take(LONGEST + 1).read_to_end(&mut document).map_err(|e| self.failed("reading", &e))?;
         if document.len() as u64 > LONGEST || !document.iter().zip(BEGINS).all(|(a, b)| a == b) {
             return Err(self.refused("holds something else than tokens, and is left as it is; name another file"));
@@ -204,7 +204,7 @@ impl Document {
 }
 
 impl Entry {
-    /// Time that the token has left by its own word, never more than an hour: clocks jump.
+    /// How long the token claims to live yet, never more than an hour: clocks jump.
     pub(crate) fn lives(&self) -> Option<Duration> {
         let left = self.expires_at.checked_sub(now()).filter(|left| *left > 0)?;
         (!self.access_token.expose().is_empty()).then(|| Duration::from_secs(left.min(3600)))

@@ -130,7 +130,7 @@ impl Tokens {
         let outcome = self.renew(&mut state, session, hosts).await;
         let tries = shared.tries.fetch_add(1, Ordering::AcqRel) + 1;
         outcome.inspect_err(|error| {
-            // A call that was cancelled may have failed for that, which is nothing to those who waited: one of them asks.
+            // If this call failed because it was cancelled, that doesn't concern those who waited: one of them asks.
             if !session.is_cancelled() {
                 state.failed = Some((tries, error.clone()));
             }
@@ -250,7 +250,7 @@ impl Tokens {
     }
 }
 
-/// A full disk keeps the token from the other processes, and nothing from this one: it goes on without what couldn't be written.
+/// When the disk is full, the other processes don't get the token, but this one goes on.
 fn unless_unwritable<T>(session: &Session<'_>, outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Err(error) if error.status() == Status::Io => {
@@ -287,7 +287,7 @@ impl Held {
         match origin {
             // The host knows best how long its token lives: it is asked for each call and may answer from its own cache.
             Origin::Host(_) => false,
-            // Whether it has expired is Zoho's to say.
+            // Only Zoho knows whether it has expired.
             Origin::Fixed => !self.refused,
             Origin::Oauth(_) => !self.refused && Instant::now() < self.good_until,
         }

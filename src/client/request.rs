@@ -132,8 +132,8 @@ impl Client {
         Ok(())
     }
 
-    /// Waits until a call that Zoho refused, since there are too many, may try again. That it is one of too many is not its own failure, so it
-    /// spends none of its retries; it gives up at the end of its time, or after `retry_max_wait_ms` of such waits where it has none.
+    /// Waits until a call that Zoho refused, since there are too many, may try again. The call isn't to blame, so it uses none of
+    /// its retries; it gives up at the end of its time, or after `retry_max_wait_ms` of such waits if it has no time limit.
     async fn wait_out(&self, session: &Session<'_>, error: Error, refusals: &mut Refusals) -> Result<()> {
         let wait = retry::wait(self.config(), &error, refusals.count.min(2)).filter(|_| self.config().max_retries > 0);
         let within = |wait: &Duration| session.is_bounded() || refusals.waited + *wait <= self.config().retry_max_wait;
@@ -205,7 +205,7 @@ impl Client {
     }
 }
 
-/// The one place where text becomes a part of a path. What a caller gives was checked by its name; this is for ids out of replies.
+/// The one place where text becomes part of a path. What a caller gives has been checked before; this check is for ids from replies.
 fn push_segment(url: &mut String, segment: &str) -> Result<()> {
     if !is_segment(segment) {
         return Err(Error::new(Status::Protocol, "path_segment", format!("the reply's id {segment:?} can't be asked for: it would be another URL")));
@@ -222,8 +222,8 @@ struct Refusals {
     waited: Duration,
 }
 
-/// Whether the API refused the call before it looked at it, as there are too many. Not the token endpoint, and not for good; nor is it known
-/// of an upload that a front server refused.
+/// Whether the API refused the call unseen, because there are too many. A refusal of the token endpoint doesn't count, nor one for good; and if a
+/// front server refused an upload, nobody knows.
 fn is_refusal(error: &Error) -> bool {
     let detail = error.detail();
     let answered = detail.request_sent == Sent::Answered && !detail.outcome_open;

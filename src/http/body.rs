@@ -18,10 +18,10 @@ use crate::transfer::CHUNK;
 ///
 /// Measured on 5 × 100 MB, CPU against libcurl and peak memory of the process: 4 buffers .94 and 5.4 MiB, 6 .89 and 5.9, 8 .88 and 6.4,
 /// 12 .96 and 6.7 (http); over TLS the number makes no difference. Pieces of 16 or 32 KiB cost up to a tenth more, of 128 KiB the same.
-/// A bound on the pieces in the pipe alone let the connection hold 400 KB beside it.
+/// With a bound on only the pieces in the pipe, the connection held 400 KB more.
 const BUFFERS: usize = 6;
 
-/// One piece, or the word that the body is complete. A pipe that is dropped without that word breaks the request off.
+/// One piece, or `None` at the end of the body. A pipe that is dropped before that breaks the request off.
 type Piece = Option<Bytes>;
 
 pub(super) struct Pipe {
@@ -39,7 +39,7 @@ pub(super) struct PipeBody {
     complete: bool,
 }
 
-/// A buffer with the connection: it comes home when the last of its bytes is written.
+/// A buffer that the connection has: it comes back when the last of its bytes is written.
 struct Lent {
     buffer: Vec<u8>,
     home: UnboundedSender<Vec<u8>>,

@@ -1,7 +1,7 @@
-//! Doubt: whether what was asked for may be done although no word of Zoho says so. Decided, asked and worded here.
+//! Doubt: whether a call may have taken effect although Zoho hasn't said so. This file decides it and words the error.
 //!
-//! What only reads leaves no doubt. Of the others an upload of an attachment can't be repeated without the risk of a second copy; what became
-//! of it, the settlement finds out.
+//! A request that only reads leaves no doubt. Among the others, the upload of an attachment can't be repeated without the risk of a second copy;
+//! the settlement finds out what became of it.
 
 use std::cell::Cell;
 
@@ -10,9 +10,9 @@ use crate::error::{Error, Sent, Status};
 /// A request that changes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
-    /// Stores an attachment: repeated, perhaps a second copy.
+    /// Stores an attachment: repeating it may make a second copy.
     Upload,
-    /// Replaces or deletes: repeated, the same again.
+    /// Replaces or deletes: repeating it changes nothing more.
     Change,
 }
 
@@ -122,8 +122,8 @@ impl Doubt {
     }
 }
 
-/// The last error of a change, of which an attempt may have been `lost`. A refusal for good then doesn't say that it wasn't done. (For a
-/// deletion, not found is success; and where there is no such operation, there never was.)
+/// The last error of a change. If an earlier attempt was `lost`, a final refusal doesn't say that nothing was done. (For a deletion, not found is
+/// success; and an operation that doesn't exist never did.)
 pub(crate) fn given_up(error: Error, lost: bool) -> Error {
     if !lost || error.status() == Status::Unsupported {
         return error;
@@ -141,8 +141,8 @@ pub(crate) fn given_up(error: Error, lost: bool) -> Error {
     })
 }
 
-/// An upload that was answered, but not with Zoho's own word, and that the record doesn't show: the answer stands. A server that says it may
-/// pass can still be at it.
+/// An upload that somebody else than Zoho answered, and that the record doesn't show: that answer is the error. If it says that the failure may
+/// pass, the server may still be working on the upload.
 pub(crate) fn not_listed(error: Error) -> Error {
     error.with(|d| {
         d.outcome_open = d.retryable;

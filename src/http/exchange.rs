@@ -25,7 +25,7 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// What the request carries and its reply is read without.
+    /// Secrets of the request, which are blanked out of its reply.
     pub(crate) secrets: Arc<Secrets>,
 }
 
@@ -43,7 +43,7 @@ impl Request {
 pub(crate) struct Response {
     reply: reqwest::Response,
     secrets: Arc<Secrets>,
-    /// The next bytes of the body, where they were looked at before they are taken.
+    /// The next bytes of the body, if somebody has looked at them before taking them.
     ahead: Bytes,
     target: Target,
     pace: Pace,
@@ -80,7 +80,7 @@ impl Pace {
     }
 }
 
-/// A reply, and what is left of a body that it came before the end of.
+/// A reply and, if it came before the whole body was sent, the rest of the body.
 type Answer = (reqwest::Response, Option<Pipe>);
 
 impl Session<'_> {
@@ -114,7 +114,7 @@ impl Session<'_> {
         lane.as_ref().expect("work is done on a lane").http.execute(request)
     }
 
-    /// Heeds a server that says how long it keeps an idle connection, less a margin: a request that is under way when it closes is lost.
+    /// Keeps an idle connection no longer than the server says, less a margin: a request that is under way when the server closes it is lost.
     fn keep(&self, headers: &HeaderMap) {
         let words = headers.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()).unwrap_or_default().split(',');
         let seconds = words.filter_map(|word| word.trim().strip_prefix("timeout=")).find_map(|seconds| seconds.trim().parse::<u32>().ok());
@@ -174,7 +174,7 @@ impl Session<'_> {
             }
             pipe.send(buffer, filled);
             fed += filled as u64;
-            // A server that has as many bytes as were announced may store, and break the connection, before the source says that it ends.
+            // Once the server has the announced number of bytes, it may store them and break the connection before the source says that it ends.
             self.meter.doubt.has_sent(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
         }
     }
@@ -204,7 +204,7 @@ impl Session<'_> {
 }
 
 impl Response {
-    /// A reply that no connection has brought.
+    /// A reply that didn't come over a connection.
     #[cfg(any(fuzzing, test))]
     pub(crate) fn foreign(reply: reqwest::Response) -> Response {
         let (target, long) = (Target::of(reply.url(), &crate::Config::new()), Duration::from_secs(60));

@@ -30,7 +30,7 @@ impl Target {
         host_and_port(&self.url)
     }
 
-    /// What is connected to.
+    /// What the connection goes to.
     fn next(&self) -> String {
         self.proxy.as_ref().map_or_else(|| self.at(), |proxy| format!("the proxy {proxy}"))
     }

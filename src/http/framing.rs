@@ -1,11 +1,11 @@
-//! Where a reply ends, and whether everybody who reads its head would say the same.
+//! Where a reply ends, and whether every reader of its head would agree.
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 
 use crate::error::{Error, Result, Status, one_line};
 
-/// Refuses a head of which two readers could find two ends, and one end may be that of a cut body: RFC 9112, 6.3. The HTTP library takes the
-/// chunks where a length is given beside them, and reads to the end of the connection where it knows no coding.
+/// Refuses a head by which two readers could find two ends, one of which may be that of a cut body: RFC 9112, 6.3. The HTTP library follows the
+/// chunks if a length is given as well, and reads to the end of the connection if it doesn't know the coding.
 pub(crate) fn check(headers: &HeaderMap) -> Result<()> {
     let mut codings = elements(headers, TRANSFER_ENCODING);
     let doubt = match (codings.next(), codings.next()) {

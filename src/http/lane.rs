@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Idle lanes of all organisations together; the oldest one of another organisation goes when there are more.
 const MOST_IDLE: usize = 64;
 
-/// Probes on a connection where a reply is waited for, so that a router between doesn't forget it: many do after a minute.
+/// Probes on a connection that waits for a reply, so that a router in between doesn't forget it: many do after a minute.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// The idle lanes of this process, in the order of their last use. They are in one place so that any call clears away the old ones of every client.
@@ -63,7 +63,7 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// What is dropped while the value lives may still hand something to the event loop: a connection that nobody wants any more, say.
+    /// What is dropped while the value lives may still hand something to the event loop, such as a connection that nobody needs.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
         self.runtime.as_ref().expect("present until dropped").enter()
     }
@@ -107,7 +107,7 @@ impl Lanes {
         Ok(Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), ca, tls: PerProcess::new(), secure })
     }
 
-    /// An idle lane, or a new one. A new one it is when `fresh`: then idle connections are not trusted.
+    /// An idle lane, or a new one; always a new one if `fresh`, when idle connections are not trusted.
     ///
     /// An organisation's connections are no more than its places: where a new lane is made, others of the organisation that are idle go.
     pub(super) fn take(&self, config: &Config, place: &Place<'_>, fresh: bool) -> Result<Lane> {

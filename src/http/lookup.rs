@@ -1,5 +1,5 @@
-//! The look-up of host names, on a thread of its own: the system's own resolver, which alone knows all of the system's settings, can't be
-//! interrupted, and a cancelled call must not wait for it.
+//! The look-up of host names, on a thread of its own: only the system's resolver knows all of the system's settings, it can't be interrupted,
+//! and a cancelled call must not wait for it.
 
 use std::fmt;
 use std::io;
@@ -41,7 +41,7 @@ impl Resolve for Lookup {
             let (found, addresses) = oneshot::channel();
             let look_up = move || {
                 let outcome = (name.as_str(), 0).to_socket_addrs().map(|addresses| addresses.collect::<Vec<SocketAddr>>());
-                let _ = found.send(outcome); // nobody waits any more for that of a cancelled call
+                let _ = found.send(outcome); // nobody waits for it if the call was cancelled
             };
             threads::start(|| threads::builder("zcrm-lookup").spawn(look_up)).map_err(Unresolved::NoThread)?;
             let outcome = addresses.await.unwrap_or_else(|_| Err(io::Error::other("the look-up broke")));

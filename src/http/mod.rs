@@ -1,4 +1,4 @@
-//! The transport over reqwest: lanes, one exchange, what a failure means, when to try again, what may be done although nobody says so.
+//! The transport over reqwest: lanes, one exchange, what a failure means, when to retry, what may have taken effect although nobody says so.
 
 mod body;
 mod codes;
@@ -173,7 +173,7 @@ impl Session<'_> {
         std::future::poll_fn(|_| if std::mem::replace(&mut rested, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
-    /// What is sent next goes over a connection that nothing was sent over before.
+    /// Sends the next request over a new connection.
     pub(crate) async fn reconnect(&self) {
         self.meter.broken.set(true);
         self.rest_for(Duration::ZERO).await;

@@ -25,12 +25,12 @@ pub(crate) struct ApiObject {
 }
 
 impl ApiObject {
-    /// The word of success. A code that says so beside a status that doesn't is none.
+    /// Whether it reports success: by its code and its status.
     pub(crate) fn is_success(&self) -> bool {
         self.code == "SUCCESS" && self.status.eq_ignore_ascii_case("success")
     }
 
-    /// The word of refusal: an error by its status, or without one by the shape that Zoho's have.
+    /// Whether it reports a refusal: by its status, or without one by the shape that Zoho's refusals have.
     fn is_refusal(&self) -> bool {
         let known = || self.details.is_some() || codes::is_known(&self.code);
         let is_error = self.status.eq_ignore_ascii_case("error") || (self.status.is_empty() && known());
@@ -57,7 +57,7 @@ struct Wrapped {
 /// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
 pub(crate) const MOST: usize = 256 << 10;
 
-/// Most bytes, and levels, of an error's details that are handed on.
+/// Most bytes, and levels, that an error's details may have to be passed on.
 const MOST_DETAILS: usize = 16 << 10;
 const DEEPEST_DETAILS: u32 = 64;
 
@@ -73,7 +73,7 @@ pub(crate) async fn refusal(mut response: Response) -> Error {
             Some(object) => of_object(status, object),
             None => foreign(status, response.headers(), &body),
         },
-        // It still has its status. What the words would have said is worth another request where that is harmless: see `retry`.
+        // Its status still counts. Where another request is harmless, `retry` makes one to get the words.
         Err(broken) if broken.detail().retryable => cut_off(status, &broken),
         Err(_) => foreign(status, response.headers(), b""),
     };
@@ -98,7 +98,7 @@ pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
     }
 }
 
-/// Exactly one object that is Zoho's word; two would leave open which one is meant.
+/// The object, if there is exactly one and it is Zoho's; with two it would be open which one counts.
 fn object(body: &[u8]) -> Option<ApiObject> {
     let body = String::from_utf8_lossy(body);
     let object = match serde_json::from_str::<Wrapped>(&body) {
@@ -143,8 +143,8 @@ fn is_modest(json: &str) -> bool {
         })
 }
 
-/// A body that the API doesn't send: an intermediary's page, or an answer of another shape. That something isn't there, or can't be done,
-/// nobody but Zoho can say.
+/// A body that the API doesn't send: an intermediary's page, or an answer of another shape. Only Zoho can say that something isn't there, or can't
+/// be done.
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
     let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim());
@@ -173,7 +173,7 @@ fn cut_off(http: StatusCode, broken: &Error) -> Error {
     unworded(http, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
 }
 
-/// The error of an answer without a word of Zoho's: its HTTP status tells, as far as a front server may decide it.
+/// The error of an answer that isn't Zoho's: its HTTP status counts, as far as a front server may decide it.
 fn unworded(http: StatusCode, message: String) -> Error {
     let told = codes::by_http(http).filter(|(status, _)| !matches!(status, Status::NotFound | Status::Unsupported));
     let (status, reason) = told.unwrap_or((Status::Protocol, "unexpected_reply"));

@@ -7,8 +7,8 @@ use super::reply;
 use crate::config::Config;
 use crate::error::{Error, Sent, Status};
 
-/// Whether the failed request may be sent again: it can't have had an effect, or its effect may come twice. A list is not asked for again
-/// when its reply can't be understood: it would be the same; a deed is, since only an answer says that it is done.
+/// Whether the failed request may be sent again, because it had no effect or because repeating its effect does no harm. A list whose reply can't be
+/// understood is not asked for again: the reply would be the same. A change is, since only an answer says that it is done.
 pub(crate) fn may_repeat(error: &Error, deed: Option<Deed>) -> bool {
     match error.status() {
         _ if deed == Some(Deed::Upload) && error.detail().outcome_open => false,

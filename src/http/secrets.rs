@@ -1,4 +1,4 @@
-//! What a request carries and no error, log line or result may repeat, though the reply does.
+//! The secrets of a request, which no error, log line or result may repeat, even if the reply does.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
 
-/// A shorter text is none of Zoho's secrets, and blanking it would hit ordinary words.
+/// No secret of Zoho's is shorter, and blanking shorter texts would hit ordinary words.
 const SHORTEST: usize = 8;
 
 /// The secrets of one request, as a reply may repeat them.
@@ -55,7 +55,7 @@ impl Secrets {
     }
 }
 
-/// So long a piece of a secret is blanked in an error: a gateway may cut a header that it repeats.
+/// A piece of a secret that is this long is blanked in an error: a gateway may cut a header that it repeats.
 const PIECE: usize = 16;
 
 /// Blanks, in every text of an error, what it has of these secrets: pieces of 16 bytes and more, in upper or lower case, as JSON escapes,

@@ -60,7 +60,7 @@ fn with_roots(roots: RootCertStore) -> ClientConfig {
     config
 }
 
-/// The certificates of `ca_file`, in the forms of PEM that curl takes. What can't be used is said by name.
+/// The certificates of `ca_file`, in the forms of PEM that curl takes. An error names what can't be used.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = one_line(&path.display().to_string());
     let bad = |problem: String| Error::new(Status::Config, "ca_file", format!("ca_file {shown}: {problem}")).with(|d| d.field = Some("ca_file"));

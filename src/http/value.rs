@@ -1,4 +1,4 @@
-//! Values in Zoho's JSON, read as far as they can be: what a field isn't documented to hold makes it empty, and not its whole reply unreadable.
+//! Values in Zoho's JSON, read as far as they can be: an undocumented value makes its field empty, but not the whole reply unreadable.
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::fallible;
 use crate::record::is_id;
 
-/// A string, or a number as its digits; of everything else nothing. Half of a surrogate pair, which a server's cut through an emoji leaves, is
+/// A string, or a number as its digits; empty for everything else. Half of a surrogate pair, which remains when a server cuts through an emoji, is
 /// U+FFFD.
 pub(crate) fn text(value: Option<&RawValue>) -> Result<String> {
     let raw = value.map_or("", RawValue::get);

@@ -27,7 +27,7 @@ enum Size {
     Nowhere,
 }
 
-/// Refuses what Zoho takes for no photo. A size that the picture doesn't show is left to Zoho.
+/// Refuses what Zoho doesn't take as a photo. If the picture doesn't show its size, Zoho decides.
 pub(crate) fn check(config: &Config, input: &mut Input<'_>) -> Result<()> {
     let mut looked = FIRST;
     let size = loop {

@@ -32,7 +32,7 @@ pub struct PhotoUploaded {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhotoDeleted {}
 
-/// Stores the record's photo, in place of the one that it has. PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
+/// Stores the record's photo, replacing any it has. PNG, JPEG, GIF or BMP, at most 10 MB and 10 megapixels.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html>
 pub fn upload<'a>(client: &Client, record: &Record, file: File<'a>, call: Call<'a>) -> Result<Outcome<PhotoUploaded>> {
     check(client, record)?;

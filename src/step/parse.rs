@@ -324,7 +324,7 @@ mod tests {
 
     impl<'de> Deserialize<'de> for Unaffordable {
         fn deserialize<D: Deserializer<'de>>(_: D) -> std::result::Result<Unaffordable, D::Error> {
-            Err(de::Error::custom(fallible::exhausted(7)))
+            Err(de::Error::custom(fallible::out_of_memory(7)))
         }
     }
 

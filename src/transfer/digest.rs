@@ -1,4 +1,4 @@
-//! Hashes of what passes: SHA-256 when somebody wants it, and a fast one by which an upload can be known again.
+//! Hashes of the bytes that pass: SHA-256 on request, and a fast one by which an upload can be recognised.
 
 use once_cell::sync::Lazy;
 use ring::digest::{Context, SHA256};

@@ -19,10 +19,10 @@ use crate::process::PerProcess;
 const PREFIX: &str = ".zcrm-";
 const SUFFIX: &str = ".partial";
 
-/// What another machine has left is cleared after so long: whether its process lives can't be seen from here.
+/// Files of another machine are cleared after this time: nobody here can see whether their process lives.
 const FOREIGN: Duration = Duration::from_secs(24 * 3600);
 
-/// A directory with more entries than this is not searched for what was left.
+/// At most this many entries of a directory are searched for such files.
 const MOST_SEARCHED: usize = 100_000;
 
 /// Directories that a process remembers to have cleared.
@@ -87,7 +87,7 @@ fn clear_now(directory: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a partial file belongs to nobody any more: this user's, of this machine, and unlocked; or one that nobody here could lock, a day old.
+/// Whether an unfinished file is nobody's: this user's, of this machine, and unlocked; or of a place without locks or another machine, and a day old.
 fn is_left(directory: &OwnedFd, name: &OsStr, middle: &str) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return false };

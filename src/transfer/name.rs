@@ -8,7 +8,7 @@ const MAX_BYTES: usize = 255;
 pub(crate) fn safe_name(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe: String = last.chars().map(|c| if forbidden(c) { '_' } else { c }).collect();
-    // Cut before the end is looked at: what is cut off may leave a dot, a blank or a device there.
+    // Cut first: cutting may leave a dot, a blank or a device at the end.
     let safe = cut(safe.trim_start_matches(['.', '-', ' ']).trim_end_matches(['.', ' ']));
     let safe = safe.trim_end_matches(['.', ' ']);
     if safe.is_empty() && !name.is_empty() {

@@ -74,7 +74,7 @@ impl<'a> Outgoing<'a> {
         self.file.as_ref().and_then(|file| file.digest.sha256())
     }
 
-    /// Whether the source's bytes are gone before all of them were read: no server can have the whole.
+    /// Whether the source's bytes were lost before all of them were read: no server can have the whole file.
     pub(crate) fn is_torn(&self) -> bool {
         !matches!(self.at, At::Tail(_)) && self.file.as_ref().is_some_and(|file| !file.input.can_rewind())
     }

@@ -144,7 +144,9 @@ impl<'a> Output<'a> {
     /// What is reserved costs nothing until it is written, so a server that announces too much gains nothing.
     pub(crate) fn expect(&mut self, length: u64) -> Result<()> {
         match (self, usize::try_from(length)) {
-            (Output::Memory(data), Ok(length)) => data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| fallible::exhausted(length)),
+            (Output::Memory(data), Ok(length)) => {
+                data.try_reserve_exact(length.saturating_sub(data.len())).map_err(|_| fallible::out_of_memory(length))
+            }
             _ => Ok(()),
         }
     }

@@ -13,7 +13,7 @@ use crate::client::Ask;
 use crate::error::{Result, Status};
 use crate::transfer::{Hash, Incoming, Outgoing};
 
-/// By how much the clocks of the list and of `Date`, or without that the local one, may differ: a recorded reply has 15 seconds (UNCONFIRMED).
+/// By how much the clock of the list may differ from that of `Date`, or from the local one. In a recorded reply it is 15 seconds (UNCONFIRMED).
 const SKEW: Duration = Duration::from_secs(300);
 /// The first rank of entries that were there before, if clocks tell right.
 const OLD: usize = 2;
@@ -39,7 +39,7 @@ impl Settlement<'_, '_> {
                 likely[rank].push(entry);
             }
         }
-        // The likeliest first. Zoho may have changed the name, and another file may bear it; clocks may differ, and another file may be of now.
+        // The likeliest first. Zoho may have changed the name, and another file may have this one; clocks may differ, and another file may be new.
         for (rank, entries) in likely.into_iter().enumerate() {
             let found = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
             if !matches!(found, Finding::Nothing) {
@@ -49,7 +49,7 @@ impl Settlement<'_, '_> {
         Ok(Finding::Nothing)
     }
 
-    /// How little speaks for an entry: another name, and (from [`OLD`] on) an earlier time. `None` when it can't be this upload.
+    /// How unlikely an entry is: another name counts against it, and (from [`OLD`] on) an earlier time. `None` when it can't be this upload.
     fn rank(&self, entry: &Attachment, since: OffsetDateTime) -> Option<usize> {
         let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
         let before = self.before.as_ref().is_some_and(|before| before.contains(&entry.id));
@@ -61,7 +61,7 @@ impl Settlement<'_, '_> {
         // A link is known by its URL, which no other entry of the record has.
         let new = self.before.is_some() || self.link_url.is_some() || created.is_ok_and(|created| created >= since);
         let rank = usize::from(likeness == Likeness::Other) + if new { 0 } else { OLD };
-        // Without its bytes nothing speaks for a file of another name and an earlier time.
+        // With another name and an earlier time, only its bytes could show that it is this upload.
         (rank <= OLD || self.client.config().settle_hash).then_some(rank)
     }
 
@@ -69,7 +69,7 @@ impl Settlement<'_, '_> {
         self.client.claims().is_claimed(id) || self.earlier.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
     }
 
-    /// `new`: not one of these was there before, as far as clocks tell.
+    /// `new`: as far as clocks tell, none of these was there before.
     async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
         if mine.is_empty() {
             return Ok(Finding::Nothing);
@@ -126,7 +126,7 @@ impl Settlement<'_, '_> {
         Ok(self.hash.get().cloned().flatten())
     }
 
-    /// Whether a stored attachment, which is downloaded for it, has this hash; one that is gone hasn't.
+    /// Downloads a stored attachment and says whether it has this hash; `false` when it is gone.
     pub(super) async fn has_hash(&self, entry: &Attachment, hash: &Hash) -> Result<bool> {
         let mut incoming = Incoming::hashing(hash.kind());
         let mut ask = Ask::get(self.record, "Attachments");

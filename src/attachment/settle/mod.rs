@@ -1,9 +1,9 @@
 //! Settlement: what became of an upload whose reply was lost.
 //!
-//! Zoho has no key that makes an upload repeatable, so the record's list is what can be asked. An entry counts as this upload if it is new,
-//! unclaimed, of the same size, by the same user and (unless switched off) has the same bytes. In strict mode the list before the sending says
-//! what is new. In cheap mode only clocks do, and they prove nothing: what they call old is never taken for this upload, but where its bytes
-//! are the same the outcome is unknown.
+//! Zoho has no key that makes an upload repeatable, so the settlement reads the record's list. An entry counts as this upload if it is new,
+//! unclaimed, of the same size, by the same user and (unless switched off) has the same bytes. In strict mode, a list made before the upload says
+//! what is new. In cheap mode only clocks do, and they prove nothing: an entry that seems old is never taken for this upload, but if its bytes are
+//! the same, the outcome is unknown.
 
 mod look;
 
@@ -28,7 +28,7 @@ use crate::record::Record;
 use crate::transfer::{Hash, Outgoing};
 use look::Finding;
 
-/// How often an upload looks whether its turn has come.
+/// How often an upload that waits for another looks whether its turn has come.
 const TURN: Duration = Duration::from_millis(20);
 const FIELDS: &str = "id,File_Name,Size,Created_Time,Created_By,$link_url";
 
@@ -52,7 +52,7 @@ pub(super) struct Settlement<'c, 's> {
     hash: OnceCell<Option<Hash>>,
 }
 
-/// What may be on the record already, and whether that makes the upload needless.
+/// What may be on the record already, and whether that makes the upload unnecessary.
 pub(super) struct Earlier {
     if_exists: IfExists,
     /// The very upload may have been made before.
@@ -73,7 +73,7 @@ impl Earlier {
 }
 
 impl<'c, 's> Settlement<'c, 's> {
-    /// While one that looks first is under way in this process, no other of that name and size to that record is.
+    /// Waits while another upload of that name and size to that record, which looks first, is under way in this process.
     pub(super) async fn begin(
         client: &'c Client,
         session: &'c Session<'s>,
@@ -89,7 +89,7 @@ impl<'c, 's> Settlement<'c, 's> {
         let under_way = loop {
             match client.claims().begin(&mark, earlier.is_asked()) {
                 Some(under_way) => break under_way,
-                None => session.rest("same_upload", TURN).await, // its place is for the one that is waited for
+                None => session.rest("same_upload", TURN).await, // the other one may need its place
             }
         };
         Settlement {
@@ -130,7 +130,7 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(None)
     }
 
-    /// What an earlier call of this upload has stored: it is known by its bytes, or its link, and is the work of one job only.
+    /// What an earlier call of this upload has stored, recognised by its bytes or its link. It counts for one job only.
     async fn own(&self, listed: &[Attachment], mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
         let is_free = |entry: &Attachment| self.earlier.claimed.as_ref().is_none_or(|claimed| !claimed.contains(&entry.id));
         for entry in listed.iter().filter(|entry| is_free(entry)) {
@@ -141,7 +141,7 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(None)
     }
 
-    /// An attachment that makes the upload needless, whoever has stored it.
+    /// An attachment that makes the upload unnecessary, whoever has stored it.
     async fn same(&self, listed: &[Attachment], if_exists: IfExists, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
         for entry in listed {
             if self.is_alike(entry, if_exists == IfExists::SkipSameBytes, body.as_deref_mut()).await? {
@@ -190,7 +190,7 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(Uploaded { twins, ..stored })
     }
 
-    /// Whether a sending that failed so may have stored it, or tells nothing of an earlier one that may have.
+    /// Whether an attempt that failed like this may have stored it, or leaves open whether an earlier one did.
     pub(super) fn is_in_doubt(&self, error: &Error) -> bool {
         error.detail().outcome_open || (self.resent > 0 && error.detail().request_sent == Sent::Answered)
     }
@@ -263,8 +263,8 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(())
     }
 
-    /// An upload that was sent whole may show late. One that wasn't can't be complete, a server that answered has made up its mind (but for one
-    /// that gave up waiting for another), and of a link the second sending tells.
+    /// An upload that was sent whole may show late. There is nothing to wait for if it wasn't, if the server has answered (unless it gave up
+    /// waiting for another server), or if it is a link, where the second attempt tells.
     fn waits(&self, error: &Error) -> &'c [Duration] {
         let all = self.client.config().settle_waits.as_slice();
         let detail = error.detail();
