@@ -82,9 +82,11 @@ unsafe fn measure(ptr: *const c_char, len: usize) -> usize {
 
 /// Text of ours for C. A NUL inside, which only foreign text can hold, is left out.
 pub(super) fn to_c(text: &str) -> CString {
-    let mut bytes = text.as_bytes().to_vec();
-    bytes.retain(|b| *b != 0);
-    CString::new(bytes).unwrap_or_default()
+    CString::new(text).unwrap_or_else(|e| {
+        let mut bytes = e.into_vec();
+        bytes.retain(|b| *b != 0);
+        CString::new(bytes).unwrap_or_default()
+    })
 }
 
 /// Many texts for C, in one piece of memory, each with a NUL behind it.

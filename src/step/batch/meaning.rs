@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, SHA256, digest};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::text::mark_length;
@@ -25,13 +25,33 @@ pub(super) fn meaning(step: &str) -> String {
 
 /// Each part is hashed with its length, so that no two lists of parts give the same.
 fn hash(kind: &str, parts: &[&[u8]]) -> Hash {
-    let mut context = Context::new(&SHA256);
-    context.update(kind.as_bytes());
+    let mut block = [0; 256];
+    let length = kind.len() + parts.iter().map(|part| LENGTH + part.len()).sum::<usize>();
+    // Most are short, and one hash at once costs half of one that is fed.
+    let hash = if length <= block.len() {
+        let mut end = 0;
+        pieces(kind, parts, |piece| {
+            block[end..end + piece.len()].copy_from_slice(piece);
+            end += piece.len();
+        });
+        digest(&SHA256, &block[..length])
+    } else {
+        let mut context = Context::new(&SHA256);
+        pieces(kind, parts, |piece| context.update(piece));
+        context.finish()
+    };
+    hash.as_ref().try_into().expect("a SHA-256 has 32 bytes")
+}
+
+/// Bytes of a part's length.
+const LENGTH: usize = size_of::<u64>();
+
+fn pieces(kind: &str, parts: &[&[u8]], mut take: impl FnMut(&[u8])) {
+    take(kind.as_bytes());
     for part in parts {
-        context.update(&(part.len() as u64).to_le_bytes());
-        context.update(part);
+        take(&(part.len() as u64).to_le_bytes());
+        take(part);
     }
-    context.finish().as_ref().try_into().expect("a SHA-256 has 32 bytes")
 }
 
 /// Hashes a value as it is read: nothing of it is kept, as it may hold a file.

@@ -1,10 +1,13 @@
 //! A batch under way: steps are begun, their ends are noted and told.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
+
+use serde::Deserialize;
 
 use super::super::dispatch::Step;
 use super::super::output::Summary;
@@ -15,8 +18,9 @@ use super::source::{Next, Source};
 use super::workers::{Job, Report, Shared, Workers};
 use super::{Ended, Item, Options};
 use crate::call::Outcome;
-use crate::config::LogLevel;
+use crate::config::{Config, LogLevel};
 use crate::error::{Error, Result, Sent, Status, one_line};
+use crate::text::mark_length;
 
 /// A batch under way, on the calling thread.
 pub(super) struct Batch<'b, 'c> {
@@ -37,6 +41,25 @@ pub(super) struct Batch<'b, 'c> {
     keys: Keys,
     in_flight: usize,
     ended: &'b mut dyn FnMut(Ended<'_>) -> bool,
+}
+
+/// Whether the file that a step sends is another one than this.
+fn source_has_changed(config: &Config, json: &str, then: &SourceFile) -> bool {
+    #[derive(Deserialize)]
+    struct Step<'s> {
+        #[serde(borrow)]
+        source: Option<Source<'s>>,
+    }
+    #[derive(Deserialize)]
+    struct Source<'s> {
+        #[serde(borrow)]
+        path: Option<Cow<'s, str>>,
+    }
+    let step = serde_json::from_str::<Step>(&json[mark_length(json)..]);
+    let Some(path) = step.ok().and_then(|step| step.source?.path) else { return false };
+    // Most files are as they were, and to see that takes no opening.
+    let looks_same = fs::metadata(&*path).is_ok_and(|now| SourceFile::of(&now) == *then);
+    !looks_same && paths::metadata(config, &path).is_some_and(|now| SourceFile::of(&now) != *then)
 }
 
 /// A step that may be begun.
@@ -156,11 +179,13 @@ impl<'b, 'c> Batch<'b, 'c> {
     }
 
     fn begin(&mut self, Item { key, step: json }: Item) {
-        let ready = Step::for_batch(&json).and_then(|step| match self.journal {
-            Some(_) => self.recorded(&key, &json, step),
-            None if self.keys.add(&key) => Ok(Some(Ready { key: key.clone(), step, deed: None, begun_before: false })),
-            None => Err(given_twice(&key)),
-        });
+        let ready = match self.journal {
+            Some(_) => self.recorded(&key, &json),
+            None => Step::for_batch(&json).and_then(|step| match self.keys.add(&key) {
+                true => Ok(Some(Ready { key: key.clone(), step, deed: None, begun_before: false })),
+                false => Err(given_twice(&key)),
+            }),
+        };
         match ready {
             Ok(Some(ready)) if ready.begun_before && ready.step.shows_late() => self.late.push_back(ready),
             Ok(Some(ready)) => self.give(ready),
@@ -169,26 +194,20 @@ impl<'b, 'c> Batch<'b, 'c> {
         }
     }
 
-    /// The step as the journal lets it be run. `None` when an earlier run has done it, which is told.
-    fn recorded(&mut self, key: &str, json: &str, step: Step) -> Result<Option<Ready>> {
+    /// The step as the journal lets it be run. `None` when an earlier run has done it, which is told: it need not even be read.
+    fn recorded(&mut self, key: &str, json: &str) -> Result<Option<Ready>> {
         let config = self.shared.client.config();
         let (Some(journal), does) = (self.journal.as_mut(), meaning(json)) else { return Ok(None) };
-        let source = || step.source().and_then(|path| paths::metadata(config, path)).as_ref().map(SourceFile::of);
-        let has_changed = |then: &SourceFile| {
-            // Most files are as they were, and to see that takes no opening.
-            let looks_same = step.source().is_some_and(|path| fs::metadata(path).is_ok_and(|now| SourceFile::of(&now) == *then));
-            !looks_same && source().is_some_and(|now| now != *then)
-        };
-        let begun_before = match journal.before(key, &does, has_changed)? {
-            Before::Done(outcome) => {
-                (self.summary.done, self.summary.from_journal) = (self.summary.done + 1, self.summary.from_journal + 1);
-                self.tell(Ended { key, outcome: Ok(outcome.get()), from_journal: true, left: false });
-                return Ok(None);
-            }
-            before => matches!(before, Before::Begun),
-        };
-        let deed = Deed { step: does, source: source() };
-        Ok(Some(Ready { key: key.to_owned(), step, deed: Some(deed), begun_before }))
+        let before = journal.before(key, &does, |then| source_has_changed(config, json, then));
+        if let Ok(Before::Done(outcome)) = &before {
+            (self.summary.done, self.summary.from_journal) = (self.summary.done + 1, self.summary.from_journal + 1);
+            self.tell(Ended { key, outcome: Ok(outcome.get()), from_journal: true, left: false });
+            return Ok(None);
+        }
+        let step = Step::for_batch(json)?;
+        let begun_before = matches!(before?, Before::Begun);
+        let source = step.source().and_then(|path| paths::metadata(config, path)).as_ref().map(SourceFile::of);
+        Ok(Some(Ready { key: key.to_owned(), step, deed: Some(Deed { step: does, source }), begun_before }))
     }
 
     fn give(&mut self, Ready { key, step, deed, begun_before }: Ready) {

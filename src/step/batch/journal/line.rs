@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::Metadata;
 use std::time::UNIX_EPOCH;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -82,29 +83,81 @@ impl SourceFile {
     }
 }
 
+/// Whether a line tells of this key.
+pub(super) fn tells_of(line: &[u8], key: &str) -> bool {
+    // Nearly every line begins so, with a key that stands there as it is; a million of them need not be read to their ends.
+    let rest = BEGINNINGS.iter().find_map(|beginning| line.strip_prefix(*beginning));
+    if let Some((rest, end)) = rest.and_then(|rest| memchr::memchr2(b'"', b'\\', rest).map(|end| (rest, end)))
+        && rest[end] == b'"'
+    {
+        return rest[..end] == *key.as_bytes();
+    }
+    Line::parse(line).is_ok_and(|line| line.key() == Some(key))
+}
+
+const BEGINNINGS: [&[u8]; 3] = [br#"{"begin":{"key":""#, br#"{"done":{"key":""#, br#"{"failed":{"key":""#];
+
+/// A `done` line of this version as a journal that is opened needs it: its key, and the attachments that it tells of. `None` for any other line.
+pub(super) fn done(line: &[u8]) -> Option<(Cow<'_, str>, Vec<Cow<'_, str>>)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Line<'l> {
+        #[serde(borrow)]
+        Done(Done<'l>),
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Done<'l> {
+        #[serde(borrow)]
+        key: Cow<'l, str>,
+        #[serde(rename = "step")]
+        _step: IgnoredAny,
+        #[serde(rename = "source", default)]
+        _source: Option<SourceFile>,
+        #[serde(borrow)]
+        outcome: Outcome<'l>,
+    }
+    if !line.starts_with(BEGINNINGS[1]) {
+        return None;
+    }
+    let Line::Done(Done { key, outcome, .. }) = serde_json::from_slice(line).ok()?;
+    Some((key, outcome.attachments()))
+}
+
 /// The ids of the attachments that an outcome tells of.
-pub(super) fn attachments(outcome: &RawValue) -> impl Iterator<Item = String> {
-    #[derive(Deserialize)]
-    struct Outcome {
-        result: Attached,
+pub(super) fn attachments(outcome: &RawValue) -> Vec<Cow<'_, str>> {
+    serde_json::from_str::<Outcome>(outcome.get()).map(Outcome::attachments).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Outcome<'o> {
+    #[serde(borrow)]
+    result: Attached<'o>,
+}
+
+#[derive(Deserialize)]
+struct Attached<'o> {
+    #[serde(borrow)]
+    id: Option<Cow<'o, str>>,
+    #[serde(borrow, default)]
+    links: Vec<Link<'o>>,
+}
+
+#[derive(Deserialize)]
+struct Link<'o> {
+    #[serde(borrow)]
+    attachment: Option<Stored<'o>>,
+}
+
+#[derive(Deserialize)]
+struct Stored<'o> {
+    #[serde(borrow)]
+    id: Cow<'o, str>,
+}
+
+impl<'o> Outcome<'o> {
+    fn attachments(self) -> Vec<Cow<'o, str>> {
+        let links = self.result.links.into_iter().filter_map(|link| link.attachment.map(|stored| stored.id));
+        self.result.id.into_iter().chain(links).collect()
     }
-    #[derive(Deserialize)]
-    struct Attached {
-        id: Option<String>,
-        #[serde(default)]
-        links: Vec<Link>,
-    }
-    #[derive(Deserialize)]
-    struct Link {
-        attachment: Option<Stored>,
-    }
-    #[derive(Deserialize)]
-    struct Stored {
-        id: String,
-    }
-    let outcome = serde_json::from_str::<Outcome>(outcome.get()).ok();
-    outcome.into_iter().flat_map(|Outcome { result }| {
-        let links = result.links.into_iter().filter_map(|link| link.attachment.map(|stored| stored.id));
-        result.id.into_iter().chain(links)
-    })
 }

@@ -106,8 +106,13 @@ impl Journal {
             text.clear();
             text.extend_from_slice(line);
             self.lines += 1;
-            let line = Line::parse(&text).map_err(|e| self.corrupt(&e.to_string()))?;
-            self.note(line, at)?;
+            match line::done(&text).filter(|_| self.lines > 1) {
+                Some((key, attachments)) => {
+                    attachments.iter().for_each(|id| _ = self.claimed.claim(id));
+                    self.note_key(&key, at, true)?;
+                }
+                None => self.note(&text, at)?,
+            }
             at += text.len() as u64 + 1;
             if at > index::LONGEST {
                 return Err(self.corrupt("a journal has at most a terabyte"));
@@ -116,7 +121,8 @@ impl Journal {
         Ok(at)
     }
 
-    fn note(&mut self, line: Line<'_>, at: u64) -> Result<()> {
+    fn note(&mut self, text: &[u8], at: u64) -> Result<()> {
+        let line = Line::parse(text).map_err(|e| self.corrupt(&e.to_string()))?;
         match (self.lines, &line) {
             (1, Line::Journal { version: VERSION }) => return Ok(()),
             (1, Line::Journal { version: OLD }) => {
@@ -130,11 +136,15 @@ impl Journal {
             _ => {}
         }
         if let Line::Done { outcome, .. } = &line {
-            line::attachments(outcome).for_each(|id| _ = self.claimed.claim(id));
+            line::attachments(outcome).iter().for_each(|id| _ = self.claimed.claim(id));
         }
         self.is_old |= matches!(line, Line::Done { step: None, .. });
         let stands_alone = matches!(line, Line::Begin { .. } | Line::Done { step: Some(_), .. });
-        let key = line.key().expect("only the first line has none");
+        self.note_key(line.key().expect("only the first line has none"), at, stands_alone)
+    }
+
+    /// The key's last line begins there.
+    fn note_key(&mut self, key: &str, at: u64, stands_alone: bool) -> Result<()> {
         match self.find(key)? {
             Some(entry) => entry.set_at(at),
             None if stands_alone => self.index.insert(key, at, false),
@@ -150,7 +160,7 @@ impl Journal {
     fn find(&mut self, key: &str) -> Result<Option<&mut index::Entry>> {
         let (file, mut failed) = (&mut self.file, None);
         let found = self.index.find(key, |at| match file.line(at) {
-            Ok(line) => line.and_then(|line| Line::parse(line).ok()).is_some_and(|line| line.key() == Some(key)),
+            Ok(line) => line.is_some_and(|line| line::tells_of(line, key)),
             Err(error) => {
                 failed = Some(error);
                 false
