@@ -451,7 +451,7 @@ typedef struct zcrm_transfer {
     int32_t reserved; /**< Always 0. */
 } zcrm_transfer;
 
-/** How far a list has got. An output: set `struct_size` before the call. */
+/** The position of a page in its list. An output: set `struct_size` before the call. */
 typedef struct zcrm_page {
     size_t struct_size; /**< `sizeof(zcrm_page)`. */
     /** For zcrm_list_args.page_token of the next call; empty when there is no next page or the API version gives no tokens. */
@@ -960,7 +960,7 @@ ZCRM_API const char *zcrm_result_record_id(const struct zcrm_result *result, siz
 ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, struct zcrm_transfer *out, struct zcrm_error **err);
 
 /**
- * Fills `out` with how far a list has got: whether there is another page, and its token.
+ * Fills `out` with the position of a page in its list: whether there is another page, and its token.
  * @param result  of zcrm_attachment_list() or zcrm_record_list()
  * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
  */

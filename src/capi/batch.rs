@@ -22,7 +22,7 @@ use crate::fallible;
 pub struct zcrm_batch {
     /// Read as long as the batch runs.
     steps: RwLock<Steps>,
-    /// Held by the run that asks the source: it is one caller's alone.
+    /// Held by the run that asks the source: it is only one caller's.
     asking: Mutex<()>,
     pause: Pause,
 }

@@ -113,7 +113,7 @@ pub struct zcrm_transfer {
     pub reserved: i32,
 }
 
-/// How far a list has got. An output: set `struct_size` before the call.
+/// The position of a page in its list. An output: set `struct_size` before the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct zcrm_page {
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     }
 }
 
-/// Fills `out` with how far a list has got: whether there is another page, and its token.
+/// Fills `out` with the position of a page in its list: whether there is another page, and its token.
 ///
 /// @param result  of zcrm_attachment_list() or zcrm_record_list()
 /// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`

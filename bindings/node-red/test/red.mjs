@@ -74,7 +74,7 @@ export async function nodeRed(folder = mkdtempSync(join(tmpdir(), 'node-red-')))
             if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}\n${log}`);
             return answer.status === 204 ? undefined : answer.json();
         },
-        /** Deploys everything anew: what runs is stopped. Node-RED answers before the new flows have begun, so these have a page that says so. */
+        /** Deploys everything again and stops what runs. Node-RED answers before the new flows have begun, so these have a page that says so. */
         async deploy(flows) {
             const page = `/deployed/${++deployed}`;
             const sign = [

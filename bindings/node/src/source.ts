@@ -98,7 +98,7 @@ class Reading {
     }
 
     close(): void {
-        // A stream that waits for its next bytes ends by destroy alone.
+        // A stream that waits for its next bytes ends only by destroy.
         if (this.#stream instanceof Readable) this.#stream.destroy();
         else this.#chunks?.return?.().catch(() => {});
         this.#stream = undefined;

@@ -168,7 +168,7 @@ func zcrmGoNextStep(handle C.uintptr_t, key **C.char, keyLen *C.size_t, step **C
 }
 
 // hooks is what a client's token source, token store and logger share. Calls that wait for a token while another one asks share its
-// failure: so the error can't be found through the call alone, and goes by the number that the callback returns.
+// failure: so the call isn't enough to find the error, which goes by the number that the callback returns.
 type hooks struct {
 	mu      sync.Mutex
 	number  int32

@@ -95,7 +95,7 @@ def text(field: str, value: Optional[str]) -> _abi.zcrm_str:
 
 
 class Options:
-    """What applies to one call alone, as zcrm_call holds it."""
+    """What applies to one call only, as zcrm_call holds it."""
 
     def __init__(self, timeout: Optional[float] = None, cancel: Optional[Cancel] = None, trace_id: Optional[str] = None, *,
                  progress: Optional[Progress] = None, sha256: bool = False, expected_sha256: Optional[str] = None,

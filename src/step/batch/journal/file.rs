@@ -46,7 +46,7 @@ impl Place {
         file.map(File::from).map_err(|e| self.unusable("opening", &e.into()))
     }
 
-    /// Whether this file still has the name: another process may have put the journal, written anew, in its place.
+    /// Whether this file still has the name: another process may have put the rewritten journal in its place.
     fn holds(&self, file: &File) -> bool {
         let there = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
         file.metadata().is_ok_and(|own| there.is_ok_and(|there| (there.st_dev, there.st_ino) == (own.dev(), own.ino())))
@@ -201,7 +201,7 @@ impl JournalFile {
         self.torn = true;
     }
 
-    /// Puts another file, which `write` fills, in its place: all of it or nothing. It is to be read anew then.
+    /// Puts another file, which `write` fills, in its place: all of it or nothing. Read it again afterwards.
     pub(super) fn replace(&mut self, write: impl FnOnce(&mut JournalFile, &mut dyn Write) -> Result<()>) -> Result<()> {
         let written = self.written_anew(write);
         (self.all, self.one) = Default::default();
@@ -210,7 +210,7 @@ impl JournalFile {
     }
 
     fn written_anew(&mut self, write: impl FnOnce(&mut JournalFile, &mut dyn Write) -> Result<()>) -> Result<File> {
-        let failed = |place: &Place, e: &io::Error| place.unusable("writing it anew", e);
+        let failed = |place: &Place, e: &io::Error| place.unusable("rewriting it", e);
         let directory = self.place.directory.try_clone().map_err(|e| failed(&self.place, &e))?;
         let partial = Partial::secret(directory).map_err(|e| failed(&self.place, &e))?;
         let mut to = io::BufWriter::with_capacity(LARGE_WINDOW, &partial.file);

@@ -56,7 +56,7 @@ pub(crate) struct Journal {
     is_old: bool,
 }
 
-/// A journal of so many lines for each key is written anew: most of them tell of tries that were refused.
+/// A journal with so many lines for each key is rewritten: most of them are tries that were refused.
 const LINES_A_KEY: u64 = 3;
 /// Fewer lines than these are no burden.
 const FEW: u64 = 100;

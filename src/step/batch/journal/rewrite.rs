@@ -1,4 +1,4 @@
-//! Writes a journal anew, with one line for each key: tries that were refused are left out, and the lines of an old version become new ones.
+//! Rewrites a journal with one line for each key: tries that were refused are left out, and the lines of an old version become new ones.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -42,5 +42,5 @@ pub(super) fn rewrite(file: &mut JournalFile) -> Result<()> {
 }
 
 fn write(from: &JournalFile, to: &mut dyn Write, line: &[u8]) -> Result<()> {
-    to.write_all(line).map_err(|e: io::Error| from.place.unusable("writing it anew", &e))
+    to.write_all(line).map_err(|e: io::Error| from.place.unusable("rewriting it", &e))
 }
