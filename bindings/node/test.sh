@@ -20,7 +20,7 @@ fail() { echo "node: $*" >&2; exit 1; }
 # quiet COMMAND...: shows what it prints only when it fails.
 quiet() { "$@" >"$work/log" 2>&1 || { cat "$work/log" >&2; return 1; }; }
 packages() {
-    quiet "$@" --cache "$work/npm" --prefer-offline --no-audit --no-fund ||
+    quiet "$@" --cache "$work/npm" --prefer-offline --no-audit --no-fund --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 8000 ||
         fail "npm can't get its packages: without a network they must be in build/node/npm, where an earlier run puts them"
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { suite, test } from 'node:test';
 import { Client, describe, ZcrmError } from 'zcrm';
@@ -164,7 +165,6 @@ test('a closed client refuses calls, and lets those go on that run', async () =>
 
 test('a batch tells how each step ended, and a second run takes the rest from its journal', async () => {
     const { options, contact, folder, stored } = await world();
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(`${folder}/a.txt`, 'a');
     const client = new Client({ ...options, allowPaths: folder });
     const step = { operation: 'attachment.upload', module: 'Contacts', record_id: contact.id, source: { path: `${folder}/a.txt` } };

@@ -1,7 +1,7 @@
 // What a process, its threads and its children see. Each of these runs in a process of its own.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ async function run(code, { options, id, env = {}, kind = 'mjs' }) {
     const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
     const [status, signal] = await new Promise((resolve) => child.on('close', (...ends) => resolve(ends)));
     clearTimeout(timer);
-    (await import('node:fs')).rmSync(file);
+    rmSync(file);
     return { status, signal, out, error };
 }
 
@@ -140,10 +140,18 @@ test('processes of one user share a token, in a file that only the user may read
     assert.equal(await tokens(), 2);
 });
 
-test('without a library it says which package is missing', async () => {
+test('a library that cannot be loaded is named', async () => {
     const code = 'try { version() } catch (error) { console.log(error.message) }';
-    const missing = await run(code, { env: { ZCRM_LIBRARY: '/nonexistent/libzcrm.so' } });
-    assert.match(missing.out, /nonexistent/);
+    const { out } = await run(code, { env: { ZCRM_LIBRARY: '/nonexistent/libzcrm.so' } });
+    assert.match(out, /\/nonexistent\/libzcrm\.so can't be loaded/);
+});
+
+test('without the package of its platform it says which one is missing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'zcrm-alone-'));
+    for (const name of ['zcrm', 'koffi', '@koromix']) cpSync(join('node_modules', name), join(folder, 'node_modules', name), { recursive: true });
+    const code = "try { require('zcrm').version() } catch (error) { console.log(error.message) }";
+    const { stdout } = spawnSync(process.execPath, ['-e', code], { cwd: folder, encoding: 'utf8' });
+    assert.match(stdout, /@zcrm\/linux-\w+-gnu .*missing.*--omit=optional/);
 });
 
 test('an answer is streamed from an HTTP server to a record', async () => {
