@@ -5,22 +5,28 @@
 
 mod app;
 mod bars;
+mod budget;
 mod exit;
 mod folder;
+mod manifest;
 mod output;
 mod pool;
 mod profiles;
 mod prompt;
+mod same;
 mod settings;
 mod signals;
 mod target;
 
 mod doctor;
+mod export;
 mod get;
+mod import;
 mod login;
 mod ls;
 mod photo;
 mod rm;
+mod sync;
 mod upload;
 mod whoami;
 
@@ -49,6 +55,9 @@ enum Command {
     Rm(rm::Args),
     #[command(subcommand)]
     Photo(photo::Command),
+    Export(export::Args),
+    Import(import::Args),
+    Sync(sync::Args),
     Login(login::Args),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
@@ -73,6 +82,9 @@ fn run(command: Command, app: &App) -> Result<(), Stop> {
         Command::Get(args) => get::run(&args, app),
         Command::Rm(args) => rm::run(&args, app),
         Command::Photo(command) => photo::run(&command, app),
+        Command::Export(args) => export::run(&args, app),
+        Command::Import(args) => import::run(&args, app),
+        Command::Sync(args) => sync::run(&args, app),
         Command::Login(args) => login::run(&args, app),
         Command::Whoami(args) => whoami::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),
