@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
@@ -160,6 +161,38 @@ def test_a_signal_handler_that_returns_leaves_the_call_alone_and_may_make_one(wo
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert made == [[]]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a handler may come in a finalizer, too
+def test_signals_at_any_moment_leave_no_call_behind(world: World) -> None:
+    record = world.record(max_calls=3, logger=None)
+    identifier = world.attach(record, "a", b"x" * 200_000)
+    listed = {"operation": "attachment.list", "module": "Contacts", "record_id": record.id, "page": 1, "per_page": 1}
+    calls: List[Any] = [
+        lambda: record.upload(b"x", name="a"),
+        lambda: record.upload(io.BytesIO(b"x" * 100_000), name="b"),
+        lambda: record.download(identifier, to=io.BytesIO()),
+        lambda: next(record.attachments(per_page=5)),
+        lambda: list(record._client.batch([(f"{number}", listed) for number in range(5)])),
+    ]
+
+    def handler(*_: Any) -> None:
+        raise Trouble("signal")
+
+    seed = random.Random(17)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for number in range(300):
+            with contextlib.suppress(Trouble):
+                signal.setitimer(signal.ITIMER_REAL, seed.uniform(0.0001, 0.01))
+                calls[number % len(calls)]()
+            with contextlib.suppress(Trouble):
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    eventually("every call has ended", lambda: not zcrm._call._calls)
+    assert len(record._client._gate.free) == 3
+    assert record.upload(b"x", name="last").file_name == "last"
 
 
 @pytest.mark.parametrize("interrupt", [_thread.interrupt_main, lambda: os.kill(os.getpid(), signal.SIGINT)], ids=["in the process", "from outside"])

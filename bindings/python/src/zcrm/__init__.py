@@ -19,8 +19,9 @@ A failed call raises a subclass of Error, which tells everything that is known: 
 
 The settings of a client are the fields of Settings. Its token is shared by all processes of this user, as Zoho gives ten in ten minutes: see Client.
 
-Client.records goes over the records of a module. zcrm.aio has the same for asyncio. Client.batch runs many steps with a journal, Client.step one that is data. `python -m zcrm` runs steps from its
-standard input. Log lines go to the logger "zcrm". The library is found in the package, or where the environment's ZCRM_LIBRARY says.
+Client.records goes over the records of a module, Client.batch runs many steps with a journal, Client.step one that is data. zcrm.aio has the same for
+asyncio, and `python -m zcrm` runs steps from its standard input. Log lines go to the logger "zcrm". The library is found in the package, or where the
+environment's ZCRM_LIBRARY says.
 """
 
 from . import _statuses

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import threading
+import weakref
 from collections import deque
 from ctypes import byref, c_void_p, sizeof
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import _abi, _call, _failure, _relay, _values
 from ._error import Error
@@ -111,13 +111,25 @@ class Batch:
             if value is not None and value < 1:
                 raise _failure.own(ArgumentError, "argument", f"{name}: {value} is less than 1", name)
         self._client, self._options = client, options
-        self._call = _Running(steps)
-        self._batch, self._result, self._error = c_void_p(), c_void_p(), c_void_p()
-        self._status = [_abi.OK]
-        self._args = _abi.zcrm_batch_args(
+        self._call = call = _Running(steps)
+        self._batch, self._result, self._error = batch, result, error = c_void_p(), c_void_p(), c_void_p()
+        self._status: List[int] = []  # empty: it never ran
+        args = _abi.zcrm_batch_args(
             struct_size=sizeof(_abi.zcrm_batch_args), journal=_call.text("journal", None if journal is None else os.fspath(journal)),
-            credits=api_calls or 0, parallel=min(parallel or 0, 256), ended=_on_ended, user=self._call.number,
+            credits=api_calls or 0, parallel=min(parallel or 0, 256), ended=_on_ended, user=call.number,
         )
+        handle, status = client._open(), self._status
+
+        def make() -> None:  # knows no `self`, which may go while it runs
+            try:
+                status.append(lib.zcrm_batch_run(handle, batch, byref(args), byref(options.call), byref(result), byref(error)))
+            finally:
+                call.finish()
+
+        call.relay = self._relay = _relay.Relay(make)
+        _call.check(lib.zcrm_batch_new(byref(batch)))
+        weakref.finalize(self, lib.zcrm_batch_free, batch).atexit = False
+        _call.check(lib.zcrm_batch_set_source(batch, _on_next, call.number, byref(error)), error)
 
     def __iter__(self) -> Batch:
         return self
@@ -125,48 +137,42 @@ class Batch:
     def __next__(self) -> Outcome:
         """The next end of a step. StopIteration: the batch has ended, and `summary` says how."""
         call = self._call
-        if not self._begun:
-            self._begin()
-        if call.relay is not None and not call.outcomes:
-            call.relay.serve(lambda: None, lambda: bool(call.outcomes), call.stop)
+        if not call.outcomes and not self._finished:
+            try:
+                self._relay.serve(self._begin, lambda: bool(call.outcomes), call.stop)
+            except BaseException:
+                self._end()
+                raise
         if call.outcomes:
             return call.outcomes.popleft()
         self._finish()
         raise StopIteration
 
     def _begin(self) -> None:
-        _call.check(lib.zcrm_batch_new(byref(self._batch)))
-        batch, args, options, call = self._batch, self._args, self._options, self._call
-        result, error, status = self._result, self._error, self._status
-        try:
-            _call.check(lib.zcrm_batch_set_source(batch, _on_next, call.number, byref(error)), error)
-            client = self._client._open()
-            ended = _call.prepare(call, options, self._client._gate)
-        except BaseException:
-            lib.zcrm_batch_free(batch)
-            raise
+        if not self._begun:
+            self._begun = True
+            self._client._open()
+            _call.prepare(self._call, self._options, self._client._gate)
+            self._relay.start()
 
-        def make() -> None:
-            try:
-                status[0] = lib.zcrm_batch_run(client, batch, byref(args), byref(options.call), byref(result), byref(error))
-            finally:
-                ended()
-                lib.zcrm_batch_free(batch)
-
-        call.relay = _relay.Relay(make)
-        self._begun = True
-        threading.Thread(target=call.relay.run, name="zcrm batch", daemon=True).start()
+    def _end(self) -> None:
+        self._finished = True
+        self._call.finish()
+        lib.zcrm_result_free(self._result)
+        lib.zcrm_error_free(self._error)
 
     def _finish(self) -> None:
+        """Reads how it ended."""
         if self._finished:
             return
-        self._finished = True
-        if self._status[0] != _abi.OK:
-            _call.raise_failure(self._call, _failure.taken(self._status[0], self._error.value))
         try:
-            self.summary = _values.summary(_call.Reply(self._result, with_data=False).decoded()["result"])
+            if self._status and self._status[0] == _abi.OK:
+                self.summary = _values.summary(_call.Reply(self._result, with_data=False).decoded()["result"])
+            elif self._status:
+                error, self._error = self._error, c_void_p()
+                _call.raise_failure(self._call, _failure.taken(self._status[0], error.value))
         finally:
-            lib.zcrm_result_free(self._result)
+            self._end()
         raised, self._call.raised = self._call.raised, None
         if raised is not None:
             raise raised
@@ -181,11 +187,10 @@ class Batch:
 
     def close(self) -> None:
         """Ends it: what runs is cancelled. With its journal the next run goes on from there."""
-        if self._begun and self._call.relay is not None:
-            self._call.relay.end(self._call.stop)
+        if self._begun and not self._finished:
+            self._relay.end(self._call.stop)
             self._call.raised = None
-            self._finish()
-        self._begun = self._finished = True
+        self._finish()
 
     def __enter__(self) -> Batch:
         return self

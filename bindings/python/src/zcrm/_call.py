@@ -136,9 +136,11 @@ class Call:
         self.reader, self.rewind, self.writer, self.progress = reader, rewind, writer, progress
         self.number = next(_numbers)
         self.raised: Optional[BaseException] = None
+        self.gate: Optional[Gate] = None
         self.place: Optional[Place] = None
         self.relay: Optional[_relay.Relay] = None
         self.token = c_void_p()
+        self.let_go: Callable[[], None] = lambda: None
         self.over = False
 
     def fire(self) -> None:
@@ -175,6 +177,16 @@ class Call:
         """Ends it, and refuses what it calls back."""
         self.over = True
         self.fire()
+
+    def finish(self) -> None:
+        """Gives everything back that prepare() took. It may be called more than once, as a signal handler may raise before it is."""
+        _calls.pop(self.number, None)
+        self.let_go()
+        place, self.place = self.place, None
+        if place is not None and self.gate is not None:
+            self.gate.give_back(place)
+        token, self.token = self.token, c_void_p()
+        lib.zcrm_cancel_free(token)
 
     def abandon(self) -> None:
         """Ends it without waiting for that."""
@@ -300,16 +312,16 @@ def check(status: int, error: Optional[c_void_p] = None) -> None:
 
 def run(function: Any, arguments: List[Any], call: Call, options: Options, gate: Gate, *, with_data: bool = False) -> Optional[Reply]:
     """Makes the call `function(*arguments, zcrm_call, &result, &error)`. None: it gave no result, as at the end of a walk."""
-    ended = prepare(call, options, gate)
     result, error, status = c_void_p(), c_void_p(), [0]
 
     def make() -> None:
         try:
             status[0] = function(*arguments, byref(options.call), byref(result), byref(error))
         finally:
-            ended()
+            call.finish()
 
     try:
+        prepare(call, options, gate)
         launch(call, make)
     except BaseException as raised:
         lib.zcrm_result_free(result)
@@ -317,7 +329,7 @@ def run(function: Any, arguments: List[Any], call: Call, options: Options, gate:
             raised.__cause__ = raised.__cause__ or _failure.taken(status[0], error.value)
         raise
     finally:
-        ended()
+        call.finish()
     if status[0] != _abi.OK:
         raise_failure(call, _failure.taken(status[0], error.value))
     if not result:
@@ -338,38 +350,25 @@ def launch(call: Call, make: Callable[[], None]) -> None:
     helper.run(call.relay, call.stop)
 
 
-def prepare(call: Call, options: Options, gate: Gate) -> Callable[[], None]:
-    """Everything before the library is called; what it gives is to be called afterwards, once or more."""
+def prepare(call: Call, options: Options, gate: Gate) -> None:
+    """Everything before the library is called. Call.finish() is to follow, also when this raises."""
     if getattr(_inside, "callback", False):
         raise _failure.own(StateError, "reentrant", "a reader, writer, progress function or source of steps must not start an operation")
     if _ending and not _relay.wanted():
         raise _failure.own(StateError, "ending", "the interpreter is ending")
-    place = _wait(options, gate)
-    try:
-        check(lib.zcrm_cancel_new(byref(call.token)))
-        options.call.cancel = call.token.value
-        options.call.user = call.number
-        if options.progress is not None:
-            call.progress = options.progress
-            options.call.progress = _on_progress
-        if options.deadline is not None:
-            # 1 ms at least: 0 is no bound, and the time may have passed just now.
-            options.call.timeout_ms = min(max(1, math.ceil((options.deadline - time.monotonic()) * 1000)), 2**62)
-    except BaseException:
-        gate.give_back(place)
-        raise
-    call.place = place
+    call.gate, call.place = gate, _wait(options, gate)
+    check(lib.zcrm_cancel_new(byref(call.token)))
+    options.call.cancel = call.token.value
+    options.call.user = call.number
+    if options.progress is not None:
+        call.progress = options.progress
+        options.call.progress = _on_progress
+    if options.deadline is not None:
+        # 1 ms at least: 0 is no bound, and the time may have passed just now.
+        options.call.timeout_ms = min(max(1, math.ceil((options.deadline - time.monotonic()) * 1000)), 2**62)
     _calls[call.number] = call
-    let_go = options.cancel._also(call) if options.cancel is not None else lambda: None
-
-    def ended() -> None:
-        if _calls.pop(call.number, None) is None:
-            return
-        let_go()
-        gate.give_back(place)
-        lib.zcrm_cancel_free(call.token)
-
-    return ended
+    if options.cancel is not None:
+        call.let_go = options.cancel._also(call)
 
 
 def _wait(options: Options, gate: Gate) -> Place:

@@ -1,12 +1,17 @@
-"""How many calls of a client are in the library at once."""
+"""How many calls of a client are in the library at once.
+
+No locks: a signal handler may come between any two instructions, make a call itself, or raise. A deque's pop and append are atomic, and a token that
+is lost to an exception comes back by itself.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
+import weakref
 from collections import deque
-from typing import Callable, Deque, Optional, Set, TypeVar
+from typing import Callable, Deque, Optional, TypeVar
 
 T = TypeVar("T")
 
@@ -14,29 +19,44 @@ _MOMENT = 0.01
 """Seconds that a callback may take before its call's place is lent, and between two looks of whoever waits for one."""
 
 
+class _Token:
+    """The right to a place."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = weakref.ref(gate)
+        self._process = os.getpid()
+
+    def is_of_this_process(self) -> bool:
+        return self._process == os.getpid()
+
+    def __del__(self) -> None:
+        gate = self._gate()
+        if gate is not None and self.is_of_this_process():
+            gate.free.append(_Token(gate))
+
+
 class Place:
     """That of one call. While one of its callbacks takes longer than a moment its place is another call's: the callback may be waiting for that
     call, as a reader does that a download feeds."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._held: Deque[None] = deque([None])
+    def __init__(self) -> None:
+        self.held: Deque[_Token] = deque()
         self.called_back_at: Optional[float] = None
 
-    def let_go(self) -> bool:
-        """Whether it was held until now. (A deque's pop is atomic, and unlike a lock it may be met again by a signal handler.)"""
+    def let_go(self) -> Optional[_Token]:
         try:
-            self._held.pop()
+            return self.held.pop()
         except IndexError:
-            return False
-        return True
+            return None
 
-    def lend(self) -> bool:
+    def lend(self) -> Optional[_Token]:
         since = self.called_back_at
-        return since is not None and time.monotonic() - since > _MOMENT and self.let_go()
+        return self.let_go() if since is not None and time.monotonic() - since > _MOMENT else None
 
 
 class Gate:
+    """The places of a client."""
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._handed = threading.local()
@@ -44,8 +64,8 @@ class Gate:
 
     def _reset(self) -> None:
         self._process = os.getpid()
-        self._free: Deque[None] = deque([None] * self._limit)
-        self._taken: Set[Place] = set()
+        self._taken: weakref.WeakSet[Place] = weakref.WeakSet()
+        self.free = deque(_Token(self) for _ in range(self._limit))
 
     def take(self) -> Optional[Place]:
         """A place, or None: try again in a moment."""
@@ -55,19 +75,23 @@ class Gate:
             return handed
         if self._process != os.getpid():
             self._reset()  # those that the parent's other threads hold don't come back in a forked child
+        place = Place()
         try:
-            self._free.pop()
+            place.held.append(self.free.pop())
         except IndexError:
-            if not any(place.lend() for place in list(self._taken)):
+            lent = next(filter(None, (other.lend() for other in list(self._taken))), None)
+            if lent is None:
                 return None
-        place = Place(self)
+            place.held.append(lent)
         self._taken.add(place)
         return place
 
     def give_back(self, place: Place) -> None:
+        """Ends the use of a place, which may have been lent."""
         self._taken.discard(place)
-        if place.let_go() and self._process == os.getpid():
-            self._free.append(None)
+        token = place.let_go()
+        if token is not None and token.is_of_this_process():
+            self.free.append(token)
 
     def with_place(self, place: Optional[Place], work: Callable[[], T]) -> T:
         """Lets a call of `work` have a place that was taken for it on another thread."""

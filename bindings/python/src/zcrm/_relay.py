@@ -7,6 +7,7 @@ waits while its caller looks at an outcome.
 
 from __future__ import annotations
 
+import _thread
 import os
 import threading
 from queue import Empty, SimpleQueue
@@ -29,6 +30,10 @@ class Relay:
         self._begun = False
         self.over = False
         self.done = False
+
+    def start(self) -> None:
+        """Runs it on a thread of its own. (Thread.start() breaks when a signal handler raises in the middle of it.)"""
+        _thread.start_new_thread(self.run, ())
 
     def run(self) -> None:
         """On the other thread."""
@@ -100,7 +105,7 @@ class Helper:
         self.process = os.getpid()
         self._jobs: SimpleQueue[Relay] = SimpleQueue()
         self._busy = False
-        threading.Thread(target=self._work, name="zcrm", daemon=True).start()
+        _thread.start_new_thread(self._work, ())
 
     def _work(self) -> None:
         while True:
@@ -110,7 +115,7 @@ class Helper:
         """Runs a relay's call for this thread; see Relay.serve."""
         was_busy, self._busy = self._busy, True
         # Busy: a signal handler makes a call in the middle of another one.
-        begin = threading.Thread(target=relay.run, name="zcrm", daemon=True).start if was_busy else lambda: self._jobs.put(relay)
+        begin = relay.start if was_busy else lambda: self._jobs.put(relay)
         try:
             relay.serve(begin, lambda: False, end)
         finally:
