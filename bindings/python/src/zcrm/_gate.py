@@ -60,6 +60,7 @@ class Gate:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._handed = threading.local()
+        self.wake: Optional[Callable[[], None]] = None
         self._reset()
 
     def _reset(self) -> None:
@@ -92,6 +93,9 @@ class Gate:
         token = place.let_go()
         if token is not None and token.is_of_this_process():
             self.free.append(token)
+        wake, self.wake = self.wake, None
+        if wake is not None:
+            wake()
 
     def with_place(self, place: Optional[Place], work: Callable[[], T]) -> T:
         """Lets a call of `work` have a place that was taken for it on another thread."""

@@ -102,12 +102,16 @@ class _Threads:
         return None if waiting.cancelled() else waiting.result()
 
     async def _turn(self) -> Place:
-        async with self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):  # so that one looks, and not each that waits
+        loop = asyncio.get_running_loop()
+        async with self._turns.setdefault(loop, asyncio.Lock()):  # so that one looks, and not each that waits
             while True:
+                free = loop.create_future()
+                self._gate.wake = functools.partial(_wake, free)
                 place = self._gate.take()
                 if place is not None:
                     return place
-                await asyncio.sleep(self._gate.moment)
+                # After a moment it is looked again: a place may have been lent meanwhile, and another loop may have taken the bell.
+                await asyncio.wait([free], timeout=self._gate.moment)
 
     def _executor(self) -> concurrent.futures.ThreadPoolExecutor:
         if self._pool is None or self._process != os.getpid():
@@ -118,6 +122,17 @@ class _Threads:
     def close(self) -> None:
         if self._pool is not None and self._process == os.getpid():
             self._pool.shutdown(wait=False)
+
+
+def _wake(free: asyncio.Future[None]) -> None:
+    """From any thread."""
+
+    def ring() -> None:
+        if not free.done():
+            free.set_result(None)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        free.get_loop().call_soon_threadsafe(ring)
 
 
 class _Ends:
