@@ -497,11 +497,12 @@ typedef int32_t (*zcrm_batch_fn)(void *user, const char *key, zcrm_status status
 typedef struct zcrm_batch_args {
     size_t struct_size; /**< `sizeof(zcrm_batch_args)`. */
     /**
-     * Path of a file that remembers what was begun and done; empty = none. It is made when it isn't there, and locked while the batch runs.
-     * Run again with the same journal, a batch goes on where a killed run was: it takes what is done from the journal, and what was begun and has no
-     * end is looked for first. For uploads that takes up to the sum of the setting `settle_waits_ms`, counted from the journal's last line: they come
-     * last, and a log line says how long they wait. A journal belongs to one run of a job: begin a new one for the next run, as what it has as done
-     * isn't sent again. A step whose file has changed since fails with the reason "journal_source_changed", and nothing is sent.
+     * Path of a file that remembers what was begun and done; empty = none. The batch creates it if it isn't there, and locks it while it runs.
+     * Run again with the same journal, a batch goes on where a killed run was: it takes what is done from the journal, and first looks for the
+     * effect of each step that was begun and not finished. Unfinished uploads may show late, for up to the sum of the setting `settle_waits_ms`
+     * after the journal's last line: they come last, and a log line says how long they wait. A journal belongs to one run of a job: begin a new one
+     * for the next run, since the batch doesn't send again what the journal lists as done. A step whose file has changed since fails with the reason
+     * "journal_source_changed", and nothing is sent.
      */
     struct zcrm_str journal;
     uint64_t credits; /**< API calls after which no further step is begun; 0 = no bound. */
@@ -1055,23 +1056,19 @@ ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
 ZCRM_API zcrm_status zcrm_batch_add(struct zcrm_batch *batch, const char *key, const char *json, size_t len, struct zcrm_error **err);
 
 /**
- * Lets the batch ask for its steps, after those that were added, so that one of any length takes little memory: a step is dropped when its end was
- * told, and all that stays is at most 32 bytes to know its key again.
+ * Lets the batch ask `next` for its steps, after those that were added, so that a batch of any length takes little memory: it drops a step once it
+ * has reported its end, and keeps at most 32 bytes to recognise its key.
  *
- * A step that can't be one (no key, no UTF-8, a key that this run has had already) is told to `ended` like every bad step, and the batch goes on.
- * While `next` blocks, the steps under way go on, and are told and noted in the journal when it returns; a cancel and the timeout end them at once,
- * and the run when it returns. Inside of it zcrm_batch_add(), this function and zcrm_batch_run() are `ZCRM_E_STATE`; zcrm_batch_free() frees the batch
- * after the run. A batch that is run again asks again, and `next` decides with which step it begins: with a journal, with the first one.
- * Where the batch is stopped before `next` has said 0, zcrm_batch_summary.left counts what it wasn't asked for as one.
- * @param next  asked for each step; NULL = nobody any more
+ * A step that is malformed (no key, no UTF-8, a key that this run has had already) is reported to `ended` like every bad step, and the batch goes
+ * on. While `next` blocks, the steps under way go on; when it returns, the batch reports them and notes them in the journal. A cancel or the timeout
+ * ends them at once, and the run when `next` returns. Inside of `next`, zcrm_batch_add(), this function and zcrm_batch_run() are `ZCRM_E_STATE`;
+ * zcrm_batch_free() frees the batch after the run. A batch that is run again asks again, and `next` decides with which step it begins; with a
+ * journal it should be the first. If the batch stops before `next` has returned 0, zcrm_batch_summary.left counts all further steps as one.
+ * @param next  gives each step; NULL = no source any more
  * @param user  passed to it
  * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_STATE` while the batch runs
  */
-ZCRM_API
-zcrm_status zcrm_batch_set_source(struct zcrm_batch *batch,
-                                  zcrm_next_step_fn next,
-                                  void *user,
-                                  struct zcrm_error **err);
+ZCRM_API zcrm_status zcrm_batch_set_source(struct zcrm_batch *batch, zcrm_next_step_fn next, void *user, struct zcrm_error **err);
 
 /**
  * Holds the batch: steps under way end and none is begun, until it goes on. From any thread, also from `ended`. NULL is ignored.
@@ -1083,8 +1080,8 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
  * Runs the steps of a batch, several at once, on threads that end before this returns. A step that is refused or fails is reported to `ended` and
  * counted; the batch goes on. `left` steps were not begun, or not ended, because the batch was stopped:
  * by a cancel ("cancelled"), the call's timeout ("call_timeout"), `credits` ("credits_budget"), its source ("source"), because the organisation has
- * no API credits left ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0: else run it again with its
- * journal.
+ * no API credits left ("credits_exhausted"), or because there is no token for any step ("no_token"). The batch is done when `left` is 0;
+ * otherwise run it again with its journal.
  *
  * A step costs as many API calls as it would by itself; one that a killed process had begun costs one list more.
  * https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html

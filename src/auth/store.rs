@@ -64,7 +64,8 @@ impl TokenStore for FileStore {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(self.failed("reading", &e)),
         };
-        let mut document = Zeroizing::new(Vec::with_capacity(4096)); // large enough that it rarely moves: moving it would leave a copy that isn't wiped
+        // Large enough that it rarely moves: moving it would leave a copy that isn't wiped.
+        let mut document = Zeroizing::new(Vec::with_capacity(4096));
         file.take(LONGEST + 1).read_to_end(&mut document).map_err(|e| self.failed("reading", &e))?;
         if document.len() as u64 > LONGEST || !document.iter().zip(BEGINS).all(|(a, b)| a == b) {
             return Err(self.refused("holds something else than tokens, and is left as it is; name another file"));
