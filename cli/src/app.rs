@@ -7,7 +7,7 @@ use zcrm::{Call, Cancel, Client, Config};
 use crate::exit::{Exit, Stop};
 use crate::output::Output;
 use crate::settings::{self, Pair, Settings};
-use crate::signals;
+use crate::signals::{self, Signalled};
 
 /// Options of every command.
 #[derive(clap::Args)]
@@ -36,15 +36,16 @@ pub struct Common {
 pub struct App {
     pub common: Common,
     pub out: Output,
-    /// Fired by Ctrl-C.
+    /// Fired by Ctrl-C, and where nobody takes the output.
     pub cancel: Cancel,
+    signalled: Signalled,
 }
 
 impl App {
     pub fn start(common: Common) -> Result<App, Stop> {
-        let cancel = signals::catch().map_err(|e| Stop::new(format_args!("signals can't be handled: {e}")))?;
+        let (cancel, signalled) = signals::catch().map_err(|e| Stop::new(format_args!("signals can't be handled: {e}")))?;
         let out = Output::new(common.json, common.quiet);
-        Ok(App { common, out, cancel })
+        Ok(App { common, out, cancel, signalled })
     }
 
     /// A client with the settings of the options, the environment and the profile.
@@ -63,9 +64,12 @@ impl App {
         Call { cancel: Some(self.cancel.clone()), ..Call::default() }
     }
 
-    /// How the command has ended.
-    pub fn end(&self) -> Result<Exit, Stop> {
-        let told = self.out.end()?;
-        Ok(if self.cancel.is_fired() { Exit::Signal } else { told })
+    /// How the command has ended, which ran so.
+    pub fn end(&self, ran: Result<(), Stop>) -> Result<Exit, Stop> {
+        self.out.bars().clear();
+        match ran {
+            _ if self.signalled.yet() => Ok(Exit::Signal),
+            ran => ran.map(|()| self.out.exit()),
+        }
     }
 }

@@ -51,6 +51,12 @@ impl Stop {
     }
 }
 
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl From<zcrm::Error> for Stop {
     fn from(error: zcrm::Error) -> Stop {
         Stop::new(error)

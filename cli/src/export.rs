@@ -57,7 +57,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let export = Export { args, app, client, budget, manifest, known, has_photos, full: AtomicBool::new(false) };
     let mut total = Done::default();
     pool::in_order(
-        &left,
+        left,
         args.parallel.into(),
         &app.cancel,
         |id| export.record(id),

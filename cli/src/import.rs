@@ -38,7 +38,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
             Err(error) => vec![(About::record(record), Err(error))],
         }
     };
-    pool::in_order(&all, args.parallel.into(), &app.cancel, import, |_, told| {
+    pool::in_order(all, args.parallel.into(), &app.cancel, import, |_, told| {
         for (about, brought) in told.unwrap_or_default() {
             match brought {
                 Ok(brought) => {

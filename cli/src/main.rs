@@ -8,6 +8,7 @@ mod bars;
 mod budget;
 mod exit;
 mod folder;
+mod lines;
 mod manifest;
 mod output;
 mod pool;
@@ -18,7 +19,13 @@ mod settings;
 mod signals;
 mod target;
 
+mod batch;
+mod completions;
+#[cfg(feature = "emulator")]
+mod demo;
 mod doctor;
+#[cfg(feature = "emulator")]
+mod emulator;
 mod export;
 mod get;
 mod import;
@@ -26,6 +33,7 @@ mod login;
 mod ls;
 mod photo;
 mod rm;
+mod run;
 mod sync;
 mod upload;
 mod whoami;
@@ -61,14 +69,30 @@ enum Command {
     Login(login::Args),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
+    Run(run::Args),
+    Batch(batch::Args),
+    #[cfg(feature = "emulator")]
+    Emulator(emulator::Args),
+    #[cfg(feature = "emulator")]
+    Demo(demo::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(completions::Man),
 }
 
 fn main() -> ExitCode {
     let Arguments { common, command } = Arguments::parse();
-    let ended = App::start(common).and_then(|app| {
-        run(command, &app)?;
-        app.end()
-    });
+    let ended = match command {
+        // These end on their own, and a signal ends them as it ends any program.
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => emulator::run(args, &common),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(&args),
+        command => App::start(common).and_then(|app| {
+            let ran = run(command, &app);
+            app.end(ran)
+        }),
+    };
     match ended {
         Ok(code) => code.into(),
         Err(stop) => stop.tell(),
@@ -88,5 +112,12 @@ fn run(command: Command, app: &App) -> Result<(), Stop> {
         Command::Login(args) => login::run(&args, app),
         Command::Whoami(args) => whoami::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),
+        Command::Run(args) => run::run(&args, app),
+        Command::Batch(args) => batch::run(&args, app),
+        #[cfg(feature = "emulator")]
+        Command::Demo(args) => demo::run(&args, app),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(_) => unreachable!("main runs it"),
+        Command::Completions(_) | Command::Man(_) => unreachable!("main runs it"),
     }
 }

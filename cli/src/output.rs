@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use zcrm::batch::Summary;
 use zcrm::{Error, Record, Status};
 
 use crate::bars::Bars;
@@ -85,8 +86,7 @@ impl Output {
 
     /// What failed, or may have been done all the same.
     pub fn failed(&self, about: &About, error: &Error) -> Result<(), Stop> {
-        let count = if error.status() == Status::OutcomeUnknown { &self.unknown } else { &self.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+        self.count(error);
         if self.json {
             #[derive(Serialize)]
             struct Failed<'a> {
@@ -96,6 +96,35 @@ impl Output {
         }
         self.warn(format_args!("{}: {error}", zcrm::one_line(about.shown())));
         Ok(())
+    }
+
+    /// A failure that is told elsewhere.
+    pub fn count(&self, error: &Error) {
+        let count = if error.status() == Status::OutcomeUnknown { &self.unknown } else { &self.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How a batch went: what is left isn't done.
+    pub fn count_batch(&self, Summary { failed, unknown, left, .. }: &Summary) {
+        self.failed.fetch_add(failed.saturating_sub(*unknown) + left, Ordering::Relaxed);
+        self.unknown.fetch_add(*unknown, Ordering::Relaxed);
+    }
+
+    /// An object of a command that speaks JSON alone.
+    pub fn object(&self, what: &impl Serialize) -> Result<(), Stop> {
+        self.print(&json(what))
+    }
+
+    /// How all went: as JSON, or a line on standard error.
+    pub fn note(&self, what: &impl Serialize, line: impl FnOnce() -> String) -> Result<(), Stop> {
+        match (self.json, self.quiet) {
+            (true, _) => self.object(what),
+            (false, true) => Ok(()),
+            (false, false) => {
+                self.warn(line());
+                Ok(())
+            }
+        }
     }
 
     /// Something was told that is no success.
@@ -118,13 +147,12 @@ impl Output {
     }
 
     /// How it went in all.
-    pub fn end(&self) -> Result<Exit, Stop> {
-        self.bars.clear();
-        Ok(match (self.failed.load(Ordering::Relaxed), self.unknown.load(Ordering::Relaxed)) {
+    pub fn exit(&self) -> Exit {
+        match (self.failed.load(Ordering::Relaxed), self.unknown.load(Ordering::Relaxed)) {
             (0, 0) => Exit::Done,
             (0, _) => Exit::Unknown,
             _ => Exit::Failed,
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions to a person at a terminal.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,9 +25,9 @@ pub fn ask(question: &str, hidden: bool, cancel: &Cancel) -> Result<String, Stop
     Ok(answer.trim().to_owned())
 }
 
-/// One line, as far as nothing ends the command before. It is read byte by byte: what follows isn't this question's.
+/// One line, as far as nothing ends the command before. It is read byte by byte and past every buffer: what is in one, no poll would tell.
 fn line(cancel: &Cancel) -> Result<String, Stop> {
-    let (mut bytes, mut stdin) = (Vec::new(), io::stdin().lock());
+    let mut bytes = Vec::new();
     loop {
         if cancel.is_fired() {
             return Err(Stop::new("ended before all was answered"));
@@ -40,7 +40,7 @@ fn line(cancel: &Cancel) -> Result<String, Stop> {
             Err(error) => return Err(unreadable(error)),
         }
         let mut byte = [0];
-        match stdin.read(&mut byte).map_err(unreadable)? {
+        match rustix::io::read(io::stdin(), &mut byte).map_err(unreadable)? {
             0 => return Err(Stop::new("standard input ended before all was answered")),
             _ if byte[0] == b'\n' => break,
             _ => bytes.push(byte[0]),

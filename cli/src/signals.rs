@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -12,10 +12,19 @@ use zcrm::Cancel;
 use crate::exit::Exit;
 
 /// What a cancelled command may take to end. Only a read of standard input takes longer, or a reader of the output that doesn't read.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Whether a signal came.
+pub struct Signalled(Arc<AtomicBool>);
+
+impl Signalled {
+    pub fn yet(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The token that a signal fires.
-pub fn catch() -> io::Result<Cancel> {
+pub fn catch() -> io::Result<(Cancel, Signalled)> {
     let (cancel, was_first) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
     let signals = [SIGINT, SIGTERM, SIGHUP];
     for signal in signals {
@@ -32,5 +41,5 @@ pub fn catch() -> io::Result<Cancel> {
             std::process::exit(Exit::Signal as i32);
         }
     })?;
-    Ok(cancel)
+    Ok((cancel, Signalled(was_first)))
 }

@@ -89,7 +89,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let sizes = all.iter().map(|sent| if let Sent::File(path) = sent { fs::metadata(path).map_or(0, |meta| meta.len()) } else { 0 });
     app.out.bars().expect(sizes.sum());
     let one = |sent: &Sent| args.upload(&client, app, sent);
-    pool::in_order(&all, args.parallel.into(), &app.cancel, one, |sent, ended| match ended {
+    pool::in_order(all, args.parallel.into(), &app.cancel, one, |sent, ended| match ended {
         Some(Ok(outcome)) => app.out.done(&about(sent), &outcome, || line(&outcome.result, sent)),
         Some(Err(error)) => app.out.failed(&about(sent), &error),
         None => Ok(()),

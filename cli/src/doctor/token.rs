@@ -109,7 +109,7 @@ fn elsewhere(app: &App, settings: &Settings) -> Option<&'static str> {
         set.is_ok() && auth::ask(&config, call).is_err_and(|error| matches!(error.reason(), "invalid_client_secret" | "invalid_code"))
     };
     let mut found = None;
-    let told = pool::in_order(DATA_CENTERS, DATA_CENTERS.len(), &app.cancel, knows, |center, known| {
+    let told = pool::in_order(DATA_CENTERS.iter().copied(), DATA_CENTERS.len(), &app.cancel, knows, |center, known| {
         found = found.or((known == Some(true)).then_some(*center));
         Ok(())
     });

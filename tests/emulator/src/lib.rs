@@ -38,6 +38,7 @@ mod org;
 mod page;
 mod paging;
 mod photo;
+pub mod program;
 mod receive;
 mod record;
 mod reply;
