@@ -9,12 +9,13 @@ export PATH := $(HOME)/.cargo/bin:$(HOME)/.local/go/bin:$(PATH):/usr/local/go/bi
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-27s %s\n", $$1, $$2 }'
 
-demo: ## every operation once, by a C program, against the emulator or your organisation; two minutes the first time
+demo: ## each command once, then every operation by a C program, against the emulator or your organisation; two minutes the first time
 	@scripts/demo
 
 pictures: ## the pictures of README.md, drawn from a run of the demo and from the figures of the last bench
 	@scripts/demo --emulator >/dev/null
 	PICTURE_TITLE='make demo' scripts/picture examples/c/tour.svg scripts/demo --emulator
+	PICTURE_TITLE='zcrm demo' scripts/picture cli/demo.svg target/debug/zcrm demo
 	bench/report.py
 
 test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python bento install package

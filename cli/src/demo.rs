@@ -21,7 +21,7 @@ pub fn run(_: &Args, app: &App) -> Result<(), Stop> {
     fs::write(folder.path().join("portrait.png"), PNG).map_err(failed)?;
     let emulator = Emulator::start(Options::default()).map_err(failed)?;
     let contact = format!("Contacts/{}", emulator.add_record("Contacts"));
-    let step = format!("{{\"operation\":\"attachment.list\",\"module\":\"Contacts\",\"record_id\":\"{}\"}}\n", &contact["Contacts/".len()..]);
+    let step = format!("{{\"operation\":\"photo.delete\",\"module\":\"Contacts\",\"record_id\":\"{}\"}}\n", &contact["Contacts/".len()..]);
     fs::write(folder.path().join("steps.ndjson"), step).map_err(failed)?;
     let commands: [(&[&str], Option<&str>); 7] = [
         (&["upload", &contact, "contract.txt", "--link", "https://www.zoho.com/crm/"], None),
