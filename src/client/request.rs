@@ -14,7 +14,7 @@ use crate::config::LogLevel;
 use crate::error::{Error, Result, Sent, Status};
 use crate::http::doubt::{self, Deed};
 use crate::http::{Request, Response, Session, reply, retry};
-use crate::organisation::credits_left;
+use crate::organisation::Answer;
 use crate::record::{Record, is_segment};
 use crate::transfer::Outgoing;
 
@@ -132,10 +132,11 @@ impl Client {
         Ok(())
     }
 
-    /// Waits until a call that Zoho refused, since there are too many, may try again. The call isn't to blame, so it uses none of
+    /// Puts a call that Zoho refused, since there are too many, back among those that wait for a place. The call isn't to blame, so it uses none of
     /// its retries; it gives up at the end of its time, or after `retry_max_wait_ms` of such waits if it has no time limit.
     async fn wait_out(&self, session: &Session<'_>, error: Error, refusals: &mut Refusals) -> Result<()> {
-        let wait = retry::wait(self.config(), &error, refusals.count.min(2)).filter(|_| self.config().max_retries > 0);
+        let wait = retry::wait_for_room(self.config(), &error, refusals.count).map(|wait| wait.max(session.gate.pause()));
+        let wait = wait.filter(|_| self.config().max_retries > 0);
         let within = |wait: &Duration| session.is_bounded() || refusals.waited + *wait <= self.config().retry_max_wait;
         let Some(wait) = wait.filter(within) else { return Err(error) };
         self.config().log(LogLevel::Warn, || format!("waiting {} ms, as Zoho bears no more calls now: {error}", wait.as_millis()));
@@ -158,15 +159,16 @@ impl Client {
         let request = self.request(ask, access)?;
         session.meter.attempts.set(session.meter.attempts.get() + 1);
         session.meter.doubt.asks(ask.deed.is_some());
+        let flight = session.gate.sends();
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
             response = self.redirected(session, &response, &access.api).await?;
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
-        let credits = credits_left(response.headers());
-        session.meter.credits.set(credits.or(session.meter.credits.get()));
-        session.gate.answered(response.status(), credits, self.config().credits_reserve, reply::retry_after(response.headers()))?;
+        let answer = Answer::of(response.status(), response.headers(), reply::retry_after(response.headers()));
+        session.meter.credits.set(answer.credits.or(session.meter.credits.get()));
+        session.gate.answered(&answer, flight, self.config().max_in_flight, self.config().credits_reserve)?;
         if !response.status().is_success() {
             return Err(reply::refusal(response).await);
         }

@@ -2,6 +2,7 @@
 
 mod api_version;
 mod data_center;
+mod in_flight;
 mod kinds;
 mod log;
 mod profile;
@@ -19,6 +20,7 @@ use crate::caller;
 use crate::error::{Error, Result, Status, in_one_line};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
+pub(crate) use in_flight::InFlight;
 pub use kinds::Form;
 
 pub use log::{LogFn, LogLevel};

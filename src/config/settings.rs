@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::in_flight::{InFlight, InFlightKind};
 use super::kinds::{
     Directories, Form, Header, Kind, MAX, Millis, MillisList, MillisOrNone, Path, PathOrEnv, Read, SecretHeader, SecretText, Text, number, word,
     word_list,
@@ -170,8 +171,9 @@ settings! {
         retry_base as "retry_base_ms": Duration = "500", Millis, "first wait between attempts, doubled each time and halved at random";
         retry_max_wait as "retry_max_wait_ms": Duration = "60000", Millis,
             "longest single wait, a Retry-After included; a longer one ends the call";
-        max_in_flight: u32 = "4", number(1, 1000, "calls"),
-            "most API calls of one organisation at once, over all its clients in the process; fewer while Zoho answers 429";
+        max_in_flight: InFlight = "auto", InFlightKind,
+            "most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho bears now, up to 25), auto:N \
+             (up to N) or a number; fewer while Zoho answers 429";
         organisation: Option<String> = "", Text,
             "a label that says which clients share an organisation's limits: it is trusted, so one tenant must not choose another's; empty = those \
              with the same hosts and OAuth client (and soid), or with the same token or callback";

@@ -32,6 +32,20 @@ pub(crate) fn wait(config: &Config, error: &Error, retries: u32) -> Option<Durat
     }
 }
 
+/// The wait of a call that was refused for being one too many, after so many refusals before: what the server asks; else none at first, as its
+/// window has shrunk, and then up to a second, as it may be for another reason. `None` as for [`wait`].
+pub(crate) fn wait_for_room(config: &Config, error: &Error, refusals: u32) -> Option<Duration> {
+    const FIRST: Duration = Duration::from_millis(100);
+    match refusals {
+        _ if error.retry_after().is_some() => wait(config, error, 0),
+        0 => Some(Duration::ZERO),
+        n => {
+            let full = (FIRST * (1 << (n - 1).min(4))).min(Duration::from_secs(1));
+            Some(full / 2 + jitter(full))
+        }
+    }
+}
+
 /// A time below `max`, so that workers which failed together don't come back together.
 fn jitter(max: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);

@@ -3,12 +3,18 @@
 
 mod claims;
 mod gate;
+mod place;
+#[cfg(test)]
+mod simulation;
+mod trust;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub(crate) use claims::{Claims, Mark, UnderWay};
-pub(crate) use gate::{Barred, Gate, Place, credits_left};
+pub(crate) use gate::{Answer, Barred, Gate};
+pub(crate) use place::Place;
 
 use crate::process::PerProcess;
 

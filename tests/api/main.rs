@@ -24,3 +24,4 @@ mod sharing;
 #[path = "../support/world.rs"]
 mod support;
 mod transport;
+mod window;

@@ -198,7 +198,7 @@ fn all_clients_of_an_organisation_together_keep_to_the_calls_in_flight() {
     std::thread::scope(|scope| {
         for _ in 0..24 {
             scope.spawn(|| {
-                let client = client(&e, &[]);
+                let client = client(&e, &[("max_in_flight", "4")]);
                 (0..5).for_each(|_| list(&client, &e).unwrap());
             });
         }

@@ -71,7 +71,9 @@ int main(void) {
     pthread_create(&acceptor, NULL, accept_all, (void *)(long)listener);
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d", ntohs(address.sin_port));
-    client = client_for(url);
+    zcrm_config *config = config_for(url);
+    set(config, "max_in_flight", "4"); /* PLACES */
+    client = client_of(config);
     int before = descriptors();
     struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
     setrlimit(RLIMIT_NOFILE, &limit);

@@ -51,7 +51,7 @@ pub struct Options {
 
 impl Options {
     fn parallel(&self, config: &Config) -> usize {
-        let wanted = if self.parallel == 0 { config.max_in_flight as usize } else { self.parallel };
+        let wanted = if self.parallel == 0 { config.max_in_flight.most() as usize } else { self.parallel };
         wanted.min(MOST_AT_ONCE)
     }
 }

@@ -88,6 +88,10 @@ pub fn run(shared: &Arc<Shared>, wire: &mut Wire, connection: u64, head: Head) -
     if let Fault::Delay { ms } = exchange.fault {
         exchange.sleep(ms);
     }
+    if exchange.admitted && exchange.active.organisation.is_some() {
+        let time = shared.state().service();
+        exchange.sleep(time);
+    }
     request.fault = exchange.fault.clone();
     let reply = exchange.reply(&request);
     exchange.deliver(&request.head, reply)

@@ -347,6 +347,10 @@ settings! {
     lists_per_minute: usize = 0;
     /// Calls an organisation may have active at once.
     concurrency: u32 = 25;
+    /// How long each call to the API takes that is within `concurrency`; others are refused at once.
+    service_ms: u64 = 0;
+    /// Calls per thousand that take ten times as long.
+    slow_per_mille: u32 = 0;
     /// Rows a list gives without `page_token` (v7 and later).
     discrete_rows: u64 = 2_000;
     /// Rows a list gives at all.
@@ -423,7 +427,7 @@ impl Settings {
         if self.head_limit < 1024 || self.head_timeout_ms < 10 || (1..10).contains(&self.idle_timeout_ms) || self.body_pause_ms < 10 {
             return Err("is too little: heads have at least 1024 bytes, times 10 ms".to_owned());
         }
-        if self.chaos_per_mille > 1000 {
+        if self.chaos_per_mille.max(self.slow_per_mille) > 1000 {
             return Err("is over 1000 requests of a thousand".to_owned());
         }
         if let Some(operation) = self.denied.iter().find(|d| !OPERATIONS.contains(&d.as_str())) {

@@ -197,6 +197,12 @@ impl State {
         *active <= self.settings.concurrency
     }
 
+    /// How long this call takes, in milliseconds.
+    pub fn service(&mut self) -> Millis {
+        let (usual, slow) = (self.settings.service_ms, u64::from(self.settings.slow_per_mille));
+        if slow > 0 && self.random() % 1000 < slow { 10 * usual } else { usual }
+    }
+
     /// Ends an active call.
     pub fn leave(&mut self, organisation: usize) {
         if let Some(active) = self.active.get_mut(&organisation) {

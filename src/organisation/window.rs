@@ -1,0 +1,186 @@
+//! The window: how many calls at once an organisation bears, found from its answers alone.
+//!
+//! It doubles until the first refusal. A refusal says how many calls were one too many: as many as were borne beside it stay. After a hold it grows
+//! again, by one, by two, by four, by eight, as long as nothing is refused. A refusal of what was borne before says that somebody else has come: the
+//! window is cut, and stays modest for a time. Now and then a part of it rests, so that who comes late finds a place: a process that takes each place
+//! again at once would never see a refusal, and the newcomer nothing else.
+
+use std::time::Duration;
+
+use crate::config::InFlight;
+
+const START: u32 = 4;
+/// Steps of growth, after the first refusal.
+const GROW_EVERY: Duration = Duration::from_millis(500);
+const LARGEST_STEP: u32 = 8;
+/// No growth for so long after a refused step of growth, and after a refusal that came of others.
+const HOLD: Duration = Duration::from_millis(4500);
+const HOLD_AMONG_OTHERS: Duration = Duration::from_millis(1500);
+/// What stays after a refusal of what was borne before, and for how long others are reckoned with.
+const CUT: f64 = 0.85;
+const AMONG_OTHERS: Duration = Duration::from_secs(20);
+/// A part of the window rests about so often, for two typical calls.
+const REST_EVERY: Duration = Duration::from_millis(2500);
+const REST_PART: f64 = 0.25;
+const REST_LONGEST: Duration = Duration::from_secs(1);
+/// Nobody sends for so long after a refusal that wasn't one of growth; doubled with each further one in turn.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// Times are those of one clock that goes forward, from whatever beginning.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    size: u32,
+    /// Nothing was refused yet.
+    doubling: bool,
+    step: u32,
+    grow_at: Duration,
+    /// The most calls at once that were answered since the last refusal.
+    borne: u32,
+    refused_at: Duration,
+    /// Refusals in turn: those of one flight count once.
+    refusals: u32,
+    others_until: Duration,
+    paused_until: Duration,
+    /// How long a call takes.
+    typical: Duration,
+    rest_at: Duration,
+    rest_until: Duration,
+    resting: u32,
+    random: u64,
+}
+
+/// One request on its way: when it was sent, and how many calls were in flight then, with its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flight {
+    pub(super) sent: Duration,
+    pub(super) in_flight: u32,
+}
+
+impl Window {
+    /// `seed`: so that processes which began together don't go on together.
+    pub(super) fn new(seed: u64) -> Window {
+        Window {
+            size: START,
+            doubling: true,
+            step: 1,
+            grow_at: Duration::ZERO,
+            borne: 0,
+            refused_at: Duration::ZERO,
+            refusals: 0,
+            others_until: Duration::ZERO,
+            paused_until: Duration::ZERO,
+            typical: Duration::from_millis(200),
+            rest_at: Duration::ZERO,
+            rest_until: Duration::ZERO,
+            resting: 0,
+            random: seed | 1,
+        }
+    }
+
+    /// Until when nobody sends.
+    pub(super) fn paused_until(&self) -> Duration {
+        self.paused_until
+    }
+
+    /// Nobody sends before then.
+    pub(super) fn pause_until(&mut self, until: Duration) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    /// How many calls there may be now for a client with this setting. A fixed number holds until something is refused, and doesn't rest.
+    pub(super) fn places(&mut self, bound: InFlight, now: Duration) -> u32 {
+        match bound {
+            InFlight::Fixed(number) if self.doubling => number,
+            InFlight::Fixed(number) => number.min(self.size),
+            InFlight::Auto(most) => most.min(self.size.saturating_sub(self.resting(now))),
+        }
+    }
+
+    fn resting(&mut self, now: Duration) -> u32 {
+        if self.rest_at.is_zero() {
+            self.rest_at = now + self.about(REST_EVERY);
+        }
+        if now >= self.rest_at {
+            let part = match self.size {
+                1 | 2 => {
+                    if self.doubling {
+                        0.0
+                    } else {
+                        0.5
+                    }
+                }
+                size => f64::from(size) * REST_PART,
+            };
+            self.resting = (part + self.fraction()) as u32; // the fraction of a place as a chance of one
+            self.rest_until = now + (2 * self.typical).min(REST_LONGEST);
+            self.rest_at = now + self.about(REST_EVERY);
+        }
+        if now < self.rest_until { self.resting } else { 0 }
+    }
+
+    /// A request was answered, and not for being one too many.
+    pub(super) fn answered(&mut self, flight: Flight, bound: InFlight, now: Duration) {
+        self.typical = (9 * self.typical + now.saturating_sub(flight.sent)) / 10;
+        if flight.sent >= self.refused_at {
+            self.refusals = 0;
+            self.borne = self.borne.max(flight.in_flight);
+        }
+        if self.doubling {
+            self.size = self.size.max((2 * flight.in_flight).min(bound.most()));
+        } else if flight.in_flight >= self.size && now >= self.grow_at && now >= self.rest_until {
+            self.size = self.size.max((self.size + self.step).min(bound.most()));
+            self.step = (2 * self.step).min(LARGEST_STEP);
+            self.grow_at = now + self.about(GROW_EVERY);
+        }
+    }
+
+    /// A request was refused, as there are too many.
+    pub(super) fn refused(&mut self, flight: Flight, now: Duration) {
+        // One that was sent before the last refusal was known tells the same again.
+        let first_of_flight = flight.sent >= self.refused_at;
+        if first_of_flight && flight.in_flight <= self.borne && self.size > 2 {
+            self.others_until = now + AMONG_OTHERS;
+        }
+        let among_others = now < self.others_until;
+        let held = flight.in_flight.saturating_sub(1).max(1);
+        let stays = match first_of_flight {
+            true if among_others && held > 2 => (f64::from(held) * CUT).round() as u32,
+            true => held,
+            // What is refused may count at the server until it is answered: so that is no word on what was borne before.
+            false if among_others => held,
+            false => held.max(self.borne),
+        };
+        self.size = if self.doubling { stays } else { self.size.min(stays) };
+        (self.doubling, self.step) = (false, 1);
+        if !first_of_flight {
+            return;
+        }
+        self.borne = self.borne.min(held);
+        let hold = match self.size {
+            1 => GROW_EVERY,
+            _ if among_others => HOLD_AMONG_OTHERS,
+            _ => HOLD,
+        };
+        (self.refused_at, self.grow_at) = (now, now + self.about(hold));
+        self.refusals += 1;
+        if self.refusals > 1 || among_others || self.size == 1 {
+            let pause = (PAUSE * (1 << (self.refusals - 1).min(4))).min(PAUSE_LONGEST);
+            let pause = pause.mul_f64(0.5 + self.fraction());
+            self.pause_until(now + pause);
+        }
+    }
+
+    /// A time near this one.
+    fn about(&mut self, time: Duration) -> Duration {
+        time.mul_f64(0.75 + 0.5 * self.fraction())
+    }
+
+    /// At random, from 0 to 1: xorshift64*.
+    fn fraction(&mut self) -> f64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
