@@ -2,6 +2,7 @@
 
 mod request;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +39,9 @@ impl Client {
         let tokens = Tokens::of(&config, &hosts)?;
         let lanes = Lanes::new(&config, hosts.secure(tokens.asks()))?;
         config.spool_dir.get_or_insert_with(std::env::temp_dir); // which reads the environment, and no call may
-        let membership = Membership::of(organisation_key(&config, &hosts));
+        let key = organisation_key(&config, &hosts);
+        let places = config.token_file.as_deref().map(|file| places_beside(file, &key));
+        let membership = Membership::of(key, places);
         Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, membership, own_user: OnceCell::new() })))
     }
 
@@ -123,6 +126,13 @@ fn organisation_key(config: &Config, hosts: &Hosts) -> String {
         // Another callback may well be another organisation's.
         (None, token_fn) => format!("callback {accounts} {:?}", token_fn.as_ref().map(Arc::as_ptr)),
     }
+}
+
+/// The file through which processes share an organisation's places. A token file may hold the tokens of several organisations.
+fn places_beside(token_file: &Path, organisation: &str) -> PathBuf {
+    let mut name = token_file.as_os_str().to_owned();
+    name.push(format!(".{}.places", &sha256(organisation.as_bytes())[..12]));
+    name.into()
 }
 
 #[cfg(test)]

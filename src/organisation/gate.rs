@@ -1,14 +1,17 @@
 //! The gate of an organisation: calls in flight, credits, and how much may be tried again.
 
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use once_cell::sync::OnceCell;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
 use super::place::{Holders, MOMENT, Place};
+use super::shared::{self, Seat, Shared, Table};
 use super::trust::Trust;
 use super::window::{Flight, Window};
 use crate::cancel::{Ended, Limits};
@@ -27,6 +30,8 @@ pub(crate) struct Gate {
     state: Mutex<State>,
     room: Notify,
     opened: Instant,
+    /// Where it is set, the window is that of several processes.
+    shared: OnceCell<Shared>,
 }
 
 struct State {
@@ -34,6 +39,8 @@ struct State {
     window: Window,
     /// Whether one of those who wait looks for a place that can be borrowed. One is enough, and the others sleep.
     watched: bool,
+    /// The byte by which other processes see that this one waits.
+    waits: Option<u32>,
     trust: Trust,
     closed_until: Option<Instant>,
     closed_for: Duration,
@@ -53,8 +60,11 @@ enum Look<'g> {
     Paused(Instant),
 }
 
-/// Whoever has it looks for places to borrow, until it is dropped.
-struct Watch<'g>(&'g Gate);
+/// Whoever has it looks for places to borrow, and for those of other processes, until it is dropped.
+struct Watch<'g> {
+    gate: &'g Gate,
+    _seat: Option<Seat>,
+}
 
 /// What the gate learns from an answer.
 pub(crate) struct Answer {
@@ -79,7 +89,16 @@ impl Gate {
 
     /// The window's clock.
     fn now(&self) -> Duration {
-        self.opened.elapsed()
+        if self.shared.get().is_some() { shared::now() } else { self.opened.elapsed() }
+    }
+
+    /// The processes that name the same file share the window.
+    pub(super) fn share(&self, file: &Path) {
+        self.shared.get_or_init(|| Shared(file.to_owned()));
+    }
+
+    fn table(&self, window: &mut Window) -> Option<Table> {
+        self.shared.get()?.lock(window)
     }
 
     pub(super) fn holders(&self, change: impl FnOnce(&mut Holders)) {
@@ -93,21 +112,21 @@ impl Gate {
     /// Waits on the calling thread for a place among the calls that `bound` allows, and says how long it waited. Refused while the organisation has
     /// no credits, or when a pause that Zoho asked for goes on for longer than `longest`.
     pub(crate) fn enter(&self, bound: InFlight, longest: Duration, limits: &Limits) -> Result<(Place<'_>, Duration), Barred> {
-        if let Look::Room(place) = self.look(bound, longest, false)? {
+        if let Look::Room(place) = self.look(bound, longest, false, false)? {
             return Ok((place, Duration::ZERO));
         }
-        let (began, mut watch) = (Instant::now(), None);
+        let (began, mut watch, mut beat, mut in_turn) = (Instant::now(), None, None, false);
         loop {
             let mut room = pin!(self.room.notified());
             room.as_mut().enable(); // before the look, so that no place given back in between is missed
-            let look = self.look(bound, longest, watch.is_some());
+            let look = self.look(bound, longest, watch.is_some(), in_turn);
             if !matches!(look, Ok(Look::Full | Look::Paused(_))) {
                 self.room.notify_one(); // there may be room for another one too, as the window has grown; or it has to hear of the refusal too
             }
             let until = match look? {
                 Look::Room(place) => return Ok((place, began.elapsed())),
                 Look::Paused(until) => Some(until),
-                Look::Full if watch.is_some() => Some(Instant::now() + MOMENT),
+                Look::Full if watch.is_some() => Some(*beat.get_or_insert_with(|| Instant::now() + self.beat())),
                 Look::Full => {
                     watch = self.watch();
                     if watch.is_some() {
@@ -116,31 +135,54 @@ impl Gate {
                     None
                 }
             };
-            limits.park(room, until).map_err(Barred::Ended)?;
+            in_turn = !limits.park(room, until).map_err(Barred::Ended)?;
+            if in_turn {
+                beat = None;
+            }
         }
     }
 
-    fn look(&self, bound: InFlight, longest: Duration, borrow: bool) -> Result<Look<'_>, Barred> {
+    /// `in_turn`: it has waited for its time. Otherwise what is free is left to other processes that wait, as the same process would always be first.
+    fn look(&self, bound: InFlight, longest: Duration, borrow: bool, in_turn: bool) -> Result<Look<'_>, Barred> {
         let (mut state, now) = (self.state(), Instant::now());
         if let Some(until) = state.closed_until.filter(|until| *until > now) {
             return Err(Barred::Refused(out_of_credits(until - now)));
         }
-        let clock = now - self.opened;
-        let pause = state.window.paused_until().saturating_sub(clock);
+        let credits = state.credits.map_or(u32::MAX, |left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
+        let waits = state.waits;
+        let State { window, holders, .. } = &mut *state;
+        let (table, clock) = (self.table(window), self.now());
+        let pause = window.paused_until().saturating_sub(clock);
         if !pause.is_zero() {
             return if pause > longest { Err(Barred::Refused(paused(pause))) } else { Ok(Look::Paused(now + pause)) };
         }
-        let credits = state.credits.map_or(u32::MAX, |left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
-        let most = state.window.places(bound, clock).min(credits);
-        if state.holders.in_flight >= most && !(borrow && state.holders.borrow(now)) {
-            return Ok(Look::Full);
+        let most = window.places(bound, clock).min(credits);
+        let in_flight = table.as_ref().map_or(holders.in_flight, Table::in_flight);
+        let full = in_flight >= most || !in_turn && table.as_ref().is_some_and(|table| table.others_wait(waits));
+        if !full {
+            let seat = table.and_then(|table| table.take(window));
+            return Ok(Look::Room(holders.enter(self, most, seat)));
         }
-        Ok(Look::Room(state.holders.enter(self, most)))
+        if let Some(table) = table {
+            table.leave(window);
+        }
+        // A place that is borrowed stays its owner's for the other processes.
+        if borrow && holders.borrow(now) { Ok(Look::Room(holders.enter(self, most, None))) } else { Ok(Look::Full) }
     }
 
     fn watch(&self) -> Option<Watch<'_>> {
-        let watched = std::mem::replace(&mut self.state().watched, true);
-        if watched { None } else { Some(Watch(self)) }
+        let mut state = self.state();
+        if std::mem::replace(&mut state.watched, true) {
+            return None;
+        }
+        let seat = self.shared.get().and_then(|shared| shared.wait(state.window.random()));
+        state.waits = seat.as_ref().map(|seat| seat.byte);
+        Some(Watch { gate: self, _seat: seat })
+    }
+
+    /// How long who watches waits between two looks.
+    fn beat(&self) -> Duration {
+        if self.shared.get().is_some() { self.state().window.beat() } else { MOMENT }
     }
 
     /// A call begins: it earns a little trust for retries.
@@ -155,7 +197,8 @@ impl Gate {
 
     /// A request is sent now.
     pub(crate) fn sends(&self) -> Flight {
-        Flight { sent: self.now(), in_flight: self.state().holders.in_flight }
+        let of_all = self.shared.get().and_then(Shared::in_flight);
+        Flight { sent: self.now(), in_flight: of_all.unwrap_or_else(|| self.state().holders.in_flight).max(1) }
     }
 
     /// How long nobody of the organisation sends from now on.
@@ -166,30 +209,13 @@ impl Gate {
     /// Learns from the answer to a request of a client with the setting `bound`: the credits that are left, and whether Zoho bears more or fewer
     /// calls at once. A refusal's pause holds for all of the organisation. Below `reserve` credits the gate is closed.
     pub(crate) fn answered(&self, answer: &Answer, flight: Flight, bound: InFlight, reserve: u64) -> Result<(), Error> {
-        let (mut state, now) = (self.state(), self.now());
-        let Answer { status, credits, pause } = *answer;
-        if status != StatusCode::TOO_MANY_REQUESTS {
-            state.credits = credits;
-            if !status.is_server_error() {
-                state.trust.succeeded();
-                state.closed_for = CLOSED;
-                state.window.answered(flight, bound, now);
-            }
-            // The answer counts; it is the next call that finds the gate closed.
-            if credits.is_some_and(|left| left < reserve) {
-                state.close();
-            }
-            return Ok(());
+        let mut state = self.state();
+        let table = self.table(&mut state.window);
+        let learned = state.learn(answer, flight, bound, reserve, self.now());
+        if let Some(table) = table {
+            table.leave(&state.window);
         }
-        if credits == Some(0) {
-            return Err(out_of_credits(state.close()));
-        }
-        state.window.refused(flight, now);
-        if let Some(pause) = pause {
-            // A server that says years must not close the organisation until this process ends: after an hour one call knocks again.
-            state.window.pause_until(now + pause.min(CLOSED_LONGEST));
-        }
-        Ok(())
+        learned
     }
 }
 
@@ -205,16 +231,43 @@ impl Default for Gate {
             holders: Holders::default(),
             window: Window::new(getrandom::u64().unwrap_or_default()),
             watched: false,
+            waits: None,
             trust: Trust::default(),
             closed_until: None,
             closed_for: CLOSED,
             credits: None,
         };
-        Gate { state: Mutex::new(state), room: Notify::new(), opened: Instant::now() }
+        Gate { state: Mutex::new(state), room: Notify::new(), opened: Instant::now(), shared: OnceCell::new() }
     }
 }
 
 impl State {
+    fn learn(&mut self, answer: &Answer, flight: Flight, bound: InFlight, reserve: u64, now: Duration) -> Result<(), Error> {
+        let Answer { status, credits, pause } = *answer;
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            self.credits = credits;
+            if !status.is_server_error() {
+                self.trust.succeeded();
+                self.closed_for = CLOSED;
+                self.window.answered(flight, bound, now);
+            }
+            // The answer counts; it is the next call that finds the gate closed.
+            if credits.is_some_and(|left| left < reserve) {
+                self.close();
+            }
+            return Ok(());
+        }
+        if credits == Some(0) {
+            return Err(out_of_credits(self.close()));
+        }
+        self.window.refused(flight, now);
+        if let Some(pause) = pause {
+            // A server that says years must not close the organisation until this process ends: after an hour one call knocks again.
+            self.window.pause_until(now + pause.min(CLOSED_LONGEST));
+        }
+        Ok(())
+    }
+
     fn close(&mut self) -> Duration {
         let wait = self.closed_for;
         self.closed_until = Some(Instant::now() + wait);
@@ -225,8 +278,10 @@ impl State {
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        self.0.state().watched = false;
-        self.0.room.notify_one(); // somebody else looks from now on
+        let mut state = self.gate.state();
+        (state.watched, state.waits) = (false, None);
+        drop(state);
+        self.gate.room.notify_one(); // somebody else looks from now on
     }
 }
 

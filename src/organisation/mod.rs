@@ -4,12 +4,14 @@
 mod claims;
 mod gate;
 mod place;
+mod shared;
 #[cfg(test)]
 mod simulation;
 mod trust;
 mod window;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub(crate) use claims::{Claims, Mark, UnderWay};
@@ -37,19 +39,25 @@ pub(crate) struct Organisation {
 /// One client's membership in its organisation, which is another one in a forked child.
 pub(crate) struct Membership {
     key: String,
+    /// Through which it shares the window with other processes.
+    file: Option<PathBuf>,
     here: PerProcess<Arc<Organisation>>,
 }
 
 impl Membership {
     /// In the organisation that every client with this key shares.
-    pub(crate) fn of(key: String) -> Membership {
-        let membership = Membership { key, here: PerProcess::new() };
+    pub(crate) fn of(key: String, file: Option<PathBuf>) -> Membership {
+        let membership = Membership { key, file, here: PerProcess::new() };
         membership.organisation(); // it lives as long as any of its clients, whether that has made a call or not
         membership
     }
 
     pub(crate) fn organisation(&self) -> &Organisation {
-        self.here.get(|_| Organisation::of(&self.key))
+        self.here.get(|_| {
+            let organisation = Organisation::of(&self.key);
+            self.file.iter().for_each(|file| organisation.gate.share(file));
+            organisation
+        })
     }
 }
 
@@ -78,7 +86,7 @@ mod tests {
 
     #[test]
     fn clients_of_one_organisation_share_it_and_others_do_not() {
-        let [a, b, c] = ["test-1", "test-1", "test-2"].map(|key| Membership::of(key.to_owned()));
+        let [a, b, c] = ["test-1", "test-1", "test-2"].map(|key| Membership::of(key.to_owned(), None));
         assert!(std::ptr::eq(a.organisation(), b.organisation()) && !std::ptr::eq(a.organisation(), c.organisation()));
     }
 }

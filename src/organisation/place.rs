@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
+use super::shared::Seat;
 use crate::caller::{Here, Whereabouts};
 
 /// A call that has been in its caller's own code for this long lends its place to one that waits. Otherwise an upload whose reader waits for a
@@ -18,6 +19,8 @@ pub(crate) struct Place<'g> {
     /// Further calls that could have had a place when this one got its own.
     pub(crate) spare: usize,
     borrowed: Cell<bool>,
+    /// Where processes share the window.
+    _seat: Option<Seat>,
 }
 
 /// A call with a place, as it was when somebody looked.
@@ -36,11 +39,11 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    pub(super) fn enter<'g>(&mut self, gate: &'g Gate, most: u32) -> Place<'g> {
+    pub(super) fn enter<'g>(&mut self, gate: &'g Gate, most: u32, seat: Option<Seat>) -> Place<'g> {
         self.in_flight += 1;
         let call = Arc::<Whereabouts>::default();
         self.all.push(Seen { call: call.clone(), outside: 0, since: None });
-        Place { gate, call, spare: most.saturating_sub(self.in_flight) as usize, borrowed: Cell::new(false) }
+        Place { gate, call, spare: most.saturating_sub(self.in_flight) as usize, borrowed: Cell::new(false), _seat: seat }
     }
 
     /// Takes the place of a call that has been in its caller's code for a moment, if there is one.

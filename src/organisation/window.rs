@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::InFlight;
 
 const START: u32 = 4;
@@ -28,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 
 /// Times are those of one clock that goes forward, from whatever beginning.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
     size: u32,
     /// Nothing was refused yet.
@@ -47,6 +49,7 @@ pub(super) struct Window {
     rest_at: Duration,
     rest_until: Duration,
     resting: u32,
+    #[serde(skip)]
     random: u64,
 }
 
@@ -76,6 +79,21 @@ impl Window {
             resting: 0,
             random: seed | 1,
         }
+    }
+
+    /// Goes on with what another process knows.
+    pub(super) fn learn(&mut self, known: Window) {
+        *self = Window { random: self.random, ..known };
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Window::new(self.random);
+    }
+
+    /// Who waits while processes wait, too, that tell nobody when they have a place to give, looks again after this time.
+    pub(super) fn beat(&mut self) -> Duration {
+        let typical = self.typical.clamp(Duration::from_millis(40), Duration::from_secs(1));
+        (typical / 20).mul_f64(0.5 + self.fraction())
     }
 
     /// Until when nobody sends.
@@ -169,6 +187,10 @@ impl Window {
             let pause = pause.mul_f64(0.5 + self.fraction());
             self.pause_until(now + pause);
         }
+    }
+
+    pub(super) fn random(&mut self) -> u32 {
+        (self.fraction() * f64::from(u32::MAX)) as u32
     }
 
     /// A time near this one.

@@ -138,3 +138,52 @@ fn a_refusal_is_waited_out_within_the_calls_time() {
     assert_eq!((error.status(), error.reason()), (zcrm::Status::RateLimited, "too_many_requests"));
     assert!((1..=300).contains(&error.detail().waited_ms) && refused(&w.emulator) > 1, "{error}");
 }
+
+/// What [`processes_that_share_a_token_file_share_the_window`] starts.
+#[test]
+#[ignore = "a process of another test"]
+fn process() {
+    let [url, token, file, record, calls] =
+        std::env::var("ZCRM_TEST_PROCESS").unwrap().split('\n').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+    let mut config = zcrm::Config::new();
+    for (key, value) in [("accounts_url", &url), ("api_domain", &url), ("access_token", &token), ("token_file", &file)] {
+        config.set(key, value).unwrap();
+    }
+    let client = Client::new(config).unwrap();
+    let calls: usize = calls.parse().unwrap();
+    assert_eq!(work(&client, &Record::new("Contacts", record), 4, &AtomicUsize::new(calls)), calls);
+}
+
+fn start(emulator: &Emulator, dir: &std::path::Path, calls: usize) -> std::process::Child {
+    let file = dir.join("token");
+    let what = [emulator.url(), &emulator.access_token(), file.to_str().unwrap(), &emulator.record("Contacts"), &calls.to_string()].join("\n");
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "window::process"]).env("ZCRM_TEST_PROCESS", what).stdout(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn processes_that_share_a_token_file_share_the_window() {
+    let (emulator, dir) = (bearing(10), tempfile::tempdir().unwrap());
+    let mut children: Vec<_> = (0..20).map(|_| start(&emulator, dir.path(), 20)).collect();
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    let refused = refused(&emulator);
+    println!("20 processes on 10: {refused} of 400 refused");
+    // Those by which the window is found, and its steps of growth: one process would see as many.
+    assert!(refused <= 20, "{refused} refusals");
+}
+
+#[test]
+fn the_places_of_a_killed_process_are_free_again() {
+    let (emulator, dir) = (bearing(4), tempfile::tempdir().unwrap());
+    emulator.settings(|s| s.service_ms = 60_000);
+    let mut killed = start(&emulator, dir.path(), 4);
+    while emulator.ledger().requests.iter().filter(|r| r.operation == "attachment.list").count() < 4 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut other = start(&emulator, dir.path(), 8);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    emulator.settings(|s| (s.service_ms, s.concurrency) = (10, 25));
+    assert!(other.wait().unwrap().success());
+}
