@@ -142,6 +142,7 @@ impl Client {
         self.config().log(LogLevel::Warn, || format!("waiting {} ms, as Zoho bears no more calls now: {error}", wait.as_millis()));
         *refusals = Refusals { count: refusals.count + 1, waited: refusals.waited + wait };
         session.rest(error.reason(), wait).await;
+        session.meter.wait_reason.set(Some(error.reason())); // and not the wait for a place that followed from it
         Ok(())
     }
 
