@@ -59,9 +59,9 @@ check() {
     environment tools "$(pythons | tail -n 1 | cut -d ' ' -f 2)" ruff mypy typing_extensions pytest tqdm types-tqdm hatchling
     cd "$here"
     python3 generate.py --check
-    "$work/tools/bin/ruff" check .
+    "$work/tools/bin/ruff" check . ../../examples/python
     "$work/tools/bin/mypy" --cache-dir "$work/mypy"
-    "$work/tools/bin/mypy" --cache-dir "$work/mypy" --strict generate.py hatch_build.py tests
+    "$work/tools/bin/mypy" --cache-dir "$work/mypy" --strict generate.py hatch_build.py tests ../../examples/python/*.py
 }
 
 package() {
