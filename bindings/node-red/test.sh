@@ -17,7 +17,7 @@ tools=$root/bindings/node/node_modules/.bin
 say() { echo "== node-red: $*"; }
 fail() { echo "node-red: $*" >&2; exit 1; }
 packages() {
-    "$@" --cache "$root/build/node/npm" --prefer-offline --no-audit --no-fund --fetch-retry-mintimeout 2000 --fetch-retry-maxtimeout 8000 \
+    "$@" --cache "$root/build/node/npm" --prefer-offline --no-audit --no-fund \
         >"$work/log" 2>&1 || {
         cat "$work/log" >&2
         fail "npm can't get its packages: without a network they must be in build/node/npm, where an earlier run puts them"
