@@ -6,7 +6,7 @@ BENCH_PREFIX := $(abspath $(BENCH)/prefix)
 BENCH_CC := $(CC) -std=gnu17 -O2 -Wall -Wextra -Werror
 BENCH_PKG := PKG_CONFIG_PATH=$(BENCH_PREFIX)/lib/pkgconfig
 
-.PHONY: bench bench-build bench-server bench-million bench-instructions
+.PHONY: bench bench-build bench-server bench-million bench-instructions bench-concurrency
 
 bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go and Zoho's Python SDK: one table; QUICK=1 is shorter
 	python3 bench/run.py
@@ -17,6 +17,9 @@ bench-instructions: bench-build ## instructions for each small call, zcrm and li
 bench-million: bench-server ## a batch of STEPS=1000000 uploads, its memory and its time, and the same again with its journal
 	python3 bench/million.py
 
+bench-concurrency: bench-server ## what max_in_flight = auto makes of what an organisation bears, for one process and for several: four minutes
+	python3 bench/concurrency.py
+
 # The library is installed into a prefix of the bench's own, and every peer uses it from there as any program would.
 bench-server:
 	@scripts/setup build
@@ -26,6 +29,7 @@ bench-server:
 	install $(BENCH_TARGET)/bench/release/zcrm-bench-server $(BENCH)/server
 	$(BENCH_CC) -static bench/launch.c -o $(BENCH)/launch
 	$(BENCH_CC) bench/peers/million.c bench/peers/bench.c -o $(BENCH)/million $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
+	$(BENCH_CC) bench/peers/places.c -o $(BENCH)/places $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
 
 bench-build: bench-server
 	@scripts/setup bench

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what bench/run.py has measured to where it is read: the tables of bench/README.md, five rows of README.md, and bench/chart.svg.
 
-    bench/report.py            from bench/figures.json, the figures of the last whole run
+    bench/report.py            from bench/figures.json and bench/concurrency.json, the figures of the last whole runs
     bench/report.py --check    only says whether they are what figures.json gives
 """
 
@@ -11,7 +11,7 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-FIGURES, README, TABLES, CHART = HERE / "figures.json", HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
+FIGURES, PLACES, README, TABLES, CHART = HERE / "figures.json", HERE / "concurrency.json", HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
 
 BASE = "libcurl"
 CLIENTS = ["zcrm", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python zcrm", "Python requests", "Python SDK v8", "Python SDK v2"]
@@ -92,6 +92,26 @@ def five(result):
         f"A transfer needs at most {peak:.1f} MiB of memory, whatever the size of the file. `libzcrm.so`, stripped, has {result['size']:,} bytes."]) + "\n"
 
 
+def percent(x):
+    return f"{100 * x:.0f} %"
+
+
+def concurrency(result):
+    """What bench/concurrency.py has measured."""
+    head = ["", "`max_in_flight`", "of the optimum", "refused", "the poorest, of its share", "found again after"]
+    rows = [[r["row"], r["max_in_flight"], percent(r["use"]), f"{100 * r['refused']:.1f} %", percent(r["poorest"]) if "poorest" in r else "",
+             ("" if "found" not in r else "not found" if r["found"] is None else f"{r['found']} s")] for r in result["rows"]]
+    return ["", f"`make bench-concurrency`, measured {result['date']} on {result['cores']} cores with a load of {result['load']}, {result['builds']} builds: an emulator takes L calls at",
+            "once, each of 200 ms, and refuses others. No call failed. The optimum is L / 0.2 s. Several processes are measured from half a minute after the last has begun on.", "",
+            *table(head, rows)]
+
+
+def concurrency_in_short(result):
+    use = {(r["row"], r["max_in_flight"]): r["use"] for r in result["rows"]}
+    rows = [[str(limit), *(f"{use[f'600 uploads, L = {limit}', places] * limit / 0.2:.0f}" for places in ("4", "auto")), f"{limit / 0.2:.0f}"] for limit in (5, 10, 25)]
+    return ["", "Uploads a second where Zoho lets L calls in at once, each of 200 ms:", "", *table(["L", "`max_in_flight` = 4", "`auto`", "the most there can be"], rows)]
+
+
 def chart(result):
     """Bars of CPU time, libcurl at 1; what doesn't fit is cut off, with its figure."""
     found = {(r["workload"], r["client"]): r["cpu"] for r in result["ratios"] if r["scheme"] == "https"}
@@ -130,11 +150,13 @@ def between(path, text):
 
 
 def write(result, check=False):
-    wanted = {TABLES: between(TABLES, markdown(result)), README: between(README, five(result)), CHART: chart(result)}
+    places = json.loads(PLACES.read_text(encoding="utf-8"))
+    tables, short_ones = "\n".join(concurrency(places)) + "\n", "\n".join(concurrency_in_short(places)) + "\n"
+    wanted = {TABLES: between(TABLES, markdown(result) + tables), README: between(README, five(result) + short_ones), CHART: chart(result)}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         if stale:
-            sys.exit(f"report: run bench/report.py: {', '.join(str(p.relative_to(HERE.parent)) for p in stale)} isn't what bench/figures.json gives")
+            sys.exit(f"report: run bench/report.py: {', '.join(str(p.relative_to(HERE.parent)) for p in stale)} isn't what bench/figures.json and bench/concurrency.json give")
         return
     for path in stale:
         path.write_text(wanted[path], encoding="utf-8")
