@@ -132,6 +132,8 @@ def setting_type(setting: Any) -> str:
         return f"Union[bool, {values}]"
     if setting["type"] == "integer":
         return "int"
+    if "minimum" in setting:
+        return "Union[int, str]"
     return values or ("Union[str, os.PathLike[str]]" if setting.get("format") in ("path", "directory") else "str")
 
 

@@ -41,7 +41,7 @@ impl Kind for InFlightKind {
     }
 
     fn form(&self) -> Form {
-        Form::text(None)
+        Form { minimum: Some(1), maximum: Some(LARGEST.into()), unit: Some("calls"), ..Form::text(None) } // where it is a number
     }
 }
 

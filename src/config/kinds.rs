@@ -25,7 +25,7 @@ pub struct Form {
     /// The words that it takes; empty = any text. Those of a list are its entries'.
     #[serde(rename = "enum", skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<&'static str>,
-    /// The least number.
+    /// The least number; a `string` with one is a number or something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum: Option<u64>,
     /// The greatest number.

@@ -149,7 +149,7 @@ settings! {
         soid: Option<String> = "", Text,
             "ZohoCRM.{organisation id}: with client_id and client_secret and no refresh token, client credentials are used";
         token_file: Option<PathBuf> = "", Path("path"),
-            "file in which processes share one access token: made with mode 0600, locked while a token is asked for";
+            "file in which processes share one access token: made with mode 0600, locked while a token is asked for; a file beside it holds their calls in flight";
     }
     "network" {
         ca_file: Option<PathBuf> = "", PathOrEnv, "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE";

@@ -41,8 +41,8 @@ class Settings(TypedDict, total=False):
     max_retries           further attempts of a call that may be repeated; 0 = none; default: 3
     retry_base_ms         first wait between attempts, doubled each time and halved at random, in milliseconds; default: 500
     retry_max_wait_ms     longest single wait, a Retry-After included; a longer one ends the call, in milliseconds; default: 60000
-    max_in_flight         most API calls of one organisation at once, over all its clients in the process; fewer while Zoho answers 429; default:
-                          4
+    max_in_flight         most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho bears now, up to
+                          25), auto:N (up to N) or a number; fewer while Zoho answers 429; default: auto
     organisation          a label that says which clients share an organisation's limits: it is trusted, so one tenant must not choose another's;
                           empty = those with the same hosts and OAuth client (and soid), or with the same token or callback
     credits_reserve       API credits to leave to others: calls stop below it, with a resumable error; default: 0
@@ -99,7 +99,7 @@ class Settings(TypedDict, total=False):
     max_retries: int
     retry_base_ms: int
     retry_max_wait_ms: int
-    max_in_flight: int
+    max_in_flight: Union[int, str]
     organisation: str
     credits_reserve: int
     attachment_max_bytes: int
