@@ -18,7 +18,7 @@ pictures: ## the pictures of README.md, drawn from a run of the demo and from th
 	PICTURE_TITLE='zcrm demo' scripts/picture cli/demo.svg target/debug/zcrm demo
 	bench/report.py
 
-test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python bento install package
+test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python mcp bento install package
 	@scripts/test $(STAGE)
 
 build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes the first time

@@ -31,6 +31,7 @@ mod get;
 mod import;
 mod login;
 mod ls;
+mod mcp;
 mod photo;
 mod rm;
 mod run;
@@ -66,6 +67,7 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Sync(sync::Args),
+    Mcp(mcp::Args),
     Login(login::Args),
     Whoami(whoami::Args),
     Doctor(doctor::Args),
@@ -109,6 +111,7 @@ fn run(command: Command, app: &App) -> Result<(), Stop> {
         Command::Export(args) => export::run(&args, app),
         Command::Import(args) => import::run(&args, app),
         Command::Sync(args) => sync::run(&args, app),
+        Command::Mcp(args) => mcp::run(&args, app),
         Command::Login(args) => login::run(&args, app),
         Command::Whoami(args) => whoami::run(&args, app),
         Command::Doctor(args) => doctor::run(&args, app),
