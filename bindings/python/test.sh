@@ -10,7 +10,7 @@
 #   test     pytest on the newest Python here
 #   old      pytest on the oldest one from 3.9 on, and on PyPy if it is there
 #
-#   ZCRM_WHEEL_LIBRARY    the library that goes into the wheel    default: what make build makes, made if need be
+#   ZCRM_WHEEL_LIBRARY    the library that goes into the wheel    default: what make wheel builds
 #   ZCRM_EMULATOR         the program zcrm-emulator               default: what make build makes, made if need be
 #
 # The tools are installed once, into build/python.
@@ -66,7 +66,7 @@ check() {
 
 package() {
     say the wheel and the sdist
-    local wheel unpacked said library=${ZCRM_WHEEL_LIBRARY:-$release/libzcrm.so} needed
+    local wheel unpacked said library=${ZCRM_WHEEL_LIBRARY:-${release%/*}/$(rustc -vV | sed -n 's/^host: //p')/release/libzcrm.so} needed
     wheel=$(ls "$work"/dist/*.whl)
     needed=$(objdump -T "$library" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
     case $wheel in
@@ -76,7 +76,7 @@ package() {
     [ "$(stat -c %s "$wheel")" -le 2000000 ] || fail "$wheel is larger than 2 MB"
     unpacked=$work/wheel
     rm -rf "$unpacked" && python3 -m zipfile -e "$wheel" "$unpacked"
-    grep -q '^License-File' "$unpacked"/*.dist-info/METADATA || fail "the wheel has no licences"
+    grep -q '^License-File: licences/crates.txt' "$unpacked"/*.dist-info/METADATA || fail "the wheel lacks the licences of what is linked in"
     if grep '^Requires-Dist' "$unpacked"/*.dist-info/METADATA | grep -v 'extra =='; then fail "the wheel needs other packages"; fi
     [ -e "$unpacked/zcrm/py.typed" ] || fail "the wheel has no py.typed"
     rm -rf "$work/sdist" && mkdir "$work/sdist" && tar -C "$work/sdist" --strip-components 1 -xzf "$work"/dist/*.tar.gz

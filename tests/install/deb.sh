@@ -9,7 +9,7 @@ fail() { echo "FAIL $1"; echo "$held passed, 1 failed"; exit 1; }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }; }
 installed() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 clean() {
-    for package in zcrm-emulator libzcrm-dev libzcrm0; do installed $package && dpkg --purge $package >/dev/null; done
+    for package in zcrm zcrm-emulator libzcrm-dev libzcrm0; do installed $package && dpkg --purge $package >/dev/null; done
     rm -rf "$work"
 }
 
@@ -19,7 +19,7 @@ trap clean EXIT
 
 rm -f "$root"/build/*.deb
 quietly make -C "$root" deb
-packages=("$root"/build/libzcrm0_*.deb "$root"/build/libzcrm-dev_*.deb "$root"/build/zcrm-emulator_*.deb)
+packages=("$root"/build/libzcrm0_*.deb "$root"/build/libzcrm-dev_*.deb "$root"/build/zcrm_*.deb "$root"/build/zcrm-emulator_*.deb)
 ok "the packages are built"
 
 # The maintainer's address is the publisher's to set: ZCRM_MAINTAINER.
@@ -39,11 +39,19 @@ for program in "$work"/c/shared "$work"/c/static "$work"/cpp/build/shared "$work
 done
 ok "programs are built against the installed packages, and load the library"
 
-[[ $(/usr/bin/zcrm-emulator --version) == "zcrm-emulator "* ]] || fail "the installed emulator doesn't say its version"
-ok "the emulator's package has the program"
+for package in libzcrm0 libzcrm-dev zcrm zcrm-emulator; do
+    zgrep -q '^- ' /usr/share/doc/$package/licences/crates.txt* || fail "$package lacks the licences of what is linked in"
+done
+needed=$(dpkg-query -W -f '${Depends}' libzcrm0 | sed -n 's/.*libc6 (>= \([0-9.]*\)).*/\1/p')
+[ "$(printf '%s\n2.17\n' "$needed" | sort -V | tail -n 1)" = 2.17 ] || fail "libzcrm0 needs glibc $needed"
+ok "the packages have the licences of what is linked in, and need no newer glibc than 2.17"
 
-files=$(dpkg -L libzcrm0 libzcrm-dev zcrm-emulator | grep zcrm)
-quietly dpkg --purge zcrm-emulator libzcrm-dev libzcrm0
+[[ $(/usr/bin/zcrm-emulator --version) == "zcrm-emulator "* ]] || fail "the installed emulator doesn't say its version"
+[[ $(/usr/bin/zcrm --version) == "zcrm "* ]] || fail "the installed command doesn't say its version"
+ok "the packages of the command and the emulator have the programs"
+
+files=$(dpkg -L libzcrm0 libzcrm-dev zcrm zcrm-emulator | grep zcrm)
+quietly dpkg --purge zcrm zcrm-emulator libzcrm-dev libzcrm0
 for file in $files; do [ ! -e "$file" ] || fail "removal leaves $file"; done
 ! ldconfig -p | grep -q 'libzcrm.so.0 ' || fail "the loader still knows libzcrm.so.0"
 ok "removal leaves nothing"

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds the release archive and checks it as somebody who downloaded it would.
+# Builds the release archives and checks them as somebody who downloaded them would.
+#   tests/install/dist.sh [TARGET...]    for these of Rust's targets; without any for this machine's own
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
@@ -9,35 +10,107 @@ ok() { echo "ok   $1"; held=$((held + 1)); }
 fail() { echo "FAIL $1"; echo "$held passed, 1 failed"; exit 1; }
 quietly() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "$*"; }; }
 
+# Without a target only this machine's: the others take as long again, each.
+host=$(rustc -vV | sed -n 's/^host: //p')
 rm -f "$root"/build/zcrm-*.tar.gz*
-quietly make -C "$root" dist
+quietly make -C "$root" dist TARGETS="${*:-$host}"
 cd "$root/build"
 quietly sha256sum --check zcrm-*.tar.gz.sha256
-ok "the archive has its checksum"
+ok "the archives have their checksums: $(echo zcrm-*.tar.gz)"
 
-tar -C "$work" -xzf zcrm-*.tar.gz
-cd "$work"/zcrm-*/
-quietly sha256sum --check --strict SHA256SUMS
-[ "$(find . -type f ! -name SHA256SUMS | wc -l)" = "$(wc -l <SHA256SUMS)" ] || fail "SHA256SUMS doesn't name every file"
-ok "every file has its checksum"
+# What every archive must be. In its folder.
+check_files() {
+    quietly sha256sum --check --strict SHA256SUMS
+    [ "$(find . -type f ! -name SHA256SUMS | wc -l)" = "$(wc -l <SHA256SUMS)" ] || fail "$1: SHA256SUMS doesn't name every file"
+    ok "$1: every file has its checksum"
 
-sbom=share/doc/zcrm/zcrm.cdx.json
-python3 - "$sbom" "$root/Cargo.lock" <<'PYTHON' || fail "the SBOM isn't that of Cargo.lock"
+    ! grep -rlF "$root" . || fail "$1: a path of this machine"
+    ok "$1: no file names a path of the building machine"
+
+    cmp -s share/doc/zcrm/licences/crates.txt "$root/packaging/licences/crates.txt" || fail "$1: the licences of the crates aren't there"
+    for text in rust.html:'Rust Standard Library' libunwind.txt:'LLVM' compiler-rt.txt:'Zig' musl.txt:'musl as a whole'; do
+        grep -q "${text#*:}" "share/doc/zcrm/licences/${text%%:*}" || fail "$1: licences/${text%%:*} doesn't name ${text#*:}"
+    done
+    ok "$1: it has the licences of what is linked in"
+
+    python3 - share/doc/zcrm "$root/Cargo.lock" <<'PYTHON' || fail "$1: an SBOM isn't that of Cargo.lock"
 import json, sys, tomllib
-sbom = json.load(open(sys.argv[1]))
 locked = {(p["name"], p["version"]) for p in tomllib.load(open(sys.argv[2], "rb"))["package"]}
-found = {(c["name"], c["version"]) for c in sbom["components"]}
-assert sbom["bomFormat"] == "CycloneDX" and sbom["metadata"]["component"]["name"] == "zcrm"
-assert found <= locked, found - locked
-names = {name for name, _ in found}
-assert {"reqwest", "rustls", "ring", "tokio"} <= names, names
-assert not {"zcrm-emulator", "cbindgen"} & names, "what only the tests use is no part of the library"
+for binary, parts, others in (
+    ("zcrm", {"reqwest", "rustls", "ring", "tokio"}, {"zcrm-emulator", "cbindgen"}),
+    ("zcrm-cli", {"zcrm", "reqwest", "clap"}, {"zcrm-emulator", "cbindgen"}),
+    ("zcrm-emulator", {"sha2", "lexopt"}, {"zcrm", "reqwest", "cbindgen"}),
+):
+    sbom = json.load(open(f"{sys.argv[1]}/{binary}.cdx.json"))
+    found = {(c["name"], c["version"]) for c in sbom["components"]}
+    names = {name for name, _ in found}
+    assert sbom["bomFormat"] == "CycloneDX" and sbom["metadata"]["component"]["name"] == binary, binary
+    assert found <= locked, (binary, found - locked)
+    assert parts <= names, (binary, parts - names)
+    assert not others & names, (binary, "what only the tests use is no part of it")
 PYTHON
-ok "the SBOM names the library's dependencies, each as locked, and not those of the tests"
+    ok "$1: each binary's SBOM names its dependencies, each as locked, and not those of the tests"
+}
 
-! grep -rlF "$root" --include='*.pc' --include='*.cmake' --include='*.toml' --include='*.json' . || fail "a path of this machine"
-ok "no text file names a path of the building machine"
+# The newest symbol of glibc that a binary needs.
+newest_glibc() { objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1; }
 
+check_libc() {
+    local binary newest
+    for binary in bin/zcrm bin/zcrm-emulator lib/libzcrm.so.0; do
+        newest=$(newest_glibc $binary)
+        case $1-$newest in
+        *musl*-GLIBC*) fail "$1: $binary needs glibc" ;;
+        *musl* | *-) ;; # or static
+        *) [ "$(printf '%s\nGLIBC_2.17\n' "$newest" | sort -V | tail -n 1)" = GLIBC_2.17 ] || fail "$1: $binary needs $newest" ;;
+        esac
+    done
+    [[ $1 == *musl* ]] || [ -n "$newest" ] || fail "$1: the library is said to need no glibc"
+    ok "$1: its library needs of the C library: ${newest:-musl}"
+}
+
+# tour NAME TARGET RUNNER...: the tour of examples/c, built by zig for the archive's target, as the archive's library runs there.
+tour() {
+    local name=$1 target=$2 zig static=()
+    shift 2
+    zig=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/zcrm/zig-*/lib/python3*/site-packages/ziglang/zig)
+    mkdir "$work/tour"
+    quietly make -C "$root/examples/c" TOUR="$work/tour/tour" CC="$zig cc -target $target" ZCRM_CFLAGS="-I$PWD/include" ZCRM_LIBS="-L$PWD/lib -lzcrm"
+    quietly "$root/scripts/with-emulator" "$emulator" env LD_LIBRARY_PATH="$PWD/lib" "$@" "$work/tour/tour" "$work/tour"
+    rm -rf "$work/tour"
+    ok "$name: the tour of all operations${1:+, by $1}"
+}
+
+# Where a library for another C library or processor can be run on this machine: prints the words before the program.
+machine=$(uname -m)
+runs() {
+    case $1 in
+    "$machine"-linux-gnu.2.17) ;;
+    "$machine"-linux-musl) [ -e "/lib/ld-musl-$machine.so.1" ] ;;
+    aarch64-linux-gnu.2.17) command -v qemu-aarch64-static >/dev/null && [ -d /usr/aarch64-linux-gnu ] && echo "qemu-aarch64-static -L /usr/aarch64-linux-gnu" ;;
+    *) return 1 ;;
+    esac
+}
+
+emulator=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")/$host/release/zcrm-emulator
+for file in zcrm-*-linux-*.tar.gz; do
+    name=${file%.tar.gz}
+    tar -C "$work" -xzf "$file"
+    cd "$work/$name"
+    check_files "$name"
+    check_libc "$name"
+    case $name in *amd64) target=x86_64-linux ;; *) target=aarch64-linux ;; esac
+    case $name in *musl*) target+=-musl ;; *) target+=-gnu.2.17 ;; esac
+    if runner=$(runs $target); then
+        # shellcheck disable=SC2086
+        tour "$name" $target $runner
+    else
+        echo "     $name: its library isn't run: this machine has no way to (for arm64 qemu-user-static and libc6-arm64-cross, for musl the package musl)"
+    fi
+    cd "$root/build"
+done
+
+cd "$work"/zcrm-*-linux-"$(sed 's/x86_64/amd64/; s/aarch64/arm64/' <<<"$machine")"
 mkdir "$work/c"
 cp "$root"/tests/install/c/* "$work/c"
 PKG_CONFIG_PATH=$PWD/lib/pkgconfig quietly make -C "$work/c" shared static

@@ -1,7 +1,9 @@
 // Makes the package of one platform: the library alone. npm installs the one that fits the machine.
 //   node scripts/platform.mjs LIBRARY FOLDER [PLATFORM]      PLATFORM: linux-x64-gnu, linux-arm64-musl, darwin-arm64, win32-x64, …
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const libc = () => (process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl');
 const here = () => [process.platform, process.arch, ...(process.platform === 'linux' ? [libc()] : [])].join('-');
@@ -15,6 +17,7 @@ const file = basename(library);
 mkdirSync(folder, { recursive: true });
 copyFileSync(library, join(folder, file));
 for (const name of ['LICENSE-MIT', 'LICENSE-APACHE']) copyFileSync(new URL(`../../../${name}`, import.meta.url), join(folder, name));
+execFileSync(fileURLToPath(new URL('../../../packaging/licences/collect', import.meta.url)), [join(folder, 'licences')], { stdio: 'inherit' });
 const description = {
     name: `@zcrm/${platform}`,
     version: main.version,
@@ -24,6 +27,6 @@ const description = {
     os: [os],
     cpu: [cpu],
     ...(abi ? { libc: [abi === 'gnu' ? 'glibc' : abi] } : {}),
-    files: [file, 'LICENSE-MIT', 'LICENSE-APACHE'],
+    files: [file, 'LICENSE-MIT', 'LICENSE-APACHE', 'licences'],
 };
 writeFileSync(join(folder, 'package.json'), `${JSON.stringify(description, null, 2)}\n`);
