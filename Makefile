@@ -18,7 +18,7 @@ pictures: ## the pictures of README.md, drawn from a run of the demo and from th
 	PICTURE_TITLE='zcrm demo' scripts/picture cli/demo.svg target/debug/zcrm demo
 	bench/report.py
 
-test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python mcp bento install package
+test: ## every test; STAGE=name runs one stage: format lint rust miri readme demo go node python mcp airflow bento install package
 	@scripts/test $(STAGE)
 
 build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes the first time
@@ -33,11 +33,12 @@ soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all ope
 	@tests/c/tsan.sh
 
 # In this order: each is made from what was built with those before it.
-generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the Python package's part, tables and chart, Bento's docs
+generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the Python package's part, licences, tables and chart, Bento's docs
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --lib the_committed_description
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi the_committed_header
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi -- the_library_exports struct_layouts
 	python3 bindings/python/generate.py
+	@cargo test --quiet --test licences >/dev/null 2>&1 || $(MAKE) --no-print-directory notices
 	bench/report.py
 	examples/bento/test.sh docs
 
@@ -52,4 +53,4 @@ clean: ## remove what was built
 	cargo clean
 	rm -rf build
 
-include packaging/install.mk bindings/python/python.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk bindings/node-red/node-red.mk
+include packaging/install.mk bindings/python/python.mk bench/bench.mk fuzz/fuzz.mk examples/bento/bento.mk bindings/node-red/node-red.mk examples/airflow/airflow.mk
