@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::sorted::Sorted;
+
 /// Ids of attachments that jobs own: each is the work of one job. Clones are the same set.
 #[derive(Debug, Clone, Default)]
 pub struct Claimed(Arc<Mutex<Ids>>);
@@ -19,39 +21,27 @@ impl Claimed {
     }
 }
 
-/// Ids, of which there may be millions: each takes 8 bytes in the sorted list, and at most 3 in what is new since that was sorted.
+/// Ids, of which there may be millions.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
-    sorted: Vec<u64>,
-    new: HashSet<u64>,
+    numbers: Sorted,
     /// What isn't written as a number of 64 bits is.
     others: HashSet<String>,
 }
-
-/// So many are always new, beside an eighth of the sorted ones.
-const NEW: usize = 1024;
 
 impl Ids {
     /// `false` when it is there.
     pub(crate) fn insert(&mut self, id: &str) -> bool {
         let Some(number) = number(id) else { return self.others.insert(id.to_owned()) };
-        if self.sorted.binary_search(&number).is_ok() || !self.new.insert(number) {
-            return false;
+        let is_new = !self.numbers.contains(number);
+        if is_new {
+            self.numbers.insert(number, number);
         }
-        if self.new.len() > NEW + self.sorted.len() / 8 {
-            self.sorted.reserve_exact(self.new.len());
-            self.sorted.extend(self.new.drain());
-            self.sorted.sort();
-            self.new = HashSet::new(); // its room is most of what it takes
-        }
-        true
+        is_new
     }
 
     pub(crate) fn contains(&self, id: &str) -> bool {
-        match number(id) {
-            Some(number) => self.new.contains(&number) || self.sorted.binary_search(&number).is_ok(),
-            None => self.others.contains(id),
-        }
+        number(id).map_or_else(|| self.others.contains(id), |number| self.numbers.contains(number))
     }
 }
 
@@ -70,8 +60,6 @@ mod tests {
         let ids: Vec<u64> = (0..50_000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63).collect();
         assert!(ids.iter().all(|id| !claimed.contains(&id.to_string()) && claimed.claim(id.to_string())));
         assert!(ids.iter().all(|id| claimed.contains(&id.to_string()) && !claimed.claim(id.to_string())));
-        let ids = claimed.0.lock().unwrap();
-        assert!(ids.sorted.capacity() < 50_000 && ids.new.len() < 8_000);
     }
 
     #[test]

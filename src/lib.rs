@@ -31,6 +31,7 @@ pub mod photo;
 mod process;
 mod record;
 pub mod records;
+mod sorted;
 pub mod step;
 mod text;
 mod threads;

@@ -1,8 +1,8 @@
 //! A batch under way: steps are begun, their ends are noted and told.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::{Ended, Item, Options};
 use crate::call::Outcome;
 use crate::config::{Config, LogLevel};
 use crate::error::{Error, Result, Sent, Status, one_line};
+use crate::sorted::Sorted;
 use crate::text::mark_length;
 
 /// A batch under way, on the calling thread.
@@ -303,17 +304,22 @@ pub(super) fn given_twice(key: &str) -> Error {
     Error::argument("key", format!("{:?} is given twice in this batch", one_line(key)))
 }
 
-/// The keys of this run where no journal has them, each by a hash: two of a million steps are taken for one with a chance of 1 in 30 millions, and the second is told
-/// as refused then.
+/// The keys of this run where no journal has them, each by a hash: two of a million steps are taken for one with a chance of 1 in 30 millions,
+/// and the second is told as refused then.
 #[derive(Default)]
 struct Keys {
-    seen: HashSet<u64>,
+    given: Sorted,
     hasher: RandomState,
 }
 
 impl Keys {
     /// `false` when it was there.
     fn add(&mut self, key: &str) -> bool {
-        self.seen.insert(self.hasher.hash_one(key))
+        let hash = self.hasher.hash_one(key);
+        let is_new = !self.given.contains(hash);
+        if is_new {
+            self.given.insert(hash, hash);
+        }
+        is_new
     }
 }

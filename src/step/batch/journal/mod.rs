@@ -146,7 +146,7 @@ impl Journal {
     /// The key's last line begins there.
     fn note_key(&mut self, key: &str, at: u64, stands_alone: bool) -> Result<()> {
         match self.find(key)? {
-            Some(entry) => entry.set_at(at),
+            Some(mut entry) => entry.set_at(at),
             None if stands_alone => self.index.insert(key, at, false),
             None => return Err(self.corrupt("it ends what never began")),
         }
@@ -157,7 +157,7 @@ impl Journal {
         self.file.place.corrupt(self.lines, problem)
     }
 
-    fn find(&mut self, key: &str) -> Result<Option<&mut index::Entry>> {
+    fn find(&mut self, key: &str) -> Result<Option<index::Entry<'_>>> {
         let (file, mut failed) = (&mut self.file, None);
         let found = self.index.find(key, |at| match file.line(at) {
             Ok(line) => line.is_some_and(|line| line::tells_of(line, key)),
@@ -182,7 +182,7 @@ impl Journal {
     /// How far the key had come. An error when it is given a second time, when it stood for another step then, or when the file that it sent has
     /// changed since, which `has_changed` is asked.
     pub(crate) fn before(&mut self, key: &str, step: &str, has_changed: impl FnOnce(&SourceFile) -> bool) -> Result<Before> {
-        let Some(entry) = self.find(key)? else { return Ok(Before::New) };
+        let Some(mut entry) = self.find(key)? else { return Ok(Before::New) };
         if entry.is_given() {
             return Err(super::running::given_twice(key));
         }
@@ -215,7 +215,7 @@ impl Journal {
         let at = self.add(&Line::Begin { key: key.into(), step: deed.step.as_str().into(), source: deed.source.clone() })?;
         self.file.sync()?;
         match self.find(key)? {
-            Some(entry) => entry.set_at(at),
+            Some(mut entry) => entry.set_at(at),
             None => self.index.insert(key, at, true),
         }
         Ok(Begun { deed, at })
@@ -233,7 +233,7 @@ impl Journal {
 
     fn end(&mut self, key: &str, begun: u64, line: &Line<'_>) -> Result<()> {
         let at = self.add(line)?;
-        if let Some(entry) = self.index.find(key, |entry| entry == begun) {
+        if let Some(mut entry) = self.index.find(key, |entry| entry == begun) {
             entry.set_at(at);
         }
         Ok(())
