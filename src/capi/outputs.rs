@@ -206,8 +206,11 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     let count = readable.count();
     let row = readable.attachment(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {count}")))?;
     let texts = result.pointed.attachments.get_or_try_init(|| {
-        let rows: Vec<_> = (0..count).filter_map(|i| readable.attachment(i)).collect();
-        Texts::new(rows.iter().flat_map(|row| texts_of(row)))
+        let mut texts = Texts::none();
+        for row in (0..count).filter_map(|i| readable.attachment(i)) {
+            texts_of(&row).into_iter().try_for_each(|text| texts.push(text))?;
+        }
+        Ok::<_, Error>(texts)
     })?;
     let waited = if result.has_waited() { ZCRM_UPLOAD_WAITED } else { 0 };
     let flags = readable.upload_flags(index).map_or(0, |flags| flags | waited);

@@ -98,18 +98,25 @@ pub(super) struct Texts {
 
 impl Texts {
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
-        let mut all = Texts { bytes: Vec::new(), starts: vec![0] };
-        for text in texts {
-            fallible::reserve(&mut all.bytes, text.len() + 1)?;
-            match text.contains('\0') {
-                true => all.bytes.extend(text.bytes().filter(|b| *b != 0)),
-                false => all.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
-            }
-            all.bytes.push(0);
-            fallible::reserve(&mut all.starts, 1)?;
-            all.starts.push(all.bytes.len());
-        }
+        let mut all = Texts::none();
+        texts.into_iter().try_for_each(|text| all.push(text))?;
         Ok(all)
+    }
+
+    pub(super) fn none() -> Texts {
+        Texts { bytes: Vec::new(), starts: vec![0] }
+    }
+
+    pub(super) fn push(&mut self, text: &str) -> Result<()> {
+        fallible::reserve(&mut self.bytes, text.len() + 1)?;
+        match text.contains('\0') {
+            true => self.bytes.extend(text.bytes().filter(|b| *b != 0)),
+            false => self.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
+        }
+        self.bytes.push(0);
+        fallible::reserve(&mut self.starts, 1)?;
+        self.starts.push(self.bytes.len());
+        Ok(())
     }
 
     /// The text number `i`, from 0.
