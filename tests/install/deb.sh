@@ -42,9 +42,14 @@ ok "programs are built against the installed packages, and load the library"
 for package in libzcrm0 libzcrm-dev zcrm zcrm-emulator; do
     zgrep -q '^- ' /usr/share/doc/$package/licences/crates.txt* || fail "$package lacks the licences of what is linked in"
 done
-needed=$(dpkg-query -W -f '${Depends}' libzcrm0 | sed -n 's/.*libc6 (>= \([0-9.]*\)).*/\1/p')
-[ "$(printf '%s\n2.17\n' "$needed" | sort -V | tail -n 1)" = 2.17 ] || fail "libzcrm0 needs glibc $needed"
-ok "the packages have the licences of what is linked in, and need no newer glibc than 2.17"
+for package in libzcrm0 zcrm-emulator; do
+    [[ $(dpkg-query -W -f '${Depends}' $package) == *"libc6 (>= 2.17)"* ]] || fail "$package wants another glibc than 2.17: $(dpkg-query -W -f '${Depends}' $package)"
+done
+for binary in /usr/lib/*/libzcrm.so.0 /usr/bin/zcrm-emulator; do
+    needed=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
+    [ "$(printf '%s\nGLIBC_2.17\n' "$needed" | sort -V | tail -n 1)" = GLIBC_2.17 ] || fail "$binary needs $needed"
+done
+ok "the packages have the licences of what is linked in, and neither want nor need a newer glibc than 2.17"
 
 [[ $(/usr/bin/zcrm-emulator --version) == "zcrm-emulator "* ]] || fail "the installed emulator doesn't say its version"
 [[ $(/usr/bin/zcrm --version) == "zcrm "* ]] || fail "the installed command doesn't say its version"
