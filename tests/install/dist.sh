@@ -38,7 +38,7 @@ import json, sys, tomllib
 locked = {(p["name"], p["version"]) for p in tomllib.load(open(sys.argv[2], "rb"))["package"]}
 for binary, parts, others in (
     ("zcrm", {"reqwest", "rustls", "ring", "tokio"}, {"zcrm-emulator", "cbindgen"}),
-    ("zcrm-cli", {"zcrm", "reqwest", "clap"}, {"zcrm-emulator", "cbindgen"}),
+    ("zcrm-cli", {"zcrm", "reqwest", "clap"}, {"cbindgen", "jsonschema"}),
     ("zcrm-emulator", {"sha2", "lexopt"}, {"zcrm", "reqwest", "cbindgen"}),
 ):
     sbom = json.load(open(f"{sys.argv[1]}/{binary}.cdx.json"))
@@ -52,8 +52,8 @@ PYTHON
     ok "$1: each binary's SBOM names its dependencies, each as locked, and not those of the tests"
 }
 
-# The newest symbol of glibc that a binary needs.
-newest_glibc() { objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1; }
+# The newest symbol of glibc that a binary needs; none for a static one.
+newest_glibc() { objdump -T "$1" 2>/dev/null | sed -n 's/.*(\{0,1\}\(GLIBC_[0-9.]*\).*/\1/p' | sort -uV | tail -n 1 || true; }
 
 check_libc() {
     local binary newest
