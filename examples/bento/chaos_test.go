@@ -264,8 +264,9 @@ func (c *chaos) job(i int, random *rand.Rand) (chaosJob, []byte) {
 
 var portrait = sync.OnceValue(func() []byte { return must(os.ReadFile("../../tests/emulator/fixtures/portrait.png")) })
 
+// waitUntilNothingIsLeft waits for longer than Zoho refuses token requests, ten minutes, and the pauses of a job and a worker after them.
 func (c *chaos) waitUntilNothingIsLeft() {
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		left := must(must(c.js.Stream(c.ctx, "ZCRM_JOBS")).Info(c.ctx)).State.Msgs
 		told := must(must(c.js.Stream(c.ctx, "ZCRM_RESULTS")).Info(c.ctx)).State.Msgs
 		if left == 0 {
