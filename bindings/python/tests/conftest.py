@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pathlib
+import signal
 import subprocess
 import time
 import urllib.request
@@ -14,6 +15,9 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 
 import zcrm
+
+# A shell ignores Ctrl-C for what it starts in the background, and Python then doesn't raise KeyboardInterrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class World:
