@@ -93,7 +93,9 @@ impl Api {
 
     fn list(&self, entries: u64, query: &str) -> Answer {
         let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok());
-        let key = (entries, number("page").unwrap_or(1).max(1), number("per_page").unwrap_or(200).clamp(1, 200));
+        // The token of a page is its number.
+        let wanted = number("page_token").or_else(|| number("page")).unwrap_or(1).max(1);
+        let key = (entries, wanted, number("per_page").unwrap_or(200).clamp(1, 200));
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, rows) = lists.entry(key).or_insert_with(|| page(key));
         self.count.lists.add(1);
@@ -149,9 +151,10 @@ fn page((entries, page, per_page): ListKey) -> Page {
     if rows == 0 {
         return (Arc::new(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), 0);
     }
+    let more = first + rows < entries;
     let info = json!({
-        "per_page": per_page, "next_page_token": null, "count": rows, "page": page, "previous_page_token": null, "page_token_expiry": null,
-        "more_records": first + rows < entries,
+        "per_page": per_page, "next_page_token": more.then(|| (page + 1).to_string()), "count": rows, "page": page, "previous_page_token": null, "page_token_expiry": null,
+        "more_records": more,
     });
     let body = json!({"data": (first..first + rows).map(row).collect::<Vec<_>>(), "info": info}).to_string();
     (json(200, &body), rows)
