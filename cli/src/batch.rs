@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zcrm::batch::{self, Ended, Item, Next, Options, Source, Summary};
 use zcrm::step::{BatchItem, ItemStatus};
-use zcrm::{Call, Error, Status};
+use zcrm::{Call, Client, Error, Status};
 
 use crate::app::App;
 use crate::exit::Stop;
@@ -31,11 +31,17 @@ pub struct Args {
     /// It may have been run before, with a journal that is lost: look for each first
     #[arg(long)]
     again: bool,
+    /// Only read the steps, and tell which are wrong; the journal is left alone
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub fn run(args: &Args, app: &App) -> Result<(), Stop> {
     let client = app.client()?;
     let mut source = Steps { lines: Lines::new(&app.cancel) };
+    if args.dry_run {
+        return check(&client, source, app);
+    }
     let options = Options { parallel: args.parallel.into(), journal: Some(args.journal.clone()), credits: args.credits, ..Options::default() };
     let mut unwritten = None;
     let ran = batch::pull(&client, &mut source, &options, Call { again: args.again, ..app.call() }, &mut |ended| {
@@ -46,11 +52,33 @@ pub fn run(args: &Args, app: &App) -> Result<(), Stop> {
         return Err(stop);
     }
     let summary = ran?.result;
-    if let Some(error) = source.lines.broken {
-        return Err(Stop::new(format_args!("standard input can't be read: {error}")));
-    }
+    source.lines.end()?;
     app.out.count_batch(&summary);
     app.out.note(&Total { batch: &summary }, || line(&summary))
+}
+
+/// Without a request.
+fn check(client: &Client, mut source: Steps, app: &App) -> Result<(), Stop> {
+    #[derive(Serialize)]
+    struct Checked<'a> {
+        key: &'a str,
+        dry_run: bool,
+        operation: &'static str,
+    }
+    loop {
+        let (key, checked) = match source.next() {
+            Next::Step(Item { key, step }) => (key, batch::check(client, &step)),
+            Next::Refused { key, error } => (key, Err(error)),
+            Next::End | Next::Failed => return source.lines.end(),
+        };
+        match checked {
+            Ok(operation) => app.out.object(&Checked { key: &key, dry_run: true, operation })?,
+            Err(error) => {
+                app.out.count(&error);
+                app.out.object(&item(&Ended { key: &key, outcome: Err(&error), from_journal: false, left: false }))?;
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use zcrm::Cancel;
 
+use crate::exit::Stop;
+
 /// More than a step may have: what is longer is cut there, and refused for its length.
 const LONGEST: u64 = zcrm::step::MAX_INPUT_BYTES as u64 + 2;
 
@@ -18,6 +20,11 @@ pub struct Lines {
 impl Lines {
     pub fn new(cancel: &Cancel) -> Lines {
         Lines { cancel: cancel.clone(), number: 0, broken: None }
+    }
+
+    /// How reading ended.
+    pub fn end(self) -> Result<(), Stop> {
+        self.broken.map_or(Ok(()), |error| Err(Stop::new(format_args!("standard input can't be read: {error}"))))
     }
 
     fn read(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zcrm::step::{self, StepResult};
-use zcrm::{Client, Detail, Outcome, Result};
+use zcrm::{Client, Detail, Error, Outcome, Result};
 
 use crate::app::App;
 use crate::exit::Stop;
@@ -19,6 +19,9 @@ pub struct Args {
     /// How many at once
     #[arg(long, short = 'n', default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
+    /// Only read the steps, and tell which are wrong
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -30,16 +33,38 @@ struct Failed<'a> {
 pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let client = app.client()?;
     let mut lines = Lines::new(&app.cancel);
+    if args.dry_run {
+        return check(&client, lines, app);
+    }
     let one = |(_, line): &(u64, Vec<u8>)| step(app, &client, line);
     pool::in_order(&mut lines, args.parallel.into(), &app.cancel, one, |(line, _), ended| match ended {
         Some(Ok(outcome)) => app.out.object(&outcome),
-        Some(Err(error)) => {
-            app.out.count(&error);
-            app.out.object(&Failed { line: *line, error: error.detail() })
-        }
+        Some(Err(error)) => failed(*line, &error, app),
         None => Ok(()),
     })?;
-    lines.broken.map_or(Ok(()), |error| Err(Stop::new(format_args!("standard input can't be read: {error}"))))
+    lines.end()
+}
+
+fn failed(line: u64, error: &Error, app: &App) -> std::result::Result<(), Stop> {
+    app.out.count(error);
+    app.out.object(&Failed { line, error: error.detail() })
+}
+
+/// Without a request.
+fn check(client: &Client, mut lines: Lines, app: &App) -> std::result::Result<(), Stop> {
+    #[derive(Serialize)]
+    struct Checked {
+        line: u64,
+        dry_run: bool,
+        operation: &'static str,
+    }
+    for (line, bytes) in &mut lines {
+        match text(&bytes).and_then(|json| step::check(client, json)) {
+            Ok(operation) => app.out.object(&Checked { line, dry_run: true, operation })?,
+            Err(error) => failed(line, &error, app)?,
+        }
+    }
+    lines.end()
 }
 
 fn step(app: &App, client: &Client, line: &[u8]) -> Result<Outcome<StepResult>> {

@@ -147,3 +147,60 @@ fn run_without_steps_does_nothing() {
     let ran = run(&w, &["run"]);
     assert_eq!((ran.out.as_str(), ran.code), ("", Some(0)));
 }
+
+#[test]
+fn a_dry_run_of_steps_tells_which_are_wrong_and_asks_nothing() {
+    let w = world();
+    let path = w.file("a.txt", b"abc");
+    let file = |path: &std::path::Path| {
+        json!({"operation": "attachment.upload", "module": "Contacts", "record_id": "1", "source": {"path": path}}).to_string()
+    };
+    let bad_id = list("x");
+    let all = [list("1"), file(&path), file(&w.path("missing")), bad_id, "nonsense".to_owned(), list("1").replace("Contacts", "../x")];
+    let allow = format!("allow_paths={}", w.dir.path().display());
+    for command in [&["run"][..], &["batch", "--journal", "journal"]] {
+        let ran = feed(zcrm(&w, &[command, &["--dry-run", "--set", &allow]].concat()), &lines(&all));
+        let told = ran.json();
+        let good: Vec<bool> = told.iter().map(|line| line["dry_run"] == true && line["operation"].is_string()).collect();
+        assert_eq!((good, ran.code), (vec![true, true, false, false, false, false], Some(1)), "{told:#?}");
+    }
+    assert!(w.emulator.ledger().requests.is_empty() && !w.path("journal").exists());
+}
+
+/// The most memory that the process has had, in KiB.
+fn peak(process: &std::process::Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn memory_is_independent_of_the_number_of_lines() {
+    use std::io::{BufRead, BufReader};
+    let w = world();
+    // Each line is a few hundred bytes, and so is its result: 40,000 of them would be 20 MB.
+    let refused = upload(&w, &"n".repeat(300)).replace("eA==", "no base64");
+    for command in [&["run"][..], &["batch", "--journal", "journal"]] {
+        let mut child = zcrm(&w, command).stdin(Stdio::piped()).spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut feed = |steps: usize, refusals: usize| {
+            std::thread::scope(|scope| {
+                let all = std::iter::repeat_n(upload(&w, "a"), steps).chain(std::iter::repeat_n(refused.clone(), refusals));
+                let input = &mut input;
+                scope.spawn(move || all.for_each(|line| writeln!(input, "{line}").unwrap()));
+                let mut line = String::new();
+                for _ in 0..steps + refusals {
+                    line.clear();
+                    assert!(output.read_line(&mut line).unwrap() > 0);
+                }
+            });
+        };
+        feed(50, 2000);
+        let before = peak(&child);
+        feed(200, 40_000);
+        let after = peak(&child);
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert!(after < before + 6000, "{command:?}: {before} KiB after 2,050 lines, {after} KiB after 42,250");
+    }
+}

@@ -6,12 +6,13 @@ use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::operations::Operation;
 use super::output::StepResult;
-use super::parse::{parse, refused};
+use super::parse::{parse, placed, refused};
 use super::source_sink::Sink;
 use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Result, one_line};
+use crate::record::{check_id, check_module};
 use crate::text::mark_length;
 
 /// An operation, and what reads its input.
@@ -44,6 +45,12 @@ pub fn run(client: &Client, json: &str, call: Call<'_>) -> Result<Outcome<StepRe
     Step::read(json)?.run(client, call)
 }
 
+/// Reads a step and does nothing of it: tells what [`run`] would say of its JSON, its record and the files that it names, without a request.
+/// Gives its operation.
+pub fn check(client: &Client, json: &str) -> Result<&'static str> {
+    Step::read(json)?.check(client, json)
+}
+
 /// A step that has been read: what it says is understood, and nothing of it is done.
 pub(super) struct Step(Box<dyn Run>);
 
@@ -73,6 +80,21 @@ impl Step {
         }
     }
 
+    /// What can be told without a request; gives the operation.
+    pub(super) fn check(&self, client: &Client, json: &str) -> Result<&'static str> {
+        #[derive(serde::Deserialize)]
+        struct Subject {
+            module: Option<String>,
+            record_id: Option<input::Id>,
+        }
+        let json = &json[mark_length(json)..];
+        let Subject { module, record_id } = serde_json::from_str(json).unwrap_or(Subject { module: None, record_id: None }); // a batch has none
+        let checked = module.map_or(Ok(()), |module| check_module(client.config(), &module));
+        checked.and_then(|()| record_id.map_or(Ok(()), |id| check_id(client.config(), "record_id", &id.0))).map_err(|e| placed(e, &[]))?;
+        self.0.check(client)?;
+        Ok(self.0.id())
+    }
+
     /// The path of the file that it sends.
     pub(super) fn source(&self) -> Option<&str> {
         self.0.source()
@@ -94,6 +116,7 @@ trait Run: Send {
     fn shows_late(&self) -> bool;
     fn source(&self) -> Option<&str>;
     fn sink(&self) -> Option<&Sink>;
+    fn check(&self, client: &Client) -> Result<()>;
     fn run(self: Box<Self>, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>>;
 }
 
@@ -112,6 +135,10 @@ impl<O: Operation> Run for O {
 
     fn sink(&self) -> Option<&Sink> {
         Operation::sink(self)
+    }
+
+    fn check(&self, client: &Client) -> Result<()> {
+        Operation::check(self, client)
     }
 
     fn run(self: Box<Self>, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>> {

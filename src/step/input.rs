@@ -15,7 +15,7 @@ use super::source_sink::one_of;
 use super::source_sink::{Link, Picture, Sink, Source};
 #[cfg(test)]
 use super::{MAX_ITEMS, MAX_STEPS};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{call, transfer};
 
 /// Declares the input of operations: what all of them have, the record where it is about one, and what each has beside that.
@@ -254,6 +254,14 @@ fn number_and_token() -> Value {
     serde_json::json!({"required": ["page", "page_token"], "properties": {"page": {"type": "integer"}, "page_token": {"type": "string", "minLength": 1}}})
 }
 
+impl AttachmentUpload {
+    /// What [`Attach::of`] will say.
+    pub(super) fn check(&self) -> Result<()> {
+        let (source, links) = (self.source.is_some(), self.links.is_some());
+        if source == links { Err(Attach::refusal(source, links)) } else { Ok(()) }
+    }
+}
+
 /// What an upload attaches.
 pub(super) enum Attach {
     One(Source),
@@ -266,8 +274,14 @@ impl Attach {
         match (source, links) {
             (Some(source), None) => Ok(Attach::One(source)),
             (None, Some(links)) => Ok(Attach::Links(links.into_iter().map(|Object(link)| link).collect())),
-            (None, None) => Err(refused("source", "is missing; give source, or links for several links")),
-            (Some(_), Some(_)) => Err(refused("links", "stands beside source; give one of the two")),
+            (source, links) => Err(Attach::refusal(source.is_some(), links.is_some())),
+        }
+    }
+
+    fn refusal(source: bool, links: bool) -> Error {
+        match source && links {
+            true => refused("links", "stands beside source; give one of the two"),
+            false => refused("source", "is missing; give source, or links for several links"),
         }
     }
 }

@@ -14,7 +14,7 @@ mod paths;
 mod source_sink;
 
 pub use describe::describe;
-pub use dispatch::run;
+pub use dispatch::{check, run};
 pub use output::{Attached, Base64, BatchDone, BatchItem, ItemStatus, LinkAttached, LinksAttached, StepDownloaded, StepResult};
 
 /// Most bytes of one step's JSON.

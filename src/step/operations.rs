@@ -35,6 +35,11 @@ pub(super) trait Operation: DeserializeOwned + Send + 'static {
         None
     }
 
+    /// What is wrong beyond the JSON, as far as it shows without a request.
+    fn check(&self, client: &Client) -> Result<()> {
+        check_files(client, self.source(), self.sink())
+    }
+
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Self::Output>>;
 }
 
@@ -48,6 +53,11 @@ impl Operation for input::AttachmentUpload {
             Source::File(file) => file.path(),
             Source::Link(_) => None,
         }
+    }
+
+    fn check(&self, client: &Client) -> Result<()> {
+        input::AttachmentUpload::check(self)?;
+        check_files(client, self.source(), None)
     }
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
@@ -182,7 +192,19 @@ impl Operation for input::RecordList {
 /// Where the parameters of the typed functions stand in a step, unless under their own name.
 const FILE: &[(&str, &str)] = &[("name", "source.name"), ("content_type", "source.content_type")];
 const LINK: &[(&str, &str)] = &[("link_url", "source.url"), ("name", "source.title")];
+const FILE_PATH: &[(&str, &str)] = &[("path", "source.path")];
 const SINK: &[(&str, &str)] = &[("path", "sink.path")];
+
+/// Whether the files that a step names may be named and can be opened.
+fn check_files(client: &Client, source: Option<&str>, sink: Option<&Sink>) -> Result<()> {
+    if let Some(path) = source {
+        paths::source(client.config(), path).map_err(|e| parse::placed(e, FILE_PATH))?;
+    }
+    if let Some(Sink::File { path, overwrite, .. }) = sink {
+        paths::target(client.config(), path, *overwrite).map_err(|e| parse::placed(e, SINK))?;
+    }
+    Ok(())
+}
 
 /// A sink whose path is allowed.
 fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
@@ -246,7 +268,7 @@ impl Wishes {
 fn allowed<'a>(client: &Client, file: &'a File) -> Result<transfer::File<'a>> {
     let given = match &file.bytes {
         Bytes::Content(content) => transfer::File::memory("", content),
-        Bytes::Path(path) => paths::source(client.config(), path).map_err(|e| parse::placed(e, &[("path", "source.path")]))?,
+        Bytes::Path(path) => paths::source(client.config(), path).map_err(|e| parse::placed(e, FILE_PATH))?,
     };
     let given = transfer::File { content_type: file.content_type.clone(), ..given };
     Ok(if file.name.is_empty() { given } else { given.named(&file.name) })

@@ -109,6 +109,9 @@ fn what_is_wrong_with_an_input_is_named_by_its_json_path() {
         let error = step::run(&w.client, &input.to_string(), Call::default()).expect_err(path);
         assert_eq!((error.status(), error.reason()), (Status::Argument, "step_input"), "{input} {error}");
         assert_eq!(json_path(&error), path, "{input} {error}");
+        // What stands inside of a batch is looked at when it runs.
+        let checked = step::check(&w.client, &input.to_string());
+        assert!(input["operation"] == "batch" || checked.is_err_and(|checked| checked.to_string() == error.to_string()), "{input}");
         let place = path.trim_start_matches("$.").trim_start_matches('$');
         assert!(error.to_string().starts_with(place) && error.to_string().contains(word), "{input} {error}");
     }

@@ -108,6 +108,11 @@ pub fn pull(
     run_with(client, source, options, journal, call, ended)
 }
 
+/// [`step::check`](crate::step::check) of a step that is to stand in a batch.
+pub fn check(client: &Client, json: &str) -> Result<&'static str> {
+    super::dispatch::Step::for_batch(json)?.check(client, json)
+}
+
 /// [`pull`] with a journal that is open already.
 fn run_with(
     client: &Client,
