@@ -40,6 +40,9 @@ pub struct Args {
     /// The redirect URI that the code was made with; a self client has none
     #[arg(long, value_name = "URI")]
     redirect_uri: Option<String>,
+    /// Only tell what would be written and asked for: neither Zoho nor you are asked
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Settings by key.
@@ -47,8 +50,11 @@ type Login = BTreeMap<String, String>;
 
 pub fn run(args: &Args, app: &App) -> Result<(), Stop> {
     let mut login = args.given(app)?;
-    args.ask_for_the_rest(&mut login, app)?;
     let name = settings::profile_named(&app.common)?.unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+    if args.dry_run {
+        return would(&name, &login, app);
+    }
+    args.ask_for_the_rest(&mut login, app)?;
     let profiles = Profiles::open(settings::profiles_named(&app.common).as_deref())?;
     let mut config = Config::new();
     for (key, value) in &login {
@@ -84,6 +90,53 @@ pub fn run(args: &Args, app: &App) -> Result<(), Stop> {
     let scope = granted.as_ref().and_then(|granted| granted.result.scope.as_deref());
     let scopes = scope.map(|scope| format!("; scopes: {}", zcrm::one_line(scope))).unwrap_or_default();
     app.out.done(&About::default(), Written { profile: &name, path: &path, scope }, || format!("profile {name} is in {}{scopes}", path.display()))
+}
+
+/// What would be written, without a value: they are secrets.
+fn would(name: &str, login: &Login, app: &App) -> Result<(), Stop> {
+    #[derive(Serialize)]
+    struct Would<'a> {
+        dry_run: bool,
+        profile: &'a str,
+        path: std::path::PathBuf,
+        given: Vec<&'a str>,
+        asked_for: Vec<&'a str>,
+    }
+    let path = Profiles::look(settings::profiles_named(&app.common).as_deref())?;
+    let (given, asked_for) = (login.keys().map(String::as_str).collect(), questions(login).map(|question| question.key).collect());
+    let would = Would { dry_run: true, profile: name, path, given, asked_for };
+    let list = |keys: &[&str]| if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
+    let line = || {
+        let Would { path, given, asked_for, .. } = &would;
+        format!("would write the profile {name} into {}; given: {}; asked for: {}", path.display(), list(given), list(asked_for))
+    };
+    app.out.done(&About::default(), &would, line)
+}
+
+/// What is asked for where it isn't given.
+struct Question {
+    key: &'static str,
+    option: &'static str,
+    text: &'static str,
+    hidden: bool,
+}
+
+const QUESTIONS: &[Question] = &[
+    Question { key: "data_center", option: "--data-center", text: "Data centre (us, eu, in, au, jp, cn, ca, sa)", hidden: false },
+    Question { key: "client_id", option: "--client-id", text: "Client id", hidden: false },
+    Question { key: "client_secret", option: "--client-secret", text: "Client secret (isn't shown)", hidden: true },
+    Question { key: "grant_code", option: "--code", text: "Code (isn't shown)", hidden: true },
+];
+
+/// Those that this login leaves open.
+fn questions(login: &Login) -> impl Iterator<Item = &'static Question> {
+    let has = |key: &str| login.contains_key(key);
+    QUESTIONS.iter().filter(move |question| match question.key {
+        _ if has("access_token") => false,
+        "data_center" => !has("data_center") && !has("accounts_url"),
+        "grant_code" => !has("grant_code") && !has("refresh_token"),
+        key => !has(key),
+    })
 }
 
 /// Asks Zoho whether it takes the login. An access token alone is not asked about.
@@ -124,36 +177,22 @@ impl Args {
     }
 
     fn ask_for_the_rest(&self, login: &mut Login, app: &App) -> Result<(), Stop> {
-        if login.contains_key("access_token") {
-            return Ok(());
-        }
-        let questions: [(&str, &str, &str, bool); 4] = [
-            ("data_center", "--data-center", "Data centre (us, eu, in, au, jp, cn, ca, sa)", false),
-            ("client_id", "--client-id", "Client id", false),
-            ("client_secret", "--client-secret", "Client secret (isn't shown)", true),
-            ("grant_code", "--code", "Code (isn't shown)", true),
-        ];
-        let missing = |login: &Login, key: &str| match key {
-            "data_center" => !login.contains_key(key) && !login.contains_key("accounts_url"),
-            "grant_code" => !login.contains_key(key) && !login.contains_key("refresh_token"),
-            _ => !login.contains_key(key),
-        };
-        let wanted: Vec<_> = questions.into_iter().filter(|(key, ..)| missing(login, key)).collect();
+        let wanted: Vec<&Question> = questions(login).collect();
         if !prompt::is_there() {
-            let options: Vec<&str> = wanted.iter().filter(|(key, ..)| *key != "data_center").map(|(_, option, ..)| *option).collect();
+            let options: Vec<&str> = wanted.iter().map(|question| question.option).filter(|option| *option != "--data-center").collect();
             return if options.is_empty() {
                 Ok(())
             } else {
                 Err(Stop::new(format_args!("nobody is there to be asked; give {}", options.join(", "))))
             };
         }
-        for (key, _, question, hidden) in wanted {
-            let answer = prompt::ask(question, hidden, &app.cancel)?;
-            if answer.is_empty() && key == "data_center" {
+        for Question { key, text, hidden, .. } in wanted {
+            let answer = prompt::ask(text, *hidden, &app.cancel)?;
+            if answer.is_empty() && *key == "data_center" {
                 continue; // the default
             }
             Config::new().set(key, &answer)?; // before the next one is asked
-            login.insert(key.to_owned(), answer);
+            login.insert((*key).to_owned(), answer);
         }
         Ok(())
     }

@@ -21,20 +21,25 @@ pub struct Profiles {
 impl Profiles {
     /// The file at `path`, or the user's own, which need not exist.
     pub fn open(path: Option<&Path>) -> Result<Profiles, Stop> {
-        let named = path.map_or_else(Profile::own_path, |path| Ok(path.to_owned()))?;
-        let path = fs::canonicalize(&named).unwrap_or(named); // a link stays one
+        let path = Profiles::look(path)?;
         let refused = |why: String| Stop::new(format_args!("{}: {why}", path.display()));
-        let text = match Profile::read(Some(&path), None) {
-            Err(error) if error.reason() == "profile_absent" && !path.exists() => String::new(),
-            Err(error) if error.reason() != "profile_absent" => return Err(error.into()), // it isn't ours to replace
-            _ => fs::read_to_string(&path).map_err(|e| refused(e.to_string()))?,
-        };
+        let text = if path.exists() { fs::read_to_string(&path).map_err(|e| refused(e.to_string()))? } else { String::new() };
         // The parser's own text would show the line.
         let document = text.parse().map_err(|_| refused("is not TOML".to_owned()))?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| refused(e.to_string()))?;
         let new = NamedTempFile::new_in(folder).map_err(|e| refused(format!("can't be written: {e}")))?; // with mode 0600
         Ok(Profiles { path, document, new })
+    }
+
+    /// Where they are or will be; refuses a file that isn't one of profiles, or isn't the user's alone.
+    pub fn look(path: Option<&Path>) -> Result<PathBuf, Stop> {
+        let named = path.map_or_else(Profile::own_path, |path| Ok(path.to_owned()))?;
+        let path = fs::canonicalize(&named).unwrap_or(named); // a link stays one
+        match Profile::read(Some(&path), None) {
+            Err(error) if error.reason() != "profile_absent" => Err(error.into()), // it isn't ours to replace
+            _ => Ok(path),
+        }
     }
 
     pub fn path(&self) -> &Path {

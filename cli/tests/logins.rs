@@ -142,3 +142,12 @@ fn whoami_tells_the_login_and_no_secret() {
     assert!(ran.code == Some(0) && ran.out.contains("scopes       ZohoCRM.modules.ALL"), "{ran:?}");
     canary::check(&ran.out);
 }
+
+#[test]
+fn a_dry_run_of_a_login_asks_nobody_and_writes_nothing() {
+    let w = world();
+    let ran = login(&w, &["--client-id", "1000.X", "--client-secret", "s3cret", "--dry-run"]);
+    assert!(ran.code == Some(0) && !ran.out.contains("s3cret"), "{ran:?}");
+    assert!(ran.out.contains("profile default into ") && ran.out.contains("client_id") && ran.out.contains("asked for: grant_code"), "{ran:?}");
+    assert!(!w.path(".config").exists() && w.requests("token").is_empty());
+}
