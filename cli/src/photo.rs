@@ -36,6 +36,9 @@ pub enum Command {
         /// Replace a file that is there
         #[arg(long)]
         overwrite: bool,
+        /// Only tell what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Delete the photo
     Rm {
@@ -60,7 +63,11 @@ pub fn run(command: &Command, app: &App) -> std::result::Result<(), Stop> {
     let client = app.client()?;
     match command {
         Command::Set { record, file, dry_run } => set(app, &client, record, file, *dry_run),
-        Command::Get { record, output, overwrite } => get(app, &client, record, output, *overwrite),
+        Command::Get { record, output, dry_run: true, .. } => {
+            let line = || format!("would save the photo of {record} as {}", output.display());
+            app.out.done(&About::record(&record.0), Would { dry_run: true }, line)
+        }
+        Command::Get { record, output, overwrite, dry_run: false } => get(app, &client, record, output, *overwrite),
         Command::Rm { record, again, dry_run } => rm(app, &client, record, *again, *dry_run),
     }
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{self, Seek};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use zcrm::attachment::{self, Uploaded};
-use zcrm::{Bytes, Call, Client, File, IfExists, Outcome, Result, Source, Streamed};
+use zcrm::{Bytes, Call, Client, Error, File, IfExists, Outcome, Result, Source, Status, Streamed};
 
 use crate::app::App;
 use crate::exit::Stop;
@@ -21,7 +22,7 @@ pub struct Args {
     /// The record, such as Contacts/3652397000000649013
     #[arg(value_name = "MODULE/ID")]
     record: OneRecord,
-    /// Files to attach; - is standard input, which needs --name
+    /// Files to attach; - is standard input, which needs --name, as a pipe does
     #[arg(value_name = "FILE", required_unless_present = "links")]
     files: Vec<PathBuf>,
     /// A link to attach; may be given several times
@@ -109,9 +110,13 @@ impl Args {
     }
 
     fn upload(&self, client: &Client, app: &App, sent: &Sent) -> Result<Outcome<Uploaded>> {
-        let mut stream = Streamed(io::stdin());
+        let (mut stream, mut pipe) = (Streamed(io::stdin()), None);
         let source = match sent {
-            Sent::File(path) => self.named(File::open(path)?).into(),
+            Sent::File(path) if is_pipe(path) => {
+                let pipe = pipe.insert(Streamed(self.pipe(path)?));
+                self.named(File::reader("", pipe, None)).into()
+            }
+            Sent::File(path) => self.named(file(path)?).into(),
             Sent::Link(url) => Source::link(url, self.name.as_deref().unwrap_or_default()),
             Sent::Stdin => match stdin_file() {
                 Some(file) => self.named(File::opened(file, Path::new("-"))?).into(),
@@ -133,12 +138,33 @@ impl Args {
         attachment::upload(client, &self.record.0, source, call)
     }
 
+    /// A pipe to read from. Without --name it would be stored under a name that says nothing, such as 63.
+    fn pipe(&self, path: &Path) -> Result<fs::File> {
+        if self.name.is_none() {
+            let message = format!("{} is a pipe, which has no name; give one with --name", path.display());
+            return Err(Error::new(Status::Argument, "file_name", message));
+        }
+        fs::File::open(path).map_err(|e| Error::io("source_open", path.display(), &e))
+    }
+
     fn named<'a>(&self, file: File<'a>) -> File<'a> {
         match &self.name {
             Some(name) => file.named(name),
             None => file,
         }
     }
+}
+
+/// Whether it is a pipe, as of a shell's `<(command)`.
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo())
+}
+
+fn file<'a>(path: &Path) -> Result<File<'a>> {
+    if path.is_dir() {
+        return Err(Error::new(Status::Argument, "source_open", format!("{} is a directory; name the files in it", path.display())));
+    }
+    File::open(path)
 }
 
 /// What can be seen without a request.
@@ -150,7 +176,8 @@ fn would(sent: &Sent, args: &Args, app: &App, about: &About) -> std::result::Res
     }
     let bytes = match sent {
         Sent::Stdin | Sent::Link(_) => None,
-        Sent::File(path) => match File::open(path) {
+        Sent::File(path) if is_pipe(path) => None,
+        Sent::File(path) => match file(path) {
             Ok(file) => {
                 if let Bytes::File(_, length) = file.bytes {
                     Some(length)

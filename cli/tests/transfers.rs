@@ -187,12 +187,13 @@ fn a_dry_run_changes_nothing_and_says_what_would_be_done() {
     w.file("a", b"abc");
     let target = format!("{}/{there}", contact(&w));
     let contact = contact(&w);
-    let runs: [(&[&str], &str); 6] = [
+    let runs: [(&[&str], &str); 7] = [
         (&["upload", &contact, "a"], "would upload a (3 B)"),
         (&["get", &contact, "-o", "d"], "would save d/there.txt (1 B)"),
         (&["rm", &target], "would delete"),
         (&["rm", "--all", &contact], "would delete"),
         (&["photo", "set", &contact, "a"], "would set"),
+        (&["photo", "get", &contact, "-o", "d.png"], "would save the photo"),
         (&["photo", "rm", &contact], "would delete"),
     ];
     for (arguments, said) in runs {
@@ -202,4 +203,38 @@ fn a_dry_run_changes_nothing_and_says_what_would_be_done() {
     assert_eq!((w.stored(), w.path("d").exists()), (vec![("there.txt".to_owned(), 1)], false));
     assert!(w.emulator.ledger().requests.iter().all(|request| request.operation == "attachment.list"));
     assert_eq!(run(&w, &["upload", &contact, "missing", "--dry-run"]).code, Some(1));
+}
+
+#[test]
+fn a_pipe_is_uploaded_under_the_name_that_is_given_and_a_folder_is_refused() {
+    let w = world();
+    std::fs::create_dir(w.path("dir")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(w.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let nameless = run(&w, &["upload", &contact(&w), "pipe", "dir"]);
+    assert_eq!((nameless.code, w.stored().len()), (Some(1), 0), "{nameless:?}");
+    assert!(nameless.err.contains("pipe, which has no name; give one with --name") && nameless.err.contains("name the files in it"), "{nameless:?}");
+    let path = w.path("pipe");
+    let writer = std::thread::spawn(move || fs::write(path, bytes(70_000)).unwrap());
+    let ran = run(&w, &["upload", &contact(&w), "pipe", "--name", "report.csv"]);
+    assert_eq!((ran.code, w.stored()), (Some(0), vec![("report.csv".to_owned(), 70_000)]), "{ran:?}");
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_thousand_files_go_and_come_in_one_call_each() {
+    let w = world();
+    let names: Vec<String> = (0..1000).map(|i| format!("file {i}.txt")).collect();
+    names.iter().for_each(|name| drop(w.file(name, name.as_bytes())));
+    let record = contact(&w);
+    let call = |words: &[&str], more: &[String]| {
+        let arguments: Vec<&str> = words.iter().copied().chain(more.iter().map(String::as_str)).collect();
+        let ran = run(&w, &arguments);
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{words:?}");
+        ran.out.lines().count()
+    };
+    assert_eq!((call(&["upload", &record, "--parallel", "8"], &names), w.stored().len()), (1000, 1000));
+    assert_eq!(call(&["get", &record, "-o", "back", "--parallel", "8"], &[]), 1000);
+    assert!(names.iter().all(|name| fs::read(w.path("back").join(name)).unwrap() == name.as_bytes()));
+    assert_eq!((call(&["rm", "--all", &record], &[]), w.stored().len()), (1000, 0));
 }
