@@ -4,6 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zcrm::{Error, Outcome, Result, Status};
 
+use crate::app::App;
+use crate::exit::Stop;
+use crate::output::About;
+
 /// Credits: one a request. A request that is tried again costs one more, which the call itself doesn't ask for.
 pub struct Budget {
     most: u64,
@@ -32,6 +36,32 @@ impl Budget {
             more => drop(self.spent.fetch_add(more - 1, Ordering::Relaxed)),
         }
         outcome
+    }
+
+    /// Says that it ended the command, if it did: `left` records were not done to the end.
+    pub fn tell_spent(&self, app: &App, left: u64) -> std::result::Result<(), Stop> {
+        if left == 0 || self.spent() < self.most {
+            return Ok(());
+        }
+        let spent = self.spent();
+        let message = format!("stopped at {spent} API credits, as --credits says; run the same command again for the other {left} records");
+        app.out.failed(&About::default(), &Error::new(Status::RateLimited, SPENT, message))
+    }
+
+    /// The next page of a list, for a credit; the end costs nothing.
+    pub fn page<P>(&self, fetch: impl FnOnce() -> Result<Option<Outcome<P>>>) -> Result<Option<P>> {
+        let mut end = false;
+        let page = self.spend(|| {
+            fetch().and_then(|page| {
+                end = page.is_none();
+                page.ok_or_else(|| Error::new(Status::State, "end", "the end of the list"))
+            })
+        });
+        match page {
+            Ok(page) => Ok(Some(page.result)),
+            Err(_) if end => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -37,28 +37,42 @@ impl From<Exit> for ExitCode {
 
 /// Why nothing could start, or nothing more could be told.
 #[derive(Debug)]
-pub struct Stop(String);
+pub struct Stop {
+    why: String,
+    /// Where the library says so.
+    error: Option<zcrm::Error>,
+}
 
 impl Stop {
     pub fn new(why: impl fmt::Display) -> Stop {
-        Stop(why.to_string())
+        Stop { why: why.to_string(), error: None }
     }
 
-    /// Says so on standard error.
-    pub fn tell(self) -> ExitCode {
-        let _ = writeln!(std::io::stderr(), "zcrm: {}", self.0); // the exit code says it too
+    /// Says so on standard error or, as JSON, on standard output.
+    pub fn tell(self, as_json: bool) -> ExitCode {
+        let told = as_json && writeln!(std::io::stdout(), "{}", self.json()).is_ok();
+        if !told {
+            let _ = writeln!(std::io::stderr(), "zcrm: {}", self.why); // the exit code says it too
+        }
         Exit::Stopped.into()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        match &self.error {
+            Some(error) => serde_json::json!({"error": error.detail()}),
+            None => serde_json::json!({"error": {"message": self.why}}),
+        }
     }
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
 impl From<zcrm::Error> for Stop {
     fn from(error: zcrm::Error) -> Stop {
-        Stop::new(error)
+        Stop { why: error.to_string(), error: Some(error) }
     }
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use zcrm::attachment::{self, Attachment, ListArgs};
 use zcrm::{Call, Client, Error, Record, Result, Sink, Status, photo, records};
 
@@ -42,9 +43,10 @@ pub struct Args {
 pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let client = app.client()?;
     let budget = Budget::new(args.credits);
+    let pages = records::pages(&client, &args.module, &ListArgs::default())?; // a module that can't be is told here
     let ids = match &args.ids {
         Some(path) => named(path)?,
-        None => listed(args, app, &client, &budget)?,
+        None => listed(pages, app, &budget)?,
     };
     fs::create_dir_all(&args.output).map_err(|e| Stop::new(format_args!("{}: {e}", args.output.display())))?;
     let (manifest, known) = Manifest::open(&args.output, &args.module)?;
@@ -140,32 +142,16 @@ fn named(path: &Path) -> std::result::Result<Vec<String>, Stop> {
 }
 
 /// The ids that Zoho lists.
-fn listed(args: &Args, app: &App, client: &Client, budget: &Budget) -> std::result::Result<Vec<String>, Stop> {
-    let mut pages = records::pages(client, &args.module, &ListArgs::default())?;
+fn listed(mut pages: records::Pages, app: &App, budget: &Budget) -> std::result::Result<Vec<String>, Stop> {
     let mut ids = Vec::new();
-    while let Some(page) = next(budget, || pages.next(&app.call()))? {
+    while let Some(page) = budget.page(|| pages.next(&app.call()))? {
         ids.extend(page.record_ids);
     }
     Ok(ids)
 }
 
-/// The next page, for a credit; the end costs nothing.
-fn next<P>(budget: &Budget, fetch: impl FnOnce() -> Result<Option<zcrm::Outcome<P>>>) -> Result<Option<P>> {
-    let mut end = None;
-    let page = budget.spend(|| match fetch() {
-        Ok(Some(page)) => Ok(page),
-        Ok(None) => {
-            end = Some(());
-            Err(Error::new(Status::State, "end", "the end of the list"))
-        }
-        Err(error) => Err(error),
-    });
-    match (page, end) {
-        (Ok(page), _) => Ok(Some(page.result)),
-        (Err(_), Some(())) => Ok(None),
-        (Err(error), None) => Err(error),
-    }
-}
+/// The reason of the error that the manifest can't be written.
+const MANIFEST: &str = "manifest";
 
 /// An export under way.
 struct Export<'a> {
@@ -176,7 +162,7 @@ struct Export<'a> {
     manifest: Manifest,
     known: Known,
     has_photos: bool,
-    /// The manifest can't be written: no further record is begun.
+    /// The folder takes no more: no further record is begun.
     full: AtomicBool,
 }
 
@@ -188,6 +174,7 @@ impl Export<'_> {
         let record = Record::new(&self.args.module, id);
         let mut one = OneRecord::new(self, &record);
         if let Err(error) = one.attachments().and_then(|()| one.photo()) {
+            self.ends(&error);
             one.fail(About::record(&record), error);
         }
         one.end()
@@ -198,10 +185,16 @@ impl Export<'_> {
     }
 
     fn add(&self, line: &Line) -> Result<()> {
-        self.manifest.add(line).map_err(|e| {
+        self.manifest.add(line).map_err(|e| Error::io(MANIFEST, "manifest.ndjson", &e))
+    }
+
+    /// Whether nothing further of a record is worth a call: credits are spent, Ctrl-C came, or the folder takes no more.
+    fn ends(&self, error: &Error) -> bool {
+        let no_room = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS].iter().any(|errno| errno.raw_os_error() == error.detail().os_error);
+        if no_room || error.reason() == MANIFEST {
             self.full.store(true, Ordering::Relaxed);
-            Error::io("manifest", "manifest.ndjson", &e)
-        })
+        }
+        error.reason() == SPENT || error.status() == Status::Cancelled || self.full.load(Ordering::Relaxed)
     }
 
     fn tell_end(&self, total: &Done) -> std::result::Result<(), Stop> {
@@ -219,11 +212,7 @@ impl Export<'_> {
         out.done(&none, End { records, items, bytes, left, credits }, || {
             format!("exported {records} records with {items} items ({}); {left} records are left; {credits} API credits", size(bytes))
         })?;
-        if left > 0 && self.args.credits.is_some_and(|most| credits >= most) {
-            let message = format!("stopped at {credits} API credits, as --credits says; run the same command again for the other {left} records");
-            out.failed(&none, &Error::new(Status::RateLimited, SPENT, message))?;
-        }
-        Ok(())
+        self.budget.tell_spent(self.app, left)
     }
 }
 
@@ -274,10 +263,10 @@ impl<'e, 'a> OneRecord<'e, 'a> {
 
     fn attachments(&mut self) -> Result<()> {
         let mut pages = attachment::pages(&self.export.client, self.record, &ListArgs::default())?;
-        while let Some(page) = next(&self.export.budget, || pages.next(&self.export.app.call()))? {
+        while let Some(page) = self.export.budget.page(|| pages.next(&self.export.app.call()))? {
             for attachment in &page.attachments {
                 match self.attachment(attachment) {
-                    Err(error) if error.reason() == SPENT || error.status() == Status::Cancelled => return Err(error),
+                    Err(error) if self.export.ends(&error) => return Err(error),
                     Err(error) => self.fail(About::record(self.record).attachment(&attachment.id), error),
                     Ok(()) => {}
                 }

@@ -8,6 +8,7 @@ use zcrm::attachment::{self, Attachment, ListArgs};
 use zcrm::{Call, Client, Error, File, Record, Result, Sink, Source, Status, photo};
 
 use crate::app::App;
+use crate::budget::{Budget, SPENT};
 use crate::exit::Stop;
 use crate::manifest::{self, Entry, Line};
 use crate::output::About;
@@ -22,41 +23,76 @@ pub struct Args {
     /// Records that have other ids now: old,new on each line of the file
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
+    /// API credits after which no further call is begun
+    #[arg(long, value_name = "N")]
+    credits: Option<u64>,
     /// How many records at once
     #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
+    /// Only look at the records, and tell what would be uploaded
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let map = args.map.as_deref().map(map).transpose()?;
     let all = manifest::records(&args.dir)?;
     let client = app.client()?;
-    let (mut sent, mut skipped) = (0, 0);
-    let import = |(record, lines): &(Record, Vec<Line>)| -> Vec<(About, Result<Brought>)> {
+    let budget = Budget::new(args.credits);
+    let mut end = End { dry_run: args.dry_run, ..End::default() };
+    let import = |(record, lines): &(Record, Vec<Line>)| -> Told {
         match now(record, map.as_ref()) {
-            Ok(to) => Import { app, client: &client, dir: &args.dir, record: &to }.all(lines),
-            Err(error) => vec![(About::record(record), Err(error))],
+            Ok(to) => Import { args, app, client: &client, budget: &budget, record: &to }.all(lines),
+            Err(error) => Told { items: vec![(About::record(record), Err(error))], left: false },
         }
     };
     pool::in_order(all, args.parallel.into(), &app.cancel, import, |_, told| {
-        for (about, brought) in told.unwrap_or_default() {
+        let told = told.unwrap_or(Told { items: Vec::new(), left: true });
+        end.left += u64::from(told.left);
+        for (about, brought) in told.items {
             match brought {
                 Ok(brought) => {
-                    *if brought.skipped { &mut skipped } else { &mut sent } += 1;
-                    let verb = if brought.skipped { "is there" } else { "uploaded" };
-                    app.out.done(&about, &brought, || format!("{verb} {} in {}", about.source.as_deref().unwrap_or_default(), brought.record))?;
+                    *if brought.skipped { &mut end.skipped } else { &mut end.uploaded } += 1;
+                    app.out.done(&about, &brought, || brought.line(&about))?;
                 }
                 Err(error) => app.out.failed(&about, &error)?,
             }
         }
         Ok(())
     })?;
-    #[derive(serde::Serialize)]
-    struct End {
-        uploaded: u64,
-        skipped: u64,
+    end.credits = budget.spent();
+    app.out.done(&About::default(), &end, || end.line())?;
+    budget.tell_spent(app, end.left)
+}
+
+/// What became of a record.
+struct Told {
+    items: Vec<(About, Result<Brought>)>,
+    /// Not all of it was looked at: Ctrl-C, or no credit.
+    left: bool,
+}
+
+/// How all went.
+#[derive(Default, serde::Serialize)]
+struct End {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    uploaded: u64,
+    skipped: u64,
+    /// Records of which not all was looked at.
+    left: u64,
+    credits: u64,
+}
+
+impl End {
+    fn line(&self) -> String {
+        let End { dry_run, uploaded, skipped, left, credits } = self;
+        let left = if *left > 0 { format!("; {left} records are left") } else { String::new() };
+        match dry_run {
+            true => format!("would upload {uploaded}; {skipped} are there{left}; {credits} API credits"),
+            false => format!("{uploaded} uploaded, {skipped} were there{left}; {credits} API credits"),
+        }
     }
-    app.out.done(&About::default(), End { uploaded: sent, skipped }, || format!("{sent} uploaded, {skipped} were there"))
 }
 
 /// One thing that the record has now.
@@ -65,6 +101,19 @@ struct Brought {
     #[serde(skip)]
     record: String,
     skipped: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+impl Brought {
+    fn line(&self, about: &About) -> String {
+        let verb = match (self.skipped, self.dry_run) {
+            (true, _) => "is there",
+            (false, true) => "would upload",
+            (false, false) => "uploaded",
+        };
+        format!("{verb} {} in {}", zcrm::one_line(about.source.as_deref().unwrap_or_default()), self.record)
+    }
 }
 
 /// The ids that records have now.
@@ -98,34 +147,56 @@ fn now(record: &Record, map: Option<&HashMap<String, String>>) -> Result<Record>
 }
 
 struct Import<'a> {
+    args: &'a Args,
     app: &'a App,
     client: &'a Client,
-    dir: &'a Path,
+    budget: &'a Budget,
     record: &'a Record,
 }
 
 impl Import<'_> {
-    fn all(&self, lines: &[Line]) -> Vec<(About, Result<Brought>)> {
-        let list = match attachment::list(self.client, self.record, &ListArgs::default(), self.app.call()) {
-            Ok(outcome) => outcome.result.attachments,
-            Err(error) => return vec![(About::record(self.record), Err(error))],
+    fn all(&self, lines: &[Line]) -> Told {
+        let mut told = Told { items: Vec::new(), left: false };
+        let list = match self.list() {
+            Ok(list) => list,
+            Err(error) => {
+                self.failed(&mut told, About::record(self.record), error);
+                return told;
+            }
         };
         let mut taken = HashSet::new();
-        let mut told = Vec::new();
         for (line, entry) in lines.iter().filter_map(|line| Some((line, line.entry()?))) {
-            if self.app.cancel.is_fired() {
+            let about = About::record(self.record).source(&entry.path);
+            match self.one(line, entry, &list, &mut taken) {
+                Ok(skipped) => told.items.push((about, Ok(Brought { record: target::shown(self.record), skipped, dry_run: self.args.dry_run }))),
+                Err(error) => self.failed(&mut told, about, error),
+            }
+            if told.left {
                 break;
             }
-            let skipped = self.one(line, entry, &list, &mut taken);
-            let brought = skipped.map(|skipped| Brought { record: target::shown(self.record), skipped });
-            told.push((About::record(self.record).source(&entry.path), brought));
         }
         told
     }
 
+    fn failed(&self, told: &mut Told, about: About, error: Error) {
+        // A budget that is spent, and Ctrl-C, are told once and not for each.
+        match error.reason() == SPENT || error.status() == Status::Cancelled {
+            true => told.left = true,
+            false => told.items.push((about, Err(error))),
+        }
+    }
+
+    fn list(&self) -> Result<Vec<Attachment>> {
+        let (mut pages, mut all) = (attachment::pages(self.client, self.record, &ListArgs::default())?, Vec::new());
+        while let Some(page) = self.budget.page(|| pages.next(&self.app.call()))? {
+            all.extend(page.attachments);
+        }
+        Ok(all)
+    }
+
     /// Whether it was there already. Each attachment of the list stands for one line: two that are alike are two.
     fn one<'l>(&self, line: &Line, entry: &Entry, list: &'l [Attachment], taken: &mut HashSet<&'l str>) -> Result<bool> {
-        let path = self.dir.join(&entry.path);
+        let path = self.args.dir.join(&entry.path);
         if let Line::Photo(_) = line {
             return self.photo(entry, &path);
         }
@@ -136,7 +207,7 @@ impl Import<'_> {
             }
         }
         match &entry.link_url {
-            Some(url) => drop(attachment::upload(self.client, self.record, Source::link(url, &entry.file_name), self.app.call())?),
+            Some(url) => self.send(Source::link(url, &entry.file_name), None)?,
             None => self.upload(entry, &path)?,
         }
         Ok(false)
@@ -148,30 +219,53 @@ impl Import<'_> {
         }
         let alike = !there.is_link && there.safe_name == entry.safe_name && there.bytes == Some(entry.bytes);
         // The bytes of an attachment never change: one with the same id has them.
-        Ok(alike && (Some(&there.id) == entry.attachment_id.as_ref() || same::attachment(self.app, self.client, self.record, &there.id, path)?))
+        Ok(alike && (Some(&there.id) == entry.attachment_id.as_ref() || self.has_bytes_of(path, &there.id)?))
+    }
+
+    fn has_bytes_of(&self, path: &Path, id: &str) -> Result<bool> {
+        same::attachment(self.app, self.client, self.budget, self.record, id, path)
     }
 
     fn upload(&self, entry: &Entry, path: &Path) -> Result<()> {
-        let upload = |name: &str| {
-            let call = Call { expected_sha256: entry.sha256.as_deref().and_then(sha256), ..self.app.call() };
-            attachment::upload(self.client, self.record, File::open(path)?.named(name), call).map(drop)
-        };
-        match upload(&entry.file_name) {
+        let sent = self.send(self.file(path)?.named(&entry.file_name).into(), entry.sha256.as_deref());
+        match sent {
             // A name that no request can carry.
-            Err(error) if error.reason() == "file_name" && !entry.safe_name.is_empty() => upload(&entry.safe_name),
-            uploaded => uploaded,
+            Err(error) if error.reason() == "file_name" && !entry.safe_name.is_empty() => {
+                self.send(self.file(path)?.named(&entry.safe_name).into(), entry.sha256.as_deref())
+            }
+            sent => sent,
         }
+    }
+
+    fn send(&self, source: Source<'_>, hex: Option<&str>) -> Result<()> {
+        if self.args.dry_run {
+            return Ok(());
+        }
+        let call = Call { expected_sha256: hex.and_then(sha256), ..self.app.call() };
+        self.budget.spend(|| attachment::upload(self.client, self.record, source, call)).map(drop)
+    }
+
+    /// A file of the folder. A link in it that leads elsewhere isn't followed: the folder may be somebody else's.
+    fn file<'a>(&self, path: &Path) -> Result<File<'a>> {
+        let real = |path: &Path| fs::canonicalize(path).map_err(|e| Error::io("source_open", path.display(), &e));
+        if !real(path)?.starts_with(real(&self.args.dir)?) {
+            return Err(Error::new(Status::Argument, "source_open", format!("{}: is a link that leads out of the folder", path.display())));
+        }
+        File::open(path)
     }
 
     fn photo(&self, entry: &Entry, path: &Path) -> Result<bool> {
         let call = Call { sha256: true, ..self.app.call() };
-        match photo::download(self.client, self.record, Sink::memory(), call) {
+        match self.budget.spend(|| photo::download(self.client, self.record, Sink::memory(), call)) {
             Ok(there) if there.result.sha256 == entry.sha256 => return Ok(true),
             Err(error) if error.status() != Status::NotFound => return Err(error),
             _ => {}
         }
-        let call = Call { expected_sha256: entry.sha256.as_deref().and_then(sha256), ..self.app.call() };
-        photo::upload(self.client, self.record, File::open(path)?, call)?;
+        let file = self.file(path)?;
+        if !self.args.dry_run {
+            let call = Call { expected_sha256: entry.sha256.as_deref().and_then(sha256), ..self.app.call() };
+            self.budget.spend(|| photo::upload(self.client, self.record, file, call))?;
+        }
         Ok(false)
     }
 }

@@ -44,7 +44,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use app::App;
-use exit::Stop;
+use exit::{Exit, Stop};
 
 /// Files, links and photos of Zoho CRM records.
 #[derive(Parser)]
@@ -83,7 +83,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Arguments { common, command } = Arguments::parse();
+    let Arguments { common, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(other) => return asked_or_wrong(&other),
+    };
+    let as_json = common.json;
     let ended = match command {
         // These end on their own, and a signal ends them as it ends any program.
         #[cfg(feature = "emulator")]
@@ -97,7 +101,19 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(code) => code.into(),
-        Err(stop) => stop.tell(),
+        Err(stop) => stop.tell(as_json),
+    }
+}
+
+/// Help that was asked for, or arguments that are wrong.
+fn asked_or_wrong(what: &clap::Error) -> ExitCode {
+    if what.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        return Stop::new(what.to_string().trim_start_matches("error: ").trim_end()).tell(true);
+    }
+    match what.print() {
+        Ok(()) if !what.use_stderr() => Exit::Done.into(),
+        Err(e) if !what.use_stderr() => Stop::new(format_args!("the output can't be written: {e}")).tell(false),
+        _ => Exit::Stopped.into(),
     }
 }
 

@@ -68,7 +68,13 @@ pub struct Known {
 }
 
 /// A manifest that is being written, by one process at a time.
-pub struct Manifest(Mutex<File>);
+pub struct Manifest(Mutex<Written>);
+
+struct Written {
+    file: File,
+    /// Where its last whole line ends.
+    end: u64,
+}
 
 const NAME: &str = "manifest.ndjson";
 
@@ -86,14 +92,20 @@ impl Manifest {
         let mut known = Known::default();
         let whole_lines = read(&path, &file, |line| known.add(module, line))?;
         file.set_len(whole_lines).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
-        Ok((Manifest(Mutex::new(file)), known))
+        Ok((Manifest(Mutex::new(Written { file, end: whole_lines })), known))
     }
 
-    /// Adds a line, in one piece.
+    /// Adds a line, whole or not at all: what a full disk has taken of it is taken away again, so that no later line stands behind a half one.
     pub fn add(&self, line: &Line) -> std::io::Result<()> {
         let mut text = serde_json::to_vec(line).expect("a line holds only what JSON can say");
         text.push(b'\n');
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(&text)
+        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Err(error) = written.file.write_all(&text) {
+            written.file.set_len(written.end)?;
+            return Err(error);
+        }
+        written.end += text.len() as u64;
+        Ok(())
     }
 }
 
@@ -151,7 +163,8 @@ fn read(path: &Path, file: &File, mut each: impl FnMut(Line)) -> Result<u64, Sto
             return Ok(end);
         }
         end += line.len() as u64;
-        let read: Line = serde_json::from_slice(&line).map_err(|e| wrong(number, &e))?;
+        let read: Line =
+            serde_json::from_slice(&line).map_err(|e| wrong(number, &format_args!("{e}; take the line out, and an export makes it again")))?;
         let inside = |entry: &Entry| !entry.path.is_empty() && Path::new(&entry.path).components().all(|part| matches!(part, Component::Normal(_)));
         if read.entry().is_some_and(|entry| !inside(entry)) {
             return Err(wrong(number, &"its path leads out of the folder"));

@@ -41,6 +41,7 @@ pub fn in_order<I: Send, R: Send>(
         });
         if ended.is_err() {
             cancel.fire();
+            drop(locked(&queue.told)); // a worker that has looked at the token before waits by now, and hears of it
             queue.moved.notify_all();
         }
         ended

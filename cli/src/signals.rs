@@ -26,8 +26,9 @@ impl Signalled {
 /// The token that a signal fires.
 pub fn catch() -> io::Result<(Cancel, Signalled)> {
     let (cancel, was_first) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
-    let signals = [SIGINT, SIGTERM, SIGHUP];
-    for signal in signals {
+    // nohup has it ignored, so that what it starts outlives the terminal.
+    let signals: &[i32] = if is_ignored(SIGHUP) { &[SIGINT, SIGTERM] } else { &[SIGINT, SIGTERM, SIGHUP] };
+    for &signal in signals {
         // In this order: the first signal finds the flag unset, and sets it.
         signal_hook::flag::register_conditional_shutdown(signal, Exit::Signal as i32, was_first.clone())?;
         signal_hook::flag::register(signal, was_first.clone())?;
@@ -42,4 +43,11 @@ pub fn catch() -> io::Result<(Cancel, Signalled)> {
         }
     })?;
     Ok((cancel, Signalled(was_first)))
+}
+
+/// Whether whoever started this process has the signal ignored; no where the system doesn't tell.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -1,6 +1,5 @@
 //! `zcrm sync`: one record is brought up to a folder.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use zcrm::attachment::{self, Attachment, ListArgs};
 use zcrm::{Client, Error, File, Record, Result, Source};
 
 use crate::app::App;
+use crate::budget::Budget;
 use crate::exit::Stop;
 use crate::folder::Folder;
 use crate::output::About;
@@ -63,7 +63,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
         }
     }
     // What the folder replaces is deleted last, so that at no time the record has neither.
-    for attachment in list.iter().filter(|attachment| sync.left.values().any(|left| left.id == attachment.id)) {
+    for attachment in list.iter().filter(|attachment| sync.left.iter().any(|(_, left)| left.id == attachment.id)) {
         let about = About::record(record).source(zcrm::one_line(&attachment.file_name)).attachment(&attachment.id);
         match sync.surplus(attachment, args.delete && all_there) {
             Ok(did) => sync.tell(&about, did)?,
@@ -88,7 +88,7 @@ fn files(dir: &Path) -> std::result::Result<Vec<PathBuf>, Stop> {
 }
 
 /// What the record has: links by their URL, files by the name that `zcrm get` gives them in a folder.
-fn placed(list: &[Attachment]) -> HashMap<String, &Attachment> {
+fn placed(list: &[Attachment]) -> Vec<(String, &Attachment)> {
     let mut folder = Folder::new("");
     let key = |attachment: &Attachment, folder: &mut Folder| match attachment.is_link {
         true => format!("link {}", attachment.link_url),
@@ -103,7 +103,7 @@ struct Sync<'a> {
     client: &'a Client,
     record: &'a Record,
     /// What the record has and no file has stood for yet.
-    left: HashMap<String, &'a Attachment>,
+    left: Vec<(String, &'a Attachment)>,
 }
 
 impl Sync<'_> {
@@ -116,16 +116,18 @@ impl Sync<'_> {
     fn file(&mut self, path: &Path) -> Result<&'static str> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(url) = link(path, &name) {
-            if self.left.remove(&format!("link {url}")).is_some() {
+            let key = format!("link {url}");
+            if let Some(at) = self.left.iter().position(|(left, _)| *left == key) {
+                self.left.remove(at);
                 return Ok("kept");
             }
             return self.upload(Source::link(url, name.trim_end_matches(".url")));
         }
         let length = fs::metadata(path).map_err(|e| Error::io("source_open", path.display(), &e))?.len();
-        if let Some(there) = self.left.get(&name).filter(|there| there.bytes == Some(length))
-            && same::attachment(self.app, self.client, self.record, &there.id, path)?
+        if let Some(at) = self.left.iter().position(|(left, there)| *left == name && there.bytes == Some(length))
+            && same::attachment(self.app, self.client, &Budget::new(None), self.record, &self.left[at].1.id, path)?
         {
-            self.left.remove(&name);
+            self.left.remove(at);
             return Ok("kept");
         }
         self.upload(File::open(path)?.into())

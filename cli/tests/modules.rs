@@ -81,7 +81,7 @@ fn what_is_exported_comes_back_to_records_without_files_and_twice_changes_nothin
     // The records that it came from have all of it.
     let back = run(&w, &["import", "out"]);
     assert_eq!((back.code, contents(&w, &first).len()), (Some(0), 5), "{back:?}");
-    assert!(back.out.ends_with("0 uploaded, 7 were there\n"), "{back:?}");
+    assert!(back.out.contains("0 uploaded, 7 were there;"), "{back:?}");
 }
 
 #[test]
@@ -277,4 +277,74 @@ fn sync_attaches_what_is_missing_and_deletes_only_when_asked() {
     fs::remove_file(w.path("dir/kept.txt")).unwrap();
     let failed = run(&w, &["sync", "dir", &target, "--delete"]);
     assert!(failed.code == Some(1) && names(&w).contains(&"kept.txt".to_owned()), "nothing is deleted where something isn't attached: {failed:?}");
+}
+
+#[test]
+fn a_dry_run_of_an_import_only_looks_and_one_with_credits_goes_on_where_it_stopped() {
+    let w = world();
+    let [first, second] = fill(&w);
+    assert_eq!(run(&w, &["export", "Widgets", "-o", "out"]).code, Some(0));
+    let [new_first, new_second] = [0, 1].map(|_| w.emulator.add_record("Widgets"));
+    w.file("map.csv", format!("{first},{new_first}\n{second},{new_second}\n").as_bytes());
+    let import = |more: &[&str]| {
+        let ran = run(&w, &[&["--json", "import", "out", "--map", "map.csv", "--parallel", "1"], more].concat());
+        (ran.json().into_iter().rfind(|line| line["uploaded"].is_u64()).unwrap(), ran.code)
+    };
+    let (would, code) = import(&["--dry-run"]);
+    assert_eq!((&would["dry_run"], &would["uploaded"], &would["credits"], code), (&true.into(), &7.into(), &3.into(), Some(0)), "{would}");
+    assert!(contents(&w, &new_first).is_empty() && w.emulator.photo("Widgets", &new_first).is_none());
+    let before = w.emulator.ledger().requests.len();
+    let (stopped, code) = import(&["--credits", "4"]);
+    assert_eq!((&stopped["credits"], &stopped["left"], code), (&4.into(), &2.into(), Some(1)), "{stopped}");
+    assert_eq!(w.emulator.ledger().requests.len() - before, 4);
+    let (rest, code) = import(&["--credits", "100"]);
+    assert_eq!((rest["uploaded"].as_u64().unwrap() + stopped["uploaded"].as_u64().unwrap(), code), (7, Some(0)), "{rest}");
+    assert_eq!((contents(&w, &new_first), contents(&w, &new_second)), (contents(&w, &first), contents(&w, &second)));
+}
+
+#[test]
+fn a_link_in_the_folder_that_leads_out_of_it_is_not_imported() {
+    let w = world();
+    let [first, second] = fill(&w);
+    assert_eq!(run(&w, &["export", "Widgets", "-o", "out"]).code, Some(0));
+    w.file("secret", b"");
+    let place = w.path(&format!("out/Widgets/{second}/empty"));
+    fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink(w.path("secret"), place).unwrap();
+    let new = w.emulator.add_record("Widgets");
+    w.file("map.csv", format!("{first},{first}\n{second},{new}\n").as_bytes());
+    let ran = run(&w, &["import", "out", "--map", "map.csv"]);
+    assert!(ran.code == Some(1) && ran.err.contains("leads out of the folder") && contents(&w, &new).is_empty(), "{ran:?}");
+}
+
+#[test]
+fn a_line_of_the_manifest_that_is_torn_in_the_middle_is_named_with_the_way_out() {
+    let w = world();
+    fill(&w);
+    assert_eq!(run(&w, &["export", "Widgets", "-o", "out"]).code, Some(0));
+    let text = fs::read_to_string(w.path("out/manifest.ndjson")).unwrap();
+    fs::write(w.path("out/manifest.ndjson"), text.replacen("\n{", "\n\0\0{", 1)).unwrap();
+    for command in [&["import", "out"][..], &["export", "Widgets", "-o", "out"]] {
+        let torn = run(&w, command);
+        assert!(torn.code == Some(2) && torn.err.contains("line 2: ") && torn.err.contains("take the line out"), "{torn:?}");
+    }
+}
+
+#[test]
+fn a_module_that_cannot_be_is_told_before_anything_is_begun() {
+    let w = world();
+    w.file("ids", b"1\n");
+    let ran = run(&w, &["export", "../x", "-o", "out", "--ids", "ids"]);
+    assert!(ran.code == Some(2) && ran.err.contains("API name") && !w.path("out").exists(), "{ran:?}");
+}
+
+#[test]
+fn sync_knows_two_links_to_the_same_page_apart() {
+    let w = world();
+    let record = w.emulator.add_record("Widgets");
+    (0..2).for_each(|_| drop(w.emulator.attach_link("Widgets", &record, "Zoho", "https://zoho.com/")));
+    fs::create_dir(w.path("dir")).unwrap();
+    fs::write(w.path("dir/Zoho.url"), "[InternetShortcut]\r\nURL=https://zoho.com/\r\n").unwrap();
+    let ran = run(&w, &["sync", "dir", &format!("Widgets/{record}"), "--delete"]);
+    assert_eq!((ran.code, contents(&w, &record).len()), (Some(0), 1), "{ran:?}");
 }
