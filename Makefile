@@ -33,10 +33,11 @@ soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all ope
 	@tests/c/tsan.sh
 
 # In this order: each is made from what was built with those before it.
-generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the Python package's part, licences, tables and chart, Bento's docs
+generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the command's man pages, the Python package's part, licences, tables and chart, Bento's docs
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --lib the_committed_description
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi the_committed_header
 	ZCRM_WRITE_GENERATED=1 cargo test --quiet --test abi -- the_library_exports struct_layouts
+	ZCRM_WRITE_GENERATED=1 cargo test --quiet --package zcrm-cli --test around the_committed_man_pages
 	python3 bindings/python/generate.py
 	@cargo test --quiet --test licences >/dev/null 2>&1 || $(MAKE) --no-print-directory notices
 	bench/report.py

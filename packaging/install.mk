@@ -31,10 +31,14 @@ ZCRM_NATIVE_LIBS := -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 
 ZCRM_LIB := $(DESTDIR)$(LIBDIR)
 ZCRM_CMAKE := $(ZCRM_LIB)/cmake/zcrm
+# Those of the command are made from its arguments: make generated.
+ZCRM_PAGES = $(wildcard $(ZCRM_ROOT)/packaging/man/*.1)
 ZCRM_DOCS = $(wildcard $(addprefix $(ZCRM_ROOT)/,README.md CHANGELOG.md SECURITY.md LICENSE-MIT LICENSE-APACHE))
 ZCRM_INSTALLED = $(addprefix $(ZCRM_LIB)/,libzcrm.so libzcrm.so.$(ZCRM_SOVERSION) libzcrm.so.$(ZCRM_VERSION) \
 	libzcrm.a pkgconfig/zcrm.pc cmake/zcrm zcrm) $(addprefix $(DESTDIR)$(INCLUDEDIR)/,zcrm.h zcrm.hpp) $(addprefix $(DESTDIR)$(BINDIR)/,zcrm zcrm-emulator) \
-	$(addprefix $(DESTDIR)$(DATADIR)/man/man1/,zcrm.1 zcrm-emulator.1) \
+	$(addprefix $(DESTDIR)$(DATADIR)/man/man1/,$(notdir $(ZCRM_PAGES))) \
+	$(DESTDIR)$(DATADIR)/bash-completion/completions/zcrm $(DESTDIR)$(DATADIR)/zsh/site-functions/_zcrm \
+	$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/zcrm.fish \
 	$(DESTDIR)$(DATADIR)/doc/zcrm
 
 # Fills in a template; paths are relative to where the file will lie, so that the prefix can be moved.
@@ -82,7 +86,10 @@ zcrm-files:
 	$(INSTALL) -d $(ZCRM_LIB)/pkgconfig $(ZCRM_CMAKE) $(ZCRM_LIB)/zcrm $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/doc/zcrm \
 		$(DESTDIR)$(DATADIR)/man/man1
 	$(INSTALL) -m 755 $(ZCRM_RELEASE)/zcrm $(ZCRM_RELEASE)/zcrm-emulator $(DESTDIR)$(BINDIR)
-	$(INSTALL) -m 644 $(ZCRM_ROOT)/packaging/zcrm.1 $(ZCRM_ROOT)/packaging/zcrm-emulator.1 $(DESTDIR)$(DATADIR)/man/man1
+	$(INSTALL) -m 644 $(ZCRM_PAGES) $(DESTDIR)$(DATADIR)/man/man1
+	$(INSTALL) -D -m 644 $(ZCRM_ROOT)/packaging/completions/zcrm.bash $(DESTDIR)$(DATADIR)/bash-completion/completions/zcrm
+	$(INSTALL) -D -m 644 $(ZCRM_ROOT)/packaging/completions/_zcrm $(DESTDIR)$(DATADIR)/zsh/site-functions/_zcrm
+	$(INSTALL) -D -m 644 $(ZCRM_ROOT)/packaging/completions/zcrm.fish $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/zcrm.fish
 	$(INSTALL) -m 755 $(ZCRM_RELEASE)/libzcrm.so $(ZCRM_LIB)/libzcrm.so.$(ZCRM_VERSION)
 	ln -sf libzcrm.so.$(ZCRM_VERSION) $(ZCRM_LIB)/libzcrm.so.$(ZCRM_SOVERSION)
 	ln -sf libzcrm.so.$(ZCRM_SOVERSION) $(ZCRM_LIB)/libzcrm.so

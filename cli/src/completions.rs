@@ -9,6 +9,8 @@ use clap_complete::Shell;
 use crate::exit::{Exit, Stop};
 
 /// Print what a shell needs to complete arguments, as in: source <(zcrm completions bash)
+///
+/// make install and the Debian package put it where bash, zsh and fish look for it.
 #[derive(clap::Args)]
 pub struct Args {
     shell: Shell,
@@ -28,6 +30,11 @@ pub fn run(args: &Args) -> Result<Exit, Stop> {
 }
 
 pub fn man(args: &Man) -> Result<Exit, Stop> {
-    clap_mangen::generate_to(crate::Arguments::command(), &args.folder).map_err(|e| Stop::new(format_args!("{}: {e}", args.folder.display())))?;
-    Ok(Exit::Done)
+    let failed = |e: io::Error| Stop::new(format_args!("{}: {e}", args.folder.display()));
+    clap_mangen::generate_to(crate::Arguments::command(), &args.folder).map_err(failed)?;
+    // The page of the program that the emulator also is has this name, and says more.
+    match std::fs::remove_file(args.folder.join("zcrm-emulator.1")) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed(e)),
+        _ => Ok(Exit::Done),
+    }
 }

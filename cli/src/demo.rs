@@ -36,8 +36,11 @@ pub fn run(_: &Args, app: &App) -> Result<(), Stop> {
         if app.cancel.is_fired() {
             return Ok(());
         }
-        show(arguments, input)?;
-        let done = start(&emulator, folder.path(), arguments, input).map_err(failed)?;
+        let own: &[&str] = if app.common.json { &["--json"] } else { &[] };
+        if own.is_empty() {
+            show(arguments, input)?;
+        }
+        let done = start(&emulator, folder.path(), &[own, arguments].concat(), input).map_err(failed)?;
         if !done {
             return Err(Stop::new(format_args!("demo: zcrm {} failed", arguments.join(" "))));
         }

@@ -26,6 +26,7 @@ pub struct Args {
 pub fn run(args: Args, common: &Common) -> Result<Exit, Stop> {
     let (own, mut options): (Vec<_>, Vec<_>) = args.options.into_iter().partition(|option| option == "--login");
     options.iter_mut().filter(|option| *option == "--help-options").for_each(|option| *option = "--help".into());
+    options.extend(common.json.then(|| "--json".into()));
     let started = |emulator: &Emulator| if own.is_empty() { Ok(()) } else { log_in(emulator, common) };
     program::run(options, started).map_err(|error| Stop::new(format_args!("emulator: {error}")))?;
     Ok(Exit::Done)

@@ -24,6 +24,7 @@ zcrm-emulator: a strict local Zoho CRM for attachments, photos and OAuth tokens
   --ca-out FILE          write the certificate authority to trust there (with --tls)
   --seed, --no-seed      with records (default), or without
   --data-centre NAME     another name gives other tokens (default: us)
+  --json                 print one line of JSON, of url and world, in place of all others
   --until-stdin-closes   end when standard input closes
   --parent-pid N         end when that process ends
   --help, --version
@@ -34,6 +35,7 @@ Exit status: 0 ended as asked, 2 a wrong option or it couldn't start.";
 struct Arguments {
     options: Options,
     ca_out: Option<PathBuf>,
+    json: bool,
     until_stdin_closes: bool,
     parent: Option<u32>,
 }
@@ -46,7 +48,7 @@ enum Asked {
 
 fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut all = Arguments { options: Options::default(), ca_out: None, until_stdin_closes: false, parent: None };
+    let mut all = Arguments { options: Options::default(), ca_out: None, json: false, until_stdin_closes: false, parent: None };
     let mut parser = lexopt::Parser::from_args(arguments.into_iter().collect::<Vec<_>>());
     while let Some(argument) = parser.next()? {
         match argument {
@@ -57,6 +59,7 @@ fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, lexopt::
             Long("ca-out") => all.ca_out = Some(parser.value()?.into()),
             Long("seed") => all.options.seed = true,
             Long("no-seed") => all.options.seed = false,
+            Long("json") => all.json = true,
             Long("data-centre") => all.options.data_centre = parser.value()?.string()?,
             Long("until-stdin-closes") => all.until_stdin_closes = true,
             Long("parent-pid") => all.parent = Some(value(&mut parser, "--parent-pid: the number of a process is wanted")?),
@@ -102,9 +105,12 @@ fn serve(arguments: Arguments, started: impl FnOnce(&Emulator) -> io::Result<()>
     }
     started(&emulator)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", emulator.url())?;
+    match arguments.json {
+        true => writeln!(out, "{}", serde_json::json!({"url": emulator.url(), "world": emulator.world()}))?,
+        false => writeln!(out, "{}", emulator.url())?,
+    }
     out.flush()?;
-    if seeded {
+    if seeded && !arguments.json {
         write!(out, "{}", summary(&emulator.world()))?;
         out.flush()?;
     }

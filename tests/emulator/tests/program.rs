@@ -33,6 +33,14 @@ fn it_prints_its_address_first_and_ends_with_its_standard_input() {
 }
 
 #[test]
+fn as_json_it_prints_one_line() {
+    let (first, rest, _) = first_line(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert!(told["url"].as_str().unwrap().starts_with("http://127.0.0.1:") && rest.is_empty(), "{rest}");
+    assert!(told["world"]["organisations"][0]["access_token"].is_string(), "{told}");
+}
+
+#[test]
 fn its_first_line_is_the_name_by_which_others_reach_it() {
     let (first, rest, _) = first_line(&["--host", "0.0.0.0", "--public-name", "crm-emulator:8080"]);
     assert_eq!(first, "http://crm-emulator:8080\n");

@@ -1,0 +1,1 @@
+eval "$(zcrm completions bash)"

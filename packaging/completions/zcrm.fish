@@ -1,0 +1,1 @@
+zcrm completions fish | source
