@@ -65,7 +65,7 @@ impl Shared {
         }
         let (now, mut head) = (now(), Seat { file, byte: HEAD });
         match read(&mut head.file) {
-            Some(Document { at, window: known }) if at <= now && now - at < FORGOTTEN => window.learn(known),
+            Some(Document { at, window: known }) if at <= now && now - at < FORGOTTEN => window.learn(known, now),
             _ => window.forget(),
         }
         let taken = taken(&head.file, PLACES).ok()?;

@@ -28,6 +28,9 @@ const REST_LONGEST: Duration = Duration::from_secs(1);
 /// Nobody sends for so long after a refusal that wasn't one of growth; doubled with each further one in turn.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+/// No time that a window knows lies farther ahead than the longest pause, and no call takes longer; no count is larger.
+const LATEST: Duration = Duration::from_secs(2 * 3600);
+const LARGEST: u32 = 10_000;
 
 /// Times are those of one clock that goes forward, from whatever beginning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,9 +84,19 @@ impl Window {
         }
     }
 
-    /// Goes on with what another process knows.
-    pub(super) fn learn(&mut self, known: Window) {
-        *self = Window { random: self.random, ..known };
+    /// Goes on with what another process knows, as of `now`. What can't be is forgotten: it came from something else than this library.
+    pub(super) fn learn(&mut self, known: Window, now: Duration) {
+        match known.is_possible(now) {
+            true => *self = Window { random: self.random, ..known },
+            false => self.forget(),
+        }
+    }
+
+    fn is_possible(&self, now: Duration) -> bool {
+        let times = [self.grow_at, self.refused_at, self.others_until, self.paused_until, self.rest_at, self.rest_until];
+        let counts = [self.size, self.step, self.borne, self.resting, self.refusals];
+        let latest = now.saturating_add(LATEST);
+        times.iter().all(|time| *time <= latest) && self.typical <= LATEST && counts.iter().all(|n| *n <= LARGEST) && self.size > 0
     }
 
     pub(super) fn forget(&mut self) {
@@ -204,5 +217,32 @@ impl Window {
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
         (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_window_says_is_not_learned() {
+        let now = Duration::from_secs(1_800_000_000);
+        let new = Window::new(1);
+        let wrong = [
+            Window { size: 0, ..new.clone() },
+            Window { size: u32::MAX, ..new.clone() },
+            Window { step: u32::MAX, ..new.clone() },
+            Window { typical: Duration::MAX, ..new.clone() },
+            Window { paused_until: Duration::MAX, ..new.clone() },
+            Window { others_until: now * 2, ..new.clone() },
+        ];
+        for known in wrong {
+            let mut window = Window { size: 9, ..new.clone() };
+            window.learn(known.clone(), now);
+            assert_eq!((window.size, window.paused_until, window.typical), (START, Duration::ZERO, new.typical), "{known:?}");
+        }
+        let mut window = new.clone();
+        window.learn(Window { size: 9, paused_until: now + Duration::from_secs(3600), ..new }, now);
+        assert_eq!(window.size, 9);
     }
 }
