@@ -3,7 +3,11 @@
 //! Every operation has a token that was fired before, so that nothing is sent. What a debug build keeps of freed handles is really freed
 //! here, so that AddressSanitizer sees a use after the free.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr::{null, null_mut};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
@@ -36,6 +40,8 @@ unsafe extern "C" {
     fn zcrm_config_set(config: Handle, key: *const c_char, value: *const c_char, len: usize, err: *mut Handle) -> i32;
     fn zcrm_config_set_token_fn(config: Handle, ask: Option<TokenFn>, user: Handle, drop: Option<DropFn>) -> i32;
     fn zcrm_config_set_log_fn(config: Handle, level: i32, log: Option<LogFn>, user: Handle, drop: Option<DropFn>) -> i32;
+    fn zcrm_config_set_token_store(config: Handle, store: Ptr, err: *mut Handle) -> i32;
+    fn zcrm_config_load_profile(config: Handle, path: *const c_char, name: *const c_char, err: *mut Handle) -> i32;
     fn zcrm_config_free(config: Handle);
     fn zcrm_client_new(config: Handle, out: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_client_free(client: Handle);
@@ -44,6 +50,8 @@ unsafe extern "C" {
     fn zcrm_cancel_free(cancel: Handle);
     fn zcrm_attachment_upload(client: Handle, target: Ptr, source: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_attachment_list(client: Handle, target: Ptr, args: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
+    fn zcrm_record_list(client: Handle, module: Ptr, len: usize, args: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
+    fn zcrm_record_pages_new(client: Handle, module: Ptr, len: usize, args: Ptr, out: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_pages_new(client: Handle, target: Ptr, args: Ptr, out: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_pages_next(pages: Handle, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_pages_free(pages: Handle);
@@ -54,6 +62,7 @@ unsafe extern "C" {
     fn zcrm_photo_delete(client: Handle, target: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_result_count(result: Handle) -> usize;
     fn zcrm_result_attachment(result: Handle, index: usize, out: *mut u8, err: *mut Handle) -> i32;
+    fn zcrm_result_record_id(result: Handle, index: usize, n: *mut usize) -> *const c_char;
     fn zcrm_result_transfer(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
     fn zcrm_result_page(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
     fn zcrm_result_batch(result: Handle, out: *mut u8, err: *mut Handle) -> i32;
@@ -63,6 +72,7 @@ unsafe extern "C" {
     fn zcrm_step_run(client: Handle, json: *const c_char, len: usize, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_batch_new(out: *mut Handle) -> i32;
     fn zcrm_batch_add(batch: Handle, key: *const c_char, json: *const c_char, len: usize, err: *mut Handle) -> i32;
+    fn zcrm_batch_set_source(batch: Handle, next: Option<NextFn>, user: Handle, err: *mut Handle) -> i32;
     fn zcrm_batch_pause(batch: Handle, on: i32);
     fn zcrm_batch_run(client: Handle, batch: Handle, args: Ptr, call: Ptr, result: *mut Handle, err: *mut Handle) -> i32;
     fn zcrm_batch_free(batch: Handle);
@@ -72,6 +82,7 @@ type Ptr = *const u8;
 type TokenFn = unsafe extern "C" fn(Handle, i32, *mut c_char, usize, *mut usize) -> i32;
 type LogFn = unsafe extern "C" fn(Handle, i32, *const c_char, usize);
 type DropFn = unsafe extern "C" fn(Handle);
+type NextFn = unsafe extern "C" fn(Handle, *mut [usize; 2], *mut [usize; 2]) -> i32;
 
 unsafe extern "C" fn no_token(_: Handle, _: i32, _: *mut c_char, _: usize, _: *mut usize) -> i32 {
     7
@@ -81,6 +92,40 @@ unsafe extern "C" fn log(_: Handle, level: i32, line: *const c_char, len: usize)
     // SAFETY: the header: NUL-terminated, during the callback.
     let line = unsafe { CStr::from_ptr(line) };
     assert!((1..=5).contains(&level) && line.to_bytes().len() == len && !line.to_bytes().contains(&b'\n'));
+}
+
+// A token store that nobody asks: the configs have an access token.
+unsafe extern "C" fn no_document(_: Handle, _: *mut u8, _: usize, _: *mut usize) -> i32 {
+    7
+}
+
+unsafe extern "C" fn no_place(_: Handle, _: *const u8, _: usize) -> i32 {
+    7
+}
+
+unsafe extern "C" fn no_lock(_: Handle, _: *mut i32) -> i32 {
+    7
+}
+
+unsafe extern "C" fn no_unlock(_: Handle) {}
+
+/// What a batch asks: gives one of its steps after the other, then what it was made with.
+struct Steps {
+    texts: Vec<(Vec<u8>, Vec<u8>)>,
+    given: usize,
+    then: i32,
+}
+
+unsafe extern "C" fn next(steps: Handle, key: *mut [usize; 2], json: *mut [usize; 2]) -> i32 {
+    // SAFETY: the Steps of the batch that runs, whose texts live for the whole run; both outputs are a zcrm_str.
+    unsafe {
+        let Steps { texts, given, then } = &mut *steps.cast::<Steps>();
+        let Some((a, b)) = texts.get(*given) else { return *then };
+        *given += 1;
+        *key = [a.as_ptr() as usize, a.len() - 1];
+        *json = [b.as_ptr() as usize, usize::MAX];
+        1
+    }
 }
 
 /// Counts the uses of `user` that have ended.
@@ -94,6 +139,8 @@ enum Act {
     ConfigNew,
     ConfigSet(u8),
     ConfigCallbacks(u8, i8),
+    ConfigStore(u8),
+    ConfigProfile(u8),
     ConfigFree(u8),
     ClientNew(u8),
     ClientFree(u8),
@@ -102,10 +149,12 @@ enum Act {
     RunStep(u8),
     BatchNew,
     BatchAdd(u8),
+    BatchSource(u8, i32),
     BatchPause(u8, bool),
     BatchRun(u8, u8),
     BatchFree(u8),
     PagesNew(u8),
+    RecordPagesNew(u8),
     PagesNext(u8),
     PagesFree(u8),
     Nulls,
@@ -118,6 +167,8 @@ struct Host {
     clients: Vec<Handle>,
     batches: Vec<Handle>,
     walks: Vec<Handle>,
+    #[expect(clippy::vec_box, reason = "batches have their addresses")]
+    steps: Vec<Box<Steps>>,
     callbacks: usize,
 }
 
@@ -186,6 +237,26 @@ impl Host {
                         self.callbacks += usize::from(set == OK);
                     }
                 }
+                Act::ConfigStore(which) => {
+                    let config = pick(&self.configs, which);
+                    let callbacks = [no_document as *const (), no_place as _, no_lock as _, no_unlock as _, user.cast_const().cast(), dropped as _];
+                    let mut words = callbacks.map(|callback| callback as usize);
+                    if plan.ratio(1, 4)? {
+                        words[plan.int_in_range(0..=3)?] = 0;
+                    }
+                    let mut store = sized(plan, &words)?;
+                    let whole = store.len() / size_of::<usize>() * size_of::<usize>(); // half a function's address is none
+                    store[..size_of::<usize>()].copy_from_slice(&whole.to_ne_bytes());
+                    let set = zcrm_config_set_token_store(config, store.as_ptr(), &raw mut err);
+                    self.callbacks += usize::from(set == OK && whole > 6 * size_of::<usize>());
+                    check(set, &mut err);
+                }
+                // Miri sees no files.
+                Act::ConfigProfile(which) if !cfg!(miri) => {
+                    let (path, name) = (profile(plan)?, text(plan)?);
+                    let name = if plan.arbitrary()? { null() } else { name.as_ptr() };
+                    check(zcrm_config_load_profile(pick(&self.configs, which), path.as_ptr(), name.cast(), &raw mut err), &mut err);
+                }
                 Act::ConfigFree(which) => zcrm_config_free(take(&mut self.configs, which)),
                 // Miri runs no foreign code, which TLS is; a NULL stands for every client there.
                 Act::ClientNew(which) if self.clients.len() < 4 && !cfg!(miri) => {
@@ -227,6 +298,16 @@ impl Host {
                     let added = zcrm_batch_add(pick(&self.batches, which), key.as_ptr().cast(), json.as_ptr().cast(), usize::MAX, &raw mut err);
                     check(added, &mut err);
                 }
+                Act::BatchSource(which, then) => {
+                    let batch = pick(&self.batches, which);
+                    let mut steps = Box::new(Steps { texts: Vec::new(), given: 0, then: if then == 1 { 0 } else { then } });
+                    for _ in 0..plan.int_in_range(0..=3)? {
+                        steps.texts.push((text(plan)?, text(plan)?));
+                    }
+                    let set = zcrm_batch_set_source(batch, (then != 2).then_some(next), (&raw mut *steps).cast(), &raw mut err);
+                    check(set, &mut err);
+                    self.steps.push(steps); // which lives as long as a batch may ask
+                }
                 Act::BatchPause(which, on) => {
                     let batch = pick(&self.batches, which);
                     zcrm_batch_pause(batch, i32::from(on));
@@ -254,6 +335,18 @@ impl Host {
                         self.walks.push(pages);
                     }
                 }
+                Act::RecordPagesNew(which) if self.walks.len() < 4 => {
+                    let (module, mut pages) = (text(plan)?, null_mut());
+                    let args = Target::of(plan)?.list_args(plan)?;
+                    let status = with_text(plan, &module, |module, len| {
+                        zcrm_record_pages_new(pick(&self.clients, which), module, len, args.as_ptr(), &raw mut pages, &raw mut err)
+                    })?;
+                    assert_eq!(pages.is_null(), status != OK);
+                    check(status, &mut err);
+                    if status == OK {
+                        self.walks.push(pages);
+                    }
+                }
                 Act::PagesNext(which) => {
                     let (pages, mut result) = (pick(&self.walks, which), null_mut());
                     with_call(plan, |call, plan| {
@@ -266,7 +359,7 @@ impl Host {
                 }
                 Act::PagesFree(which) => zcrm_pages_free(take(&mut self.walks, which)),
                 Act::Nulls => nulls(),
-                Act::ConfigNew | Act::ClientNew(_) | Act::BatchNew | Act::PagesNew(_) => {}
+                Act::ConfigNew | Act::ClientNew(_) | Act::BatchNew | Act::PagesNew(_) | Act::RecordPagesNew(_) | Act::ConfigProfile(_) => {}
             }
         }
         Ok(())
@@ -278,6 +371,24 @@ fn text(plan: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut text = <&[u8]>::arbitrary(plan)?.to_vec();
     text.push(0);
     Ok(text)
+}
+
+/// A module: mostly one that there may be, with or without its length.
+fn with_text<T>(plan: &mut Unstructured<'_>, text: &[u8], call: impl FnOnce(Ptr, usize) -> T) -> Result<T> {
+    let text = if plan.ratio(3, 4)? { b"Contacts\0" } else { text };
+    let len = if plan.arbitrary()? { usize::MAX } else { text.len() - 1 };
+    Ok(call(text.as_ptr(), len))
+}
+
+/// The path of a file of profiles: what the plan says, or nothing that is there.
+fn profile(plan: &mut Unstructured<'_>) -> Result<CString> {
+    let path = std::env::temp_dir().join(format!("zcrm-fuzz-profiles-{}.toml", std::process::id()));
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path).expect("a temporary file");
+    if plan.arbitrary()? {
+        file.write_all(b"[default]\naccess_token = \"1000.canary-of-abi\"\n").expect("written");
+    }
+    file.write_all(<&[u8]>::arbitrary(plan)?).expect("written");
+    Ok(CString::new(path.into_os_string().into_vec()).expect("no NUL"))
 }
 
 /// A struct in memory of its own, so that a byte read behind its size is found out: `words` and what the plan puts over them.
@@ -398,14 +509,16 @@ fn operate(client: Handle, operation: u8, plan: &mut Unstructured<'_>) -> Result
         let err_to = if plan.ratio(1, 8)? { null_mut() } else { &raw mut err };
         // SAFETY: live handles or NULL, structs as large as they say, texts that live until the end.
         unsafe {
-            let status = match operation % 7 {
+            let list = if plan.arbitrary()? { null() } else { list.as_ptr() };
+            let status = match operation % 8 {
                 0 => zcrm_attachment_upload(client, target, source.as_ptr(), call, result_to, err_to),
-                1 => zcrm_attachment_list(client, target, if plan.arbitrary()? { null() } else { list.as_ptr() }, call, result_to, err_to),
+                1 => zcrm_attachment_list(client, target, list, call, result_to, err_to),
                 2 => zcrm_attachment_download(client, target, sink.as_ptr(), call, result_to, err_to),
                 3 => zcrm_attachment_delete(client, target, call, result_to, err_to),
                 4 => zcrm_photo_upload(client, target, source.as_ptr(), call, result_to, err_to),
                 5 => zcrm_photo_download(client, target, sink.as_ptr(), call, result_to, err_to),
-                _ => zcrm_photo_delete(client, target, call, result_to, err_to),
+                6 => zcrm_photo_delete(client, target, call, result_to, err_to),
+                _ => with_text(plan, &texts[0], |module, len| zcrm_record_list(client, module, len, list, call, result_to, err_to))?,
             };
             assert_ne!(status, OK, "a call that was cancelled before");
             assert!(result.is_null(), "an output of a call that failed");
@@ -456,7 +569,8 @@ fn read(result: Handle, plan: &mut Unstructured<'_>) -> Result<()> {
     let (mut data, mut n) = (null(), 0);
     // SAFETY: NULL or a live result; outputs as large as they say.
     unsafe {
-        zcrm_result_count(result);
+        let id = zcrm_result_record_id(result, zcrm_result_count(result), null_mut());
+        assert!(CStr::from_ptr(id).is_empty(), "no record behind the last");
         for status in [
             zcrm_result_attachment(result, plan.arbitrary::<u8>()?.into(), attachment.as_mut_ptr(), null_mut()),
             zcrm_result_transfer(result, transfer.as_mut_ptr(), null_mut()),
@@ -492,7 +606,12 @@ fn nulls() {
             zcrm_batch_new(null_mut()),
             zcrm_client_new(null_mut(), null_mut(), null_mut()),
             zcrm_config_set(null_mut(), null(), null(), 0, null_mut()),
+            zcrm_config_load_profile(null_mut(), null(), null(), null_mut()),
+            zcrm_config_set_token_store(null_mut(), null(), null_mut()),
             zcrm_batch_add(null_mut(), null(), null(), 0, null_mut()),
+            zcrm_batch_set_source(null_mut(), None, null_mut(), null_mut()),
+            zcrm_record_list(null_mut(), null(), 0, null(), null(), null_mut(), null_mut()),
+            zcrm_record_pages_new(null_mut(), null(), 0, null(), null_mut(), null_mut()),
             zcrm_pages_new(null_mut(), null(), null(), null_mut(), null_mut()),
             zcrm_pages_next(null_mut(), null(), null_mut(), null_mut()),
             zcrm_result_batch(null_mut(), null_mut(), null_mut()),
