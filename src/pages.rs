@@ -2,7 +2,7 @@
 //!
 //! A page is asked for by the token of the page before wherever a reply gives one: a token stands between two rows, whatever happens to
 //! those before it. Without tokens pages have numbers, and rows move up when others are deleted meanwhile: a list of several pages is then
-//! walked again until a pass brings nothing new. So a caller who deletes each row that he gets leaves nothing behind either way.
+//! walked again until a pass brings nothing new. So a caller who deletes each row as it comes leaves nothing behind either way.
 
 use std::collections::HashMap;
 use std::fmt;

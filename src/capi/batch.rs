@@ -231,7 +231,7 @@ pub unsafe extern "C" fn zcrm_batch_run(
             let options = Options { pause: batch.pause.clone(), ..options };
             let tell = args.and_then(|args| args.ended.map(|ended| (ended, args.user)));
             let mut source = Given { added: steps.added.iter(), asked: steps.source.as_ref() };
-            batch::pull(client, &mut source, &options, call.call()?, &mut |end| told(tell, &end))
+            batch::pull(client, &mut source, &options, call.call()?, &mut |end| tell_ended(tell, &end))
         })
     }
 }
@@ -290,7 +290,7 @@ unsafe fn given(key: zcrm_str, json: zcrm_str) -> Next {
 
 type Tell = (unsafe extern "C" fn(*mut c_void, *const c_char, zcrm_status, *const c_char, i32) -> i32, *mut c_void);
 
-fn told(tell: Option<Tell>, end: &Ended<'_>) -> bool {
+fn tell_ended(tell: Option<Tell>, end: &Ended<'_>) -> bool {
     let Some((ended, user)) = tell else { return true };
     let (status, json) = match end.outcome {
         Ok(json) => (OK, text::to_c(json)),

@@ -59,7 +59,7 @@ pub(crate) fn run<T>(
         let work: Pin<&mut dyn Future<Output = ()>> = unfinished.work.as_mut().as_pin_mut().expect("it has not begun");
         session.drive(lanes, work)
     };
-    ended.and_then(|()| done.expect("the work has ended")).map_err(|error| measured(error, meter))
+    ended.and_then(|()| done.expect("the work has ended")).map_err(|error| with_counts(error, meter))
 }
 
 /// The work of a call. What a cancel or a panic leaves unfinished is dropped on its lane.
@@ -201,7 +201,7 @@ impl Session<'_> {
 const CALL_TIMEOUT: &str = "call_timeout";
 
 /// The error with what the call has done.
-fn measured(error: Error, meter: &Meter) -> Error {
+fn with_counts(error: Error, meter: &Meter) -> Error {
     let late = error.reason() == CALL_TIMEOUT;
     meter.doubt.worded(error, late).with(|d| {
         d.attempts = meter.attempts.get();

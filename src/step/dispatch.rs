@@ -6,7 +6,7 @@ use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::operations::Operation;
 use super::output::StepResult;
-use super::parse::{parse, placed, refused};
+use super::parse::{at_field, parse, refused};
 use super::source_sink::Sink;
 use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
@@ -90,7 +90,7 @@ impl Step {
         let json = &json[mark_length(json)..];
         let Subject { module, record_id } = serde_json::from_str(json).unwrap_or(Subject { module: None, record_id: None }); // a batch has none
         let checked = module.map_or(Ok(()), |module| check_module(client.config(), &module));
-        checked.and_then(|()| record_id.map_or(Ok(()), |id| check_id(client.config(), "record_id", &id.0))).map_err(|e| placed(e, &[]))?;
+        checked.and_then(|()| record_id.map_or(Ok(()), |id| check_id(client.config(), "record_id", &id.0))).map_err(|e| at_field(e, &[]))?;
         self.0.check(client)?;
         Ok(self.0.id())
     }

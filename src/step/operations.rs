@@ -63,20 +63,20 @@ impl Operation for input::AttachmentUpload {
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<Attached>> {
         let what = Attach::of(self.source, self.links)?;
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, None);
-        let wishes = Wishes { if_exists: self.if_exists, ..wishes };
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id).with_checks(self.sha256, self.expected_sha256, None);
+        let asked = CallFields { if_exists: self.if_exists, ..asked };
         match what {
             Attach::One(Source::File(file)) => {
-                let outcome = attachment::upload(client, &record, allowed(client, &file)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))?;
+                let outcome = attachment::upload(client, &record, allowed(client, &file)?, asked.over(call)).map_err(|e| parse::at_field(e, FILE))?;
                 Ok(outcome.map(Attached::One))
             }
             Attach::One(Source::Link(link)) => {
-                let outcome = attachment::upload(client, &record, linked(&link), wishes.over(call)).map_err(|e| parse::placed(e, LINK))?;
+                let outcome = attachment::upload(client, &record, linked(&link), asked.over(call)).map_err(|e| parse::at_field(e, LINK))?;
                 Ok(outcome.map(Attached::One))
             }
             Attach::Links(links) => {
-                record.check(client.config()).map_err(|e| parse::placed(e, &[]))?;
-                Links::new(client, &record, wishes.over(call)).attach(links)
+                record.check(client.config()).map_err(|e| parse::at_field(e, &[]))?;
+                Links::new(client, &record, asked.over(call)).attach(links)
             }
         }
     }
@@ -94,8 +94,8 @@ impl Operation for input::AttachmentList {
             per_page: self.per_page.unwrap_or_default(),
             page_token: self.page_token.unwrap_or_default(),
         };
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id);
-        attachment::list(client, &record, &args, wishes.over(call)).map_err(|e| parse::placed(e, &[]))
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id);
+        attachment::list(client, &record, &args, asked.over(call)).map_err(|e| parse::at_field(e, &[]))
     }
 }
 
@@ -109,9 +109,9 @@ impl Operation for input::AttachmentDownload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, self.expected_bytes);
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id).with_checks(self.sha256, self.expected_sha256, self.expected_bytes);
         let sink = opened(client, self.sink)?;
-        downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, wishes.over(call)))
+        downloaded(attachment::download(client, &record, &self.attachment_id.0, sink, asked.over(call)))
     }
 }
 
@@ -125,9 +125,9 @@ impl Operation for input::PhotoUpload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoUploaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, None);
-        let wishes = Wishes { restrict_triggers: self.restrict_triggers, ..wishes };
-        photo::upload(client, &record, allowed(client, &self.source.0)?, wishes.over(call)).map_err(|e| parse::placed(e, FILE))
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id).with_checks(self.sha256, self.expected_sha256, None);
+        let asked = CallFields { restrict_triggers: self.restrict_triggers, ..asked };
+        photo::upload(client, &record, allowed(client, &self.source.0)?, asked.over(call)).map_err(|e| parse::at_field(e, FILE))
     }
 }
 
@@ -141,9 +141,9 @@ impl Operation for input::PhotoDownload {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<StepDownloaded>> {
         let record = Record::new(self.module, self.record_id.0);
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id).checked(self.sha256, self.expected_sha256, self.expected_bytes);
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id).with_checks(self.sha256, self.expected_sha256, self.expected_bytes);
         let sink = opened(client, self.sink)?;
-        downloaded(photo::download(client, &record, sink, wishes.over(call)))
+        downloaded(photo::download(client, &record, sink, asked.over(call)))
     }
 }
 
@@ -153,7 +153,7 @@ impl Operation for input::PhotoDelete {
 
     fn run(self, client: &Client, call: Call<'_>) -> Result<Outcome<PhotoDeleted>> {
         let record = Record::new(self.module, self.record_id.0);
-        photo::delete(client, &record, Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call)).map_err(|e| parse::placed(e, &[]))
+        photo::delete(client, &record, CallFields::new(self.timeout_ms, self.again, self.trace_id).over(call)).map_err(|e| parse::at_field(e, &[]))
     }
 }
 
@@ -166,10 +166,10 @@ impl Operation for input::AttachmentDelete {
         let ids: Vec<&str> = self.attachment_ids.iter().map(|id| id.0.as_str()).collect();
         for (i, id) in ids.iter().enumerate() {
             let place = format!("attachment_ids[{i}]");
-            check_id(client.config(), "attachment_id", id).map_err(|e| parse::placed(e, &[("attachment_id", &place)]))?;
+            check_id(client.config(), "attachment_id", id).map_err(|e| parse::at_field(e, &[("attachment_id", &place)]))?;
         }
-        let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
-        attachment::delete(client, &record, &ids, call).map_err(|e| parse::placed(e, &[("attachment_id", "attachment_ids")]))
+        let call = CallFields::new(self.timeout_ms, self.again, self.trace_id).over(call);
+        attachment::delete(client, &record, &ids, call).map_err(|e| parse::at_field(e, &[("attachment_id", "attachment_ids")]))
     }
 }
 
@@ -184,8 +184,8 @@ impl Operation for input::RecordList {
             per_page: self.per_page.unwrap_or_default(),
             page_token: self.page_token.unwrap_or_default(),
         };
-        let wishes = Wishes::new(self.timeout_ms, self.again, self.trace_id);
-        records::list(client, &self.module, &args, wishes.over(call)).map_err(|e| parse::placed(e, &[]))
+        let asked = CallFields::new(self.timeout_ms, self.again, self.trace_id);
+        records::list(client, &self.module, &args, asked.over(call)).map_err(|e| parse::at_field(e, &[]))
     }
 }
 
@@ -198,10 +198,10 @@ const SINK: &[(&str, &str)] = &[("path", "sink.path")];
 /// Whether the files that a step names may be named and can be opened.
 fn check_files(client: &Client, source: Option<&str>, sink: Option<&Sink>) -> Result<()> {
     if let Some(path) = source {
-        paths::source(client.config(), path).map_err(|e| parse::placed(e, FILE_PATH))?;
+        paths::source(client.config(), path).map_err(|e| parse::at_field(e, FILE_PATH))?;
     }
     if let Some(Sink::File { path, overwrite, .. }) = sink {
-        paths::target(client.config(), path, *overwrite).map_err(|e| parse::placed(e, SINK))?;
+        paths::target(client.config(), path, *overwrite).map_err(|e| parse::at_field(e, SINK))?;
     }
     Ok(())
 }
@@ -211,19 +211,19 @@ fn opened<'a>(client: &Client, sink: Sink) -> Result<transfer::Sink<'a>> {
     match sink {
         Sink::Base64 { max_bytes } => Ok(transfer::Sink::memory().at_most(max_bytes.min(client.config().memory_max_bytes))),
         Sink::File { path, overwrite, max_bytes } => {
-            let to = paths::target(client.config(), &path, overwrite).map_err(|e| parse::placed(e, SINK))?;
+            let to = paths::target(client.config(), &path, overwrite).map_err(|e| parse::at_field(e, SINK))?;
             Ok(transfer::Sink { to, max_bytes })
         }
     }
 }
 
 fn downloaded(outcome: Result<Outcome<Downloaded>>) -> Result<Outcome<StepDownloaded>> {
-    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| parse::placed(e, SINK))
+    outcome.map(|outcome| outcome.map(StepDownloaded::from)).map_err(|e| parse::at_field(e, SINK))
 }
 
 /// What a step says of its call, to be laid over what the host says.
 #[derive(Default)]
-pub(super) struct Wishes {
+pub(super) struct CallFields {
     timeout_ms: Option<u64>,
     again: Option<bool>,
     trace_id: Option<String>,
@@ -234,17 +234,17 @@ pub(super) struct Wishes {
     restrict_triggers: Option<input::Triggers>,
 }
 
-impl Wishes {
-    pub(super) fn new(timeout_ms: Option<u64>, again: Option<bool>, trace_id: Option<String>) -> Wishes {
-        Wishes { timeout_ms, again, trace_id, ..Wishes::default() }
+impl CallFields {
+    pub(super) fn new(timeout_ms: Option<u64>, again: Option<bool>, trace_id: Option<String>) -> CallFields {
+        CallFields { timeout_ms, again, trace_id, ..CallFields::default() }
     }
 
     /// What is wished of bytes that move, beside.
-    fn checked(self, sha256: Option<bool>, expected_sha256: Option<input::Sha256>, expected_bytes: Option<u64>) -> Wishes {
-        Wishes { sha256, expected_sha256, expected_bytes, ..self }
+    fn with_checks(self, sha256: Option<bool>, expected_sha256: Option<input::Sha256>, expected_bytes: Option<u64>) -> CallFields {
+        CallFields { sha256, expected_sha256, expected_bytes, ..self }
     }
 
-    /// The host's call with the step's wishes. A step, which is untrusted, can't outlast the host's bound.
+    /// The host's call with the step's fields. A step, which is untrusted, can't outlast the host's bound.
     pub(super) fn over<'b, 'a: 'b>(self, call: Call<'a>) -> Call<'b> {
         let timeout = self.timeout_ms.map(Duration::from_millis);
         let triggers = self.restrict_triggers.map(|input::Triggers::Workflow| "workflow".to_owned());
@@ -268,7 +268,7 @@ impl Wishes {
 fn allowed<'a>(client: &Client, file: &'a File) -> Result<transfer::File<'a>> {
     let given = match &file.bytes {
         Bytes::Content(content) => transfer::File::memory("", content),
-        Bytes::Path(path) => paths::source(client.config(), path).map_err(|e| parse::placed(e, FILE_PATH))?,
+        Bytes::Path(path) => paths::source(client.config(), path).map_err(|e| parse::at_field(e, FILE_PATH))?,
     };
     let given = transfer::File { content_type: file.content_type.clone(), ..given };
     Ok(if file.name.is_empty() { given } else { given.named(&file.name) })
@@ -355,7 +355,7 @@ impl<'c> Links<'c> {
                 self.cost.attempts += error.detail().attempts;
                 self.cost.waited_ms += error.detail().waited_ms;
                 let (url, title) = (format!("links[{i}].url"), format!("links[{i}].title"));
-                Err(parse::placed(error, &[("link_url", &url), ("name", &title)]))
+                Err(parse::at_field(error, &[("link_url", &url), ("name", &title)]))
             }
         }
     }

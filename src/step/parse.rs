@@ -44,7 +44,7 @@ pub(super) fn details(json_path: &str) -> Option<Box<serde_json::value::RawValue
 }
 
 /// An error about a parameter of a typed function names the field of the step that it came from, in its message and as JSON path.
-pub(super) fn placed(error: Error, paths: &[(&str, &str)]) -> Error {
+pub(super) fn at_field(error: Error, paths: &[(&str, &str)]) -> Error {
     let Some(field) = error.detail().field.filter(|_| error.detail().details.is_none() && error.detail().http_status == 0) else {
         return error;
     };

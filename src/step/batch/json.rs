@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::operations::{Operation, Wishes};
+use super::super::operations::{CallFields, Operation};
 use super::super::output::{BatchDone, BatchItem, ItemStatus};
 use super::super::parse::{self, Object, details, refused};
 use super::super::{input, paths};
@@ -25,7 +25,7 @@ impl Operation for input::Batch {
         let steps: Vec<input::BatchStep> = self.steps.into_iter().map(|Object(step)| step).collect();
         let mut items = Items::of(&steps)?;
         let journal = self.journal.map(|path| open(client.config(), &path)).transpose();
-        let journal = journal.map_err(|e| parse::placed(e, &[("path", "journal")]))?;
+        let journal = journal.map_err(|e| parse::at_field(e, &[("path", "journal")]))?;
         let options = Options {
             parallel: self.parallel.unwrap_or_default() as usize,
             journal: None,
@@ -33,7 +33,7 @@ impl Operation for input::Batch {
             pause: Pause::default(),
         };
         let steps = steps.into_iter().map(|step| Item { key: step.key, step: String::from(Box::<str>::from(step.step)) });
-        let call = Wishes::new(self.timeout_ms, self.again, self.trace_id).over(call);
+        let call = CallFields::new(self.timeout_ms, self.again, self.trace_id).over(call);
         let outcome = super::run_with(client, &mut Listed(steps), &options, journal, call, &mut |end| items.ended(&end))?;
         Ok(outcome.map(|summary| BatchDone { summary, items: items.all }))
     }
@@ -71,7 +71,7 @@ impl Items {
             item.from_journal = end.from_journal;
             match end.outcome {
                 Ok(json) => (item.status, item.result) = (ItemStatus::Done, result(json)),
-                Err(error) => (item.status, item.error) = (status(end, error), Some(placed(error, i).detail().clone())),
+                Err(error) => (item.status, item.error) = (status(end, error), Some(in_batch(error, i).detail().clone())),
             }
         }
         true
@@ -118,7 +118,7 @@ fn status(end: &Ended<'_>, error: &Error) -> ItemStatus {
 }
 
 /// An error about a step's input says where that is in the batch.
-fn placed(error: &Error, i: usize) -> Error {
+fn in_batch(error: &Error, i: usize) -> Error {
     #[derive(Deserialize)]
     struct Place {
         json_path: String,
