@@ -43,16 +43,29 @@ func connectionFields() []*service.ConfigField {
 	}
 }
 
-// described is what the library says of its settings.
-var described = sync.OnceValue(func() (d struct {
-	Settings []struct {
+// description is what the library says of its steps and settings.
+type description struct {
+	Operations []struct{ ID string }
+	Settings   []struct {
 		Name string
 		Enum []string
 	}
-}) {
+}
+
+var described = sync.OnceValue(func() (d description) {
 	must(0, json.Unmarshal(zcrm.DescribeSteps(), &d))
 	return d
 })
+
+// knows reports whether a step may ask for that operation.
+func (d description) knows(operation string) bool {
+	for _, known := range d.Operations {
+		if known.ID == operation {
+			return true
+		}
+	}
+	return false
+}
 
 // connectionLint are the cases of a lint rule that find what keeps a component from reaching Zoho.
 func connectionLint() string {

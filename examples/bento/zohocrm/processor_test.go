@@ -242,3 +242,17 @@ func TestWrongSettingsAreFoundBeforeAnyMessage(t *testing.T) {
 		contains(t, fmt.Sprint(err), want)
 	}
 }
+
+func TestAStepIsCountedUnderItsOperation(t *testing.T) {
+	for _, want := range []string{"attachment.upload", "attachment.list", "record.list", "batch", "unknown"} {
+		said := want
+		if want == "unknown" {
+			said = "attachment.rename" // any word of a message as a label would make series without bound
+		}
+		s := &step{}
+		check(t, s.read(service.NewMessage([]byte(`{"operation":"`+said+`"}`))))
+		if s.operation != want {
+			t.Errorf("%s is counted as %s", said, s.operation)
+		}
+	}
+}

@@ -214,7 +214,7 @@ func (s *step) read(msg *service.Message) (err error) {
 	var head struct {
 		Operation string `json:"operation"`
 	}
-	if json.Unmarshal(s.input, &head) == nil && operations[head.Operation] != "" && head.Operation != anyStep || head.Operation == batch {
+	if json.Unmarshal(s.input, &head) == nil && described().knows(head.Operation) {
 		s.operation = head.Operation
 	}
 	return nil
