@@ -84,9 +84,14 @@ func environment(e *emulator.Emulator, more ...string) []string {
 
 func (b *bench) start(name string, more ...string) {
 	b.Helper()
-	w := &worker{Cmd: exec.Command(program(b.T, "bento"), "-c", "worker.yaml")}
-	w.Env = environment(b.emulator, "NATS_URL="+b.url, "ZCRM_ALLOW_PATHS="+filepath.Join(b.dir, "files"), "ZCRM_TOKEN_FILE="+filepath.Join(b.dir, "token"),
-		"ZCRM_TIMEOUT=7s", "ZCRM_PAUSE=100ms", "ZCRM_WORKER="+name, "ZCRM_WORKER_ADDRESS=127.0.0.1:0", "ZCRM_LOG_LEVEL=TRACE")
+	b.startWith("worker.yaml", name, more...)
+}
+
+func (b *bench) startWith(config, name string, more ...string) {
+	b.Helper()
+	w := &worker{Cmd: exec.Command(program(b.T, "bento"), "-c", config)}
+	w.Env = environment(b.emulator, "NATS_URL="+b.url, "ZCRM_ALLOW_PATHS="+filepath.Join(b.dir, "files"), "ZCRM_TIMEOUT=7s", "ZCRM_PAUSE=100ms",
+		"ZCRM_WORKER="+name, "ZCRM_WORKER_ADDRESS=127.0.0.1:0", "ZCRM_LOG_LEVEL=TRACE")
 	w.Env = append(w.Env, more...)
 	w.Stdout, w.Stderr = &w.log, &w.log
 	check(b.T, w.Start())
@@ -121,6 +126,12 @@ func (b *bench) stop(names ...string) {
 func (b *bench) killInUpload() string {
 	b.Helper()
 	b.emulator.Fault(b.T, "attachment.upload", map[string]any{"kind": "stall", "at": "before_reply", "ms": 8000})
+	return b.killStalled()
+}
+
+// killStalled kills the worker whose call meets a stall.
+func (b *bench) killStalled() string {
+	b.Helper()
 	for ; b.ctx.Err() == nil; time.Sleep(20 * time.Millisecond) {
 		ledger := b.emulator.Ledger(b.T)
 		for _, fired := range ledger.FaultsFired {
@@ -133,7 +144,7 @@ func (b *bench) killInUpload() string {
 			}
 		}
 	}
-	b.Fatal("no upload met the stall")
+	b.Fatal("no call met the stall")
 	return ""
 }
 

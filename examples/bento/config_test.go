@@ -56,7 +56,8 @@ func examples(t *testing.T, page string) (paths []string) {
 }
 
 func TestTheEnginesOwnTestsOfTheConfigsPass(t *testing.T) {
-	said := run(t, environment(emulator.Start(t), "ZCRM_ALLOW_PATHS=/srv"), "test", "--log", "off", "worker.yaml", "enqueue.yaml")
+	b := newBench(t, "15s")
+	said := run(t, environment(b.emulator, "NATS_URL="+b.url, "ZCRM_ALLOW_PATHS=/srv"), "test", "--log", "off", "worker.yaml", "enqueue.yaml")
 	for _, line := range []string{"Test 'worker.yaml' succeeded", "Test 'enqueue.yaml' succeeded"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("%q is not in %s", line, said)

@@ -239,7 +239,7 @@ func TestAWorkerWhoseCredentialsAreRefusedTakesNoJobs(t *testing.T) {
 		b.enqueue(job{id: fmt.Sprint(i), body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
 	}
 	address := "127.0.0.1:" + freePort(t)
-	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_TOKEN_FILE=", "ZCRM_WORKER_ADDRESS="+address)
+	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_WORKER_ADDRESS="+address)
 	for ready := http.StatusOK; ready != http.StatusServiceUnavailable; time.Sleep(50 * time.Millisecond) {
 		if reply, err := http.Get("http://" + address + "/ready"); err == nil {
 			ready = reply.StatusCode

@@ -1,4 +1,4 @@
-// A Bento with the components zoho_crm_file, zoho_crm_attachments and zoho_crm_upload. What else it can do is what is imported here.
+// A Bento with the components of zohocrm. What else it can do is what is imported here.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	_ "github.com/warpstreamlabs/bento/public/components/nats"
 	_ "github.com/warpstreamlabs/bento/public/components/prometheus"
 	_ "github.com/warpstreamlabs/bento/public/components/pure"
+	_ "github.com/warpstreamlabs/bento/public/components/redis"
 
 	_ "github.com/zcrm/zcrm/examples/bento/zohocrm"
 )

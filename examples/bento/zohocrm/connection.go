@@ -28,6 +28,9 @@ func connectionFields() []*service.ConfigField {
 		service.NewStringField("refresh_token").Description("OAuth refresh token. Its scopes bound what can be done.").Secret().Default(""),
 		service.NewStringField("access_token").Description("An access token in place of the three above, for a trial: it lasts an hour.").
 			Secret().Default("").Advanced(),
+		service.NewStringField("token_cache").
+			Description("Label of a cache resource in which workers of several machines share one access token: see [zoho_crm_file](zoho_crm_file.md#one-access-token-for-all-workers).").
+			Example("tokens").Default("").Advanced(),
 		service.NewStringListField("allow_paths").
 			Description("Directories below which messages may name files. None is allowed until it is named here.").
 			Example([]string{"/srv/files"}).Default([]any{}),
@@ -137,6 +140,18 @@ func open(conf *service.ParsedConfig, mgr *service.Resources) (*connection, erro
 		settings["allow_paths"] = strings.Join(paths, ":")
 	}
 	c := newConnection(settings, mgr.Logger())
+	name, err := conf.FieldString("token_cache")
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
+		tokens, err := newTokenCache(name, mgr)
+		if err != nil {
+			return nil, err
+		}
+		c.options = append(c.options, zcrm.WithTokenStore(tokens))
+		c.key += fmt.Sprintf("token_cache=%q of %p", name, mgr) // the cache is closed with this component's stream
+	}
 	_, release, err := c.acquire()
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func TestDocsAreThoseOfTheCode(t *testing.T) {
 	env := service.GlobalEnvironment()
 	for name, get := range map[string]func(string) (*service.ConfigView, bool){
 		"zoho_crm_file": env.GetProcessorConfig, "zoho_crm_jobs": env.GetInputConfig, "zoho_crm_attachments": env.GetInputConfig,
-		"zoho_crm_upload": env.GetOutputConfig,
+		"zoho_crm_upload": env.GetOutputConfig, "zoho_crm_bucket": env.GetCacheConfig,
 	} {
 		view, known := get(name)
 		if !known {

@@ -67,7 +67,11 @@ func (f *failure) concernsAll() bool {
 	case "NETWORK", "TIMEOUT":
 		return f.sentNothing
 	}
-	return f.reason == "token_throttled" || f.reason == "credits_exhausted"
+	switch f.reason {
+	case "token_throttled", "token_store", "token_lock", "credits_exhausted":
+		return true
+	}
+	return false
 }
 
 const (

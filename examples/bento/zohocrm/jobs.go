@@ -2,13 +2,11 @@ package zohocrm
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,16 +55,13 @@ In place of the engine's ` + "`nats_jetstream`" + ` where no job may be lost or 
 - zcrm_undeliverable  "true" when the job was handed out as often as the consumer allows
 ` + "```" + `
 `).
-		Field(service.NewStringListField("urls").Description("Servers to connect to.").Example([]string{"nats://127.0.0.1:4222"})).
+		Fields(natsFields()...).
 		Field(service.NewStringField("stream").Description("The stream of the jobs.").Default("ZCRM_JOBS")).
 		Field(service.NewStringField("consumer").Description("Its durable pull consumer, which exists already and acknowledges explicitly.").Default("workers")).
 		Field(service.NewStringField("undeliverable").
 			Description("A stream of `$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.STREAM.CONSUMER`, with a durable pull consumer of the same name. Empty: none.").Default("")).
 		Field(service.NewDurationField("pause").Description("How long a refused job stays away the first time.").Default("10s")).
-		Field(service.NewDurationField("longest_pause").Description("What that pause grows to.").Default("5m")).
-		Field(service.NewTLSToggledField("tls")).
-		Field(service.NewStringField("user_credentials_file").Description("File with the user's JWT and seed.").Default("").Advanced()).
-		Field(service.NewStringField("nkey_file").Description("File with an NKey seed.").Default("").Advanced())
+		Field(service.NewDurationField("longest_pause").Description("What that pause grows to.").Default("5m"))
 }
 
 func init() {
@@ -77,10 +72,10 @@ func init() {
 
 // jobs is the input. Its connection lives from Connect to Close.
 type jobs struct {
-	urls, stream, consumer, undeliverable string
-	pause, longest                        time.Duration
-	options                               []nats.Option
-	logger                                *service.Logger
+	natsServer
+	stream, consumer, undeliverable string
+	pause, longest                  time.Duration
+	logger                          *service.Logger
 
 	mu    sync.Mutex
 	queue *queue // nil: not connected
@@ -88,11 +83,7 @@ type jobs struct {
 
 func newJobs(conf *service.ParsedConfig, mgr *service.Resources) (*jobs, error) {
 	j := &jobs{logger: mgr.Logger()}
-	urls, err := conf.FieldStringList("urls")
-	if err != nil {
-		return nil, err
-	}
-	j.urls = strings.Join(urls, ",")
+	var err error
 	for name, to := range map[string]*string{"stream": &j.stream, "consumer": &j.consumer, "undeliverable": &j.undeliverable} {
 		if *to, err = conf.FieldString(name); err != nil {
 			return nil, err
@@ -106,42 +97,9 @@ func newJobs(conf *service.ParsedConfig, mgr *service.Resources) (*jobs, error) 
 			return nil, fmt.Errorf("%s: is negative", name)
 		}
 	}
-	j.options, err = natsOptions(conf, mgr)
+	j.natsServer, err = natsServerOf(conf, mgr)
 	return j, err
 }
-
-func natsOptions(conf *service.ParsedConfig, mgr *service.Resources) ([]nats.Option, error) {
-	// The engine connects again after a failure, so that it knows of it and /ready does.
-	options := []nats.Option{nats.Name(mgr.Label()), nats.NoReconnect()}
-	tlsConf, enabled, err := conf.FieldTLSToggled("tls")
-	if err != nil {
-		return nil, err
-	}
-	if enabled {
-		options = append(options, nats.Secure(asTLS(tlsConf)))
-	}
-	credentials, err := conf.FieldString("user_credentials_file")
-	if err != nil {
-		return nil, err
-	}
-	if credentials != "" {
-		options = append(options, nats.UserCredentials(credentials))
-	}
-	seed, err := conf.FieldString("nkey_file")
-	if err != nil {
-		return nil, err
-	}
-	if seed != "" {
-		option, err := nats.NkeyOptionFromSeed(seed)
-		if err != nil {
-			return nil, fmt.Errorf("nkey_file: %w", err)
-		}
-		options = append(options, option)
-	}
-	return options, nil
-}
-
-func asTLS(conf *tls.Config) *tls.Config { return conf.Clone() }
 
 // Connect finds the stream and its consumer. While Zoho can't be used it waits, and the worker isn't ready.
 func (j *jobs) Connect(ctx context.Context) error {
@@ -168,8 +126,8 @@ func (j *jobs) Connect(ctx context.Context) error {
 
 func (j *jobs) open(ctx context.Context) (q *queue, err error) {
 	q = &queue{pause: j.pause, longest: j.longest, logger: j.logger, held: map[*delivery]struct{}{}, closed: make(chan struct{})}
-	if q.conn, err = nats.Connect(j.urls, j.options...); err != nil {
-		return nil, fmt.Errorf("NATS at %s: %w", j.urls, err)
+	if q.conn, err = j.connect(); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {

@@ -22,6 +22,20 @@ see [error handling](/docs/configuration/error_handling). `+"`error_source_label
 
 A queue hands a job out again when its worker died. Let `+"`redelivered`"+` know, else a file is uploaded twice. Downloads to a file
 need `+"`overwrite`"+` for that.
+
+### One access token for all workers
+
+Zoho gives ten access tokens in ten minutes, and each lives for an hour. Workers that name the same cache in `+"`token_cache`"+` share one: when it
+expires, one of them asks for the next, and the others wait for it. If that one dies, another takes over after ten seconds.
+
+Any cache of the engine that all workers reach will do, if it can add a key only when it is absent: `+"`zoho_crm_bucket`"+` of this engine, or
+`+"`nats_kv`, `redis`, `memcached`, `mongodb`, `aws_dynamodb`, `couchbase`, and `sql`"+` with PostgreSQL. One that can't is refused when the worker starts, such as
+`+"`noop`, `ristretto`, `aws_s3` and `gcp_cloud_storage`"+`. No refusal tells that `+"`memory`, `lru` and `ttlru`"+` belong to one process, that `+"`multilevel`"+` may give what another
+worker has replaced, and that `+"`file`"+` writes in pieces. The workers' clocks must agree to a minute.
+
+Who can read the cache can use the organisation with the token in it, for up to an hour. When a token is needed and the cache can't be reached, calls
+fail with the reason `+"`token_store`"+`, and `+"`zoho_crm_jobs`"+` takes no job until that is over. The library's setting `+"`token_file`"+` does the same for the
+workers of one machine without a cache.
 `+metadataDocs).
 		Field(operationField(operations).Description("What to do.")).
 		Fields(uploadFields()...).

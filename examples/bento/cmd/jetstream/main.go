@@ -53,8 +53,8 @@ func main() {
 	nats.WaitForShutdown()
 }
 
-// setUp makes the stream of jobs with its one consumer, the stream of what became of them, and the stream of JetStream's own words about
-// jobs that were handed out too often.
+// setUp makes the stream of jobs with its one consumer, the stream of what became of them, the stream of JetStream's own words about jobs
+// that were handed out too often, and the bucket of the access token.
 func setUp(url string, workers jetstream.ConsumerConfig) error {
 	conn, err := nats.Connect(url)
 	if err != nil {
@@ -79,6 +79,9 @@ func setUp(url string, workers jetstream.ConsumerConfig) error {
 	}
 	workers.Durable, workers.AckPolicy = "workers", jetstream.AckExplicitPolicy
 	if _, err := js.CreateOrUpdateConsumer(ctx, "ZCRM_JOBS", workers); err != nil {
+		return err
+	}
+	if _, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "ZCRM_TOKENS", TTL: 24 * time.Hour}); err != nil {
 		return err
 	}
 	workers.MaxAckPending, workers.MaxDeliver = 0, 0
