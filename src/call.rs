@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cancel::Cancel;
 use crate::claimed::Claimed;
+use crate::error::Result;
 
 /// What an upload does when the record seems to have the attachment already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,6 +76,14 @@ impl<T> Outcome<T> {
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
         let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;
         Outcome { operation, result: f(result), attempts, waited_ms, wait_reason, credits_remaining }
+    }
+}
+
+impl<T> Outcome<T> {
+    /// The same outcome with what can be made of its result.
+    pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Outcome<U>> {
+        let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;
+        Ok(Outcome { operation, result: f(result)?, attempts, waited_ms, wait_reason, credits_remaining })
     }
 }
 

@@ -19,6 +19,7 @@ use crate::error::{Error, Result, Status};
 use crate::http::{Response, reply};
 use crate::pages;
 use crate::step::batch::journal;
+use crate::text::Span;
 use crate::transfer::{Bytes, Digest, Framing, HashKind, Incoming, Input, Outgoing, Progress, Sink};
 
 pub use crate::error::one_line;
@@ -32,7 +33,8 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 /// The page of a list.
 pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
-    wait(pages::parse::<Attachment>(Response::foreign(from.into()))).map(Page::from)
+    let page = wait(pages::parse::<Attachment<Span>>(Response::foreign(from.into())))?;
+    Page::from(page).copied()
 }
 
 /// Code, message and details of an answer in one object, or the error that it is.

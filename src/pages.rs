@@ -20,6 +20,7 @@ use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
 use crate::http::{Response, Session, reply, value};
 use crate::record::Subject;
+use crate::text::{self, Arena};
 
 /// The largest page.
 const PER_PAGE: u32 = 200;
@@ -75,27 +76,53 @@ impl List {
 
 /// A row of a list.
 pub(crate) trait Row: Sized {
-    /// How it stands in the JSON.
-    type Json<'a>: Deserialize<'a>;
+    /// How it stands in the JSON: with values that are as documented, or with any (`TOLERANT`).
+    type Json<'a, const TOLERANT: bool>: Deserialize<'a>;
 
-    /// The row as far as it can be read; `None` without an id, as then nothing can be done with it.
-    fn read(json: Self::Json<'_>) -> Result<Option<Self>>;
+    /// The row as far as it can be read, with its texts put into the arena; `None` without an id, as then nothing can be done with it.
+    fn read<const TOLERANT: bool>(json: Self::Json<'_, TOLERANT>, texts: &mut Arena) -> Result<Option<Self>>;
 
-    fn id(&self) -> &str;
+    /// Its id: digits.
+    fn id<'r>(&'r self, texts: &'r Arena) -> &'r str;
+
+    /// The row in an arena that its own was appended to, `by` so much.
+    fn moved(self, by: u32) -> Self;
+}
+
+/// Rows, and the texts of all of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows<R> {
+    pub(crate) list: Vec<R>,
+    pub(crate) texts: Arena,
+}
+
+impl<R: Row> Rows<R> {
+    const NONE: Rows<R> = Rows { list: Vec::new(), texts: Arena::EMPTY };
+
+    fn append(&mut self, rows: Rows<R>) -> Result<()> {
+        if self.list.is_empty() {
+            *self = rows;
+            return Ok(());
+        }
+        fallible::reserve(&mut self.list, rows.list.len())?;
+        let by = self.texts.append(&rows.texts)?;
+        self.list.extend(rows.list.into_iter().map(|row| row.moved(by)));
+        Ok(())
+    }
 }
 
 /// A page of a list, or all of them as one.
 pub(crate) struct Page<R> {
-    pub(crate) rows: Vec<R>,
+    pub(crate) rows: Rows<R>,
     /// Whether the server has more after these.
     pub(crate) more_records: bool,
     /// The token of the next page, if the server gives tokens.
     pub(crate) next_page_token: Option<String>,
 }
 
-impl<R> Page<R> {
+impl<R: Row> Page<R> {
     fn empty() -> Page<R> {
-        Page { rows: Vec::new(), more_records: false, next_page_token: None }
+        Page { rows: Rows::NONE, more_records: false, next_page_token: None }
     }
 }
 
@@ -138,8 +165,7 @@ pub(crate) async fn all<R: Row>(client: &Client, session: &Session<'_>, list: Li
     let mut walk = Walk::new(client, list, args)?;
     let mut all = Page::empty();
     while let Some(page) = walk.next(client, session).await? {
-        fallible::reserve(&mut all.rows, page.rows.len())?;
-        all.rows.extend(page.rows);
+        all.rows.append(page.rows)?;
     }
     Ok(all)
 }
@@ -164,8 +190,8 @@ struct Walk<R> {
     /// Whether a page was followed by number, which rows that move can escape.
     numbered: bool,
     pass: Pass,
-    /// Every id that the caller got, and the last pass that has seen it.
-    seen: HashMap<String, u32>,
+    /// Every id that the caller got, as [`number_of`] has it, and the last pass that has seen it.
+    seen: HashMap<u128, u32>,
     rows: PhantomData<fn() -> R>,
 }
 
@@ -232,7 +258,7 @@ impl<R: Row> Walk<R> {
             self.check_length(client.config().list_max_rows)?;
             let is_first = self.pass.number == 0 && self.pass.pages == 1;
             self.at = self.after(&page);
-            if is_first || !page.rows.is_empty() {
+            if is_first || !page.rows.list.is_empty() {
                 return Ok(Some(page));
             }
         }
@@ -247,9 +273,9 @@ impl<R: Row> Walk<R> {
             At::Token(token) => ("page_token", token.clone()),
         });
         let page = client.ask(session, &ask, None, parse).await?;
-        if page.rows.len() > self.per_page as usize {
-            let message =
-                format!("the server gave a page of {} rows, and {} were asked for: this is no list of Zoho's", page.rows.len(), self.per_page);
+        let rows = page.rows.list.len();
+        if rows > self.per_page as usize {
+            let message = format!("the server gave a page of {rows} rows, and {} were asked for: this is no list of Zoho's", self.per_page);
             return Err(Error::new(Status::Page, "page_overfull", message));
         }
         Ok(page)
@@ -257,14 +283,14 @@ impl<R: Row> Walk<R> {
 
     /// Leaves the rows that no page before has had.
     fn keep_new(&mut self, page: &mut Page<R>) -> Result<()> {
-        let Walk { seen, pass, .. } = self;
-        seen.try_reserve(page.rows.len()).map_err(|_| fallible::out_of_memory(seen.len() * size_of::<(String, u32)>()))?;
-        page.rows.retain(|row| {
-            let before = seen.insert(row.id().to_owned(), pass.number);
+        let (Walk { seen, pass, .. }, Rows { list, texts }) = (self, &mut page.rows);
+        seen.try_reserve(list.len()).map_err(|_| fallible::out_of_memory(seen.len() * size_of::<(u128, u32)>()))?;
+        list.retain(|row| {
+            let before = seen.insert(number_of(row.id(texts)), pass.number);
             pass.ids += usize::from(before != Some(pass.number));
             before.is_none()
         });
-        pass.brought |= !page.rows.is_empty();
+        pass.brought |= !list.is_empty();
         pass.pages += 1;
         Ok(())
     }
@@ -300,11 +326,16 @@ impl<R: Row> Walk<R> {
     }
 }
 
+/// An id as a number, in which zeros at its beginning count: it has at most 32 digits.
+fn number_of(id: &str) -> u128 {
+    id.bytes().fold(1, |number, digit| number * 10 + u128::from(digit - b'0'))
+}
+
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "R: Row"))]
-struct Reply<'a, R> {
-    #[serde(deserialize_with = "rows")]
-    data: Vec<R>,
+struct Reply<'a, R, const TOLERANT: bool> {
+    #[serde(deserialize_with = "rows::<_, _, TOLERANT>")]
+    data: Rows<R>,
     #[serde(borrow)]
     info: Option<&'a RawValue>,
 }
@@ -324,14 +355,9 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
     }
     let body = response.bytes(MOST).await?;
     // All of the text is checked for UTF-8 once: `from_slice` would do it string by string, which takes a tenth of the parsing.
-    let text = String::from_utf8_lossy(&body);
-    match serde_json::from_str::<Reply<'_, R>>(&text) {
-        Ok(Reply { data, info }) => {
-            let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
-            let more_records = info.more_records.is_some_and(|more| matches!(more.get(), "true" | "\"true\""));
-            let next_page_token = Some(value::text(info.next_page_token)?).filter(|token| !token.is_empty());
-            Ok(Page { rows: data, more_records, next_page_token })
-        }
+    let text = text::lossy(&body);
+    match page::<R, false>(&text).or_else(|_| page::<R, true>(&text)) {
+        Ok(page) => Ok(page),
         Err(cause) if fallible::passed_on(&cause).is_some() => Err(fallible::passed_on(&cause).expect("it is one")),
         Err(cause) => Err(match reply::success(status, response.headers(), &body) {
             Err(error) if error.status() != Status::Protocol => error,
@@ -344,29 +370,38 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
     }
 }
 
+/// The page, whose rows are to be as documented unless it is `TOLERANT`: that takes three times as long, and gives the same of what is.
+pub(crate) fn page<R: Row, const TOLERANT: bool>(text: &str) -> serde_json::Result<Page<R>> {
+    let Reply { data, info } = serde_json::from_str::<Reply<'_, R, TOLERANT>>(text)?;
+    let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
+    let more_records = info.more_records.is_some_and(|more| matches!(more.get(), "true" | "\"true\""));
+    let next_page_token = Some(value::text(info.next_page_token).map_err(de::Error::custom)?).filter(|token| !token.is_empty());
+    Ok(Page { rows: data, more_records, next_page_token })
+}
+
 /// The rows, in a list that grows as far as there is memory. `null` is none.
-fn rows<'de, D: Deserializer<'de>, R: Row>(deserializer: D) -> std::result::Result<Vec<R>, D::Error> {
-    struct Rows<R>(PhantomData<R>);
-    impl<'de, R: Row> Visitor<'de> for Rows<R> {
-        type Value = Vec<R>;
+fn rows<'de, D: Deserializer<'de>, R: Row, const TOLERANT: bool>(deserializer: D) -> std::result::Result<Rows<R>, D::Error> {
+    struct Reading<R, const TOLERANT: bool>(PhantomData<R>);
+    impl<'de, R: Row, const TOLERANT: bool> Visitor<'de> for Reading<R, TOLERANT> {
+        type Value = Rows<R>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an array")
         }
-        fn visit_none<E: de::Error>(self) -> std::result::Result<Vec<R>, E> {
-            Ok(Vec::new())
+        fn visit_none<E: de::Error>(self) -> std::result::Result<Rows<R>, E> {
+            Ok(Rows::NONE)
         }
-        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Vec<R>, D::Error> {
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Rows<R>, D::Error> {
             deserializer.deserialize_seq(self)
         }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Vec<R>, A::Error> {
-            let mut rows = Vec::new();
-            while let Some(json) = from.next_element::<R::Json<'de>>()? {
-                fallible::reserve(&mut rows, 1).map_err(de::Error::custom)?;
-                let row = R::read(json).map_err(de::Error::custom)?;
-                rows.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);
+        fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Rows<R>, A::Error> {
+            let mut rows = Rows::NONE;
+            while let Some(json) = from.next_element::<R::Json<'de, TOLERANT>>()? {
+                fallible::reserve(&mut rows.list, 1).map_err(de::Error::custom)?;
+                let row = R::read(json, &mut rows.texts).map_err(de::Error::custom)?;
+                rows.list.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);
             }
             Ok(rows)
         }
     }
-    deserializer.deserialize_option(Rows(PhantomData))
+    deserializer.deserialize_option(Reading::<R, TOLERANT>(PhantomData))
 }

@@ -1,16 +1,17 @@
 //! The records of a module: their ids and nothing else, for whoever goes over all of them.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::config::ApiVersion;
 use crate::error::{Error, Result};
+use crate::fallible;
 use crate::http::value;
 pub use crate::pages::ListArgs;
 use crate::pages::{self, List};
-use crate::record::check_module;
+use crate::record::{check_module, is_id};
+use crate::text::Arena;
 
 /// Ids of a module's records, in the order of the list: those made last come first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +56,7 @@ impl Pages {
 
 impl From<pages::Page<Id>> for Page {
     fn from(page: pages::Page<Id>) -> Page {
-        let record_ids = page.rows.into_iter().map(|Id(id)| id).collect();
+        let record_ids = page.rows.list.into_iter().map(|Id(id)| id).collect();
         Page { record_ids, more_records: page.more_records, next_page_token: page.next_page_token }
     }
 }
@@ -89,19 +90,23 @@ fn with_the_way_out(error: Error) -> Error {
 struct Id(String);
 
 #[derive(Deserialize)]
-struct Row<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
+struct Row<'a, const TOLERANT: bool> {
+    #[serde(borrow, default)]
+    id: value::Text<'a, TOLERANT>,
 }
 
 impl pages::Row for Id {
-    type Json<'a> = Row<'a>;
+    type Json<'a, const TOLERANT: bool> = Row<'a, TOLERANT>;
 
-    fn read(row: Row<'_>) -> Result<Option<Id>> {
-        Ok(value::id(row.id)?.map(Id))
+    fn read<const TOLERANT: bool>(row: Row<'_, TOLERANT>, _: &mut Arena) -> Result<Option<Id>> {
+        is_id(&row.id.0).then(|| fallible::copy(&row.id.0).map(Id)).transpose()
     }
 
-    fn id(&self) -> &str {
+    fn id<'r>(&'r self, _: &'r Arena) -> &'r str {
         &self.0
+    }
+
+    fn moved(self, _: u32) -> Id {
+        self
     }
 }

@@ -1,14 +1,22 @@
 //! The list of a record's attachments: what is asked for, and how a row is read.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::value;
-use crate::pages::{self, List, ListArgs};
-use crate::record::Record;
+use crate::fallible;
+use crate::http::value::{self, Text};
+use crate::pages::{self, List, ListArgs, Rows};
+use crate::record::{Record, is_id};
+use crate::text::{Arena, Span};
 use crate::transfer::safe_name;
 
 /// What is asked for when the caller names no fields. The list refuses to come without any from v3 on, and gives the others null or not at all.
@@ -17,43 +25,97 @@ const FIELDS: &str = "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created
 /// An attachment as the list shows it. Every field but `id` may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Attachment {
+#[cfg_attr(test, schemars(rename = "Attachment"))]
+pub struct Attachment<T = String> {
     /// The attachment's id.
-    pub id: String,
+    pub id: T,
     /// File name as Zoho has it, or a link's title. Whoever uploaded it chose it: it may be a path or hold control characters.
-    pub file_name: String,
+    pub file_name: T,
     /// `file_name` made safe as the name of a file: no path, no control character, no device. Empty when nothing is left of it.
-    pub safe_name: String,
+    pub safe_name: T,
     /// Size in bytes; `None` = the list doesn't say.
     pub bytes: Option<u64>,
     /// Whether it is a link.
     pub is_link: bool,
     /// The link's URL; empty for a file.
-    pub link_url: String,
+    pub link_url: T,
     /// As Zoho writes it: ISO 8601 with an offset.
-    pub created_time: String,
+    pub created_time: T,
     /// As Zoho writes it: ISO 8601 with an offset.
-    pub modified_time: String,
+    pub modified_time: T,
     /// Id of the record it is attached to.
-    pub parent_id: String,
+    pub parent_id: T,
     /// Owner's id.
-    pub owner_id: String,
+    pub owner_id: T,
     /// Owner's name.
-    pub owner_name: String,
+    pub owner_name: T,
     /// Id of the user who made it.
-    pub created_by_id: String,
+    pub created_by_id: T,
     /// Zoho's id of the stored bytes; empty for a link.
-    pub file_id: String,
+    pub file_id: T,
     /// `$type` as Zoho writes it; opaque.
-    pub kind: String,
+    pub kind: T,
+}
+
+impl<T> Attachment<T> {
+    /// The same with other texts.
+    pub(crate) fn try_map<'t, U, E>(&'t self, mut text: impl FnMut(&'t T) -> std::result::Result<U, E>) -> std::result::Result<Attachment<U>, E> {
+        Ok(Attachment {
+            id: text(&self.id)?,
+            file_name: text(&self.file_name)?,
+            safe_name: text(&self.safe_name)?,
+            bytes: self.bytes,
+            is_link: self.is_link,
+            link_url: text(&self.link_url)?,
+            created_time: text(&self.created_time)?,
+            modified_time: text(&self.modified_time)?,
+            parent_id: text(&self.parent_id)?,
+            owner_id: text(&self.owner_id)?,
+            owner_name: text(&self.owner_name)?,
+            created_by_id: text(&self.created_by_id)?,
+            file_id: text(&self.file_id)?,
+            kind: text(&self.kind)?,
+        })
+    }
+
+    /// The same with other texts, all of which can be had.
+    pub(crate) fn map<'t, U>(&'t self, mut text: impl FnMut(&'t T) -> U) -> Attachment<U> {
+        let Ok(row) = self.try_map(|t| Ok::<_, Infallible>(text(t)));
+        row
+    }
+}
+
+/// Attachments as a reply gives them: all of their texts in one piece of memory.
+pub(crate) type Listed = Rows<Attachment<Span>>;
+
+impl Listed {
+    /// Each with its texts where they are.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Attachment<&str>> {
+        self.list.iter().map(|row| row.map(|span| self.texts.get(*span)))
+    }
+
+    /// Each with texts of its own.
+    pub(super) fn copied(&self) -> Result<Vec<Attachment>> {
+        let mut all = Vec::new();
+        fallible::reserve(&mut all, self.list.len())?;
+        self.iter().try_for_each(|row| row.try_map(|text| fallible::copy(text)).map(|row| all.push(row)))?;
+        Ok(all)
+    }
+}
+
+impl Serialize for Listed {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter())
+    }
 }
 
 /// Attachments of a record, in the order of the list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Page {
+#[cfg_attr(test, schemars(rename = "Page"))]
+pub struct Page<A = Vec<Attachment>> {
     /// The entries.
-    pub attachments: Vec<Attachment>,
+    pub attachments: A,
     /// Whether the server has more after these.
     pub more_records: bool,
     /// The token of the next page, if the server gives tokens.
@@ -61,20 +123,32 @@ pub struct Page {
     pub next_page_token: Option<String>,
 }
 
-impl From<pages::Page<Attachment>> for Page {
-    fn from(page: pages::Page<Attachment>) -> Page {
+impl Page<Listed> {
+    /// With texts of its own for each attachment.
+    pub(crate) fn copied(self) -> Result<Page> {
+        let Page { attachments, more_records, next_page_token } = self;
+        Ok(Page { attachments: attachments.copied()?, more_records, next_page_token })
+    }
+}
+
+impl From<pages::Page<Attachment<Span>>> for Page<Listed> {
+    fn from(page: pages::Page<Attachment<Span>>) -> Page<Listed> {
         Page { attachments: page.rows, more_records: page.more_records, next_page_token: page.next_page_token }
     }
 }
 
 /// The pages of a record's attachments, one at a time, so that memory doesn't grow with the list but for its ids.
-pub struct Pages(pub(super) pages::Pages<Attachment>);
+pub struct Pages(pub(super) pages::Pages<Attachment<Span>>);
 
 impl Pages {
     /// The next page, with the attachments that no page before it had; `None` at the end. After an error the same page is asked for again.
     ///
     /// Timeout, cancel token and trace id of `call` are those of this page.
     pub fn next(&mut self, call: &Call<'_>) -> Result<Option<Outcome<Page>>> {
+        self.next_listed(call)?.map(|outcome| outcome.try_map(Page::copied)).transpose()
+    }
+
+    pub(crate) fn next_listed(&mut self, call: &Call<'_>) -> Result<Option<Outcome<Page<Listed>>>> {
         Ok(self.0.next(call)?.map(|outcome| outcome.map(Page::from)))
     }
 }
@@ -99,76 +173,125 @@ fn and_the_link(fields: String) -> String {
     if fields.split(',').any(|field| field.trim() == LINK) { fields } else { format!("{fields},{LINK}") }
 }
 
+/// A row in the JSON: with values that are as documented, or with any (`TOLERANT`).
 #[derive(Deserialize)]
-pub(crate) struct Row<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "File_Name")]
-    file_name: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Size")]
-    size: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Created_Time")]
-    created_time: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Modified_Time")]
-    modified_time: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Parent_Id")]
-    parent: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Owner")]
-    owner: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Created_By")]
-    created_by: Option<&'a RawValue>,
-    #[serde(borrow, rename = "$file_id")]
-    file_id: Option<&'a RawValue>,
-    #[serde(borrow, rename = "$type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, rename = "$link_url")]
-    link_url: Option<&'a RawValue>,
+pub(crate) struct Row<'a, const TOLERANT: bool> {
+    #[serde(borrow, default)]
+    id: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "File_Name")]
+    file_name: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Size")]
+    size: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Created_Time")]
+    created_time: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Modified_Time")]
+    modified_time: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Parent_Id")]
+    parent: Named<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Owner")]
+    owner: Named<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "Created_By")]
+    created_by: Named<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "$file_id")]
+    file_id: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "$type")]
+    kind: Text<'a, TOLERANT>,
+    #[serde(borrow, default, rename = "$link_url")]
+    link_url: Text<'a, TOLERANT>,
 }
 
-impl pages::Row for Attachment {
-    type Json<'a> = Row<'a>;
+impl pages::Row for Attachment<Span> {
+    type Json<'a, const TOLERANT: bool> = Row<'a, TOLERANT>;
 
-    fn read(row: Row<'_>) -> Result<Option<Attachment>> {
-        let Some(id) = value::id(row.id)? else { return Ok(None) };
-        let ((owner_id, owner_name), (parent_id, _), (created_by_id, _)) = (named(row.owner)?, named(row.parent)?, named(row.created_by)?);
-        let (kind, link_url) = (value::text(row.kind)?, value::text(row.link_url)?);
-        let file_name = value::text(row.file_name)?;
+    fn read<const TOLERANT: bool>(row: Row<'_, TOLERANT>, texts: &mut Arena) -> Result<Option<Self>> {
+        if !is_id(&row.id.0) {
+            return Ok(None);
+        }
+        let mut text = |text: &Cow<'_, str>| texts.push(text);
+        let file_name = text(&row.file_name.0)?;
         Ok(Some(Attachment {
-            id,
-            safe_name: safe_name(&file_name),
+            id: text(&row.id.0)?,
+            safe_name: match safe_name(&row.file_name.0) {
+                Cow::Borrowed(_) => file_name,
+                changed => text(&changed)?,
+            },
             file_name,
-            bytes: value::text(row.size)?.parse().ok(),
+            bytes: row.size.0.parse().ok(),
             // `$type` has other words in other versions (UNCONFIRMED): the URL is what makes a link.
-            is_link: !link_url.is_empty() || kind == "Link URL",
-            link_url,
-            created_time: value::text(row.created_time)?,
-            modified_time: value::text(row.modified_time)?,
-            parent_id,
-            owner_id,
-            owner_name,
-            created_by_id,
-            file_id: value::text(row.file_id)?,
-            kind,
+            is_link: !row.link_url.0.is_empty() || row.kind.0 == "Link URL",
+            link_url: text(&row.link_url.0)?,
+            created_time: text(&row.created_time.0)?,
+            modified_time: text(&row.modified_time.0)?,
+            parent_id: text(&row.parent.id)?,
+            owner_id: text(&row.owner.id)?,
+            owner_name: text(&row.owner.name)?,
+            created_by_id: text(&row.created_by.id)?,
+            file_id: text(&row.file_id.0)?,
+            kind: text(&row.kind.0)?,
         }))
     }
 
-    fn id(&self) -> &str {
-        &self.id
+    fn id<'r>(&'r self, texts: &'r Arena) -> &'r str {
+        texts.get(self.id)
+    }
+
+    fn moved(self, by: u32) -> Self {
+        self.map(|span| span.moved(by))
     }
 }
 
 /// Id and name of what a row refers to. In place of the object that is documented its id may stand, or its name.
-fn named(value: Option<&RawValue>) -> Result<(String, String)> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-        #[serde(borrow)]
-        name: Option<&'a RawValue>,
+#[derive(Default)]
+struct Named<'a, const TOLERANT: bool> {
+    id: Cow<'a, str>,
+    name: Cow<'a, str>,
+}
+
+/// The object that is documented.
+#[derive(Deserialize)]
+struct Object<'a, const TOLERANT: bool> {
+    #[serde(borrow, default)]
+    id: Text<'a, TOLERANT>,
+    #[serde(borrow, default)]
+    name: Text<'a, TOLERANT>,
+}
+
+impl<'a, const TOLERANT: bool> From<Object<'a, TOLERANT>> for Named<'a, TOLERANT> {
+    fn from(object: Object<'a, TOLERANT>) -> Self {
+        Named { id: Some(object.id.0).filter(|id| is_id(id)).unwrap_or_default(), name: object.name.0 }
     }
-    match value.and_then(|value| serde_json::from_str::<Named<'_>>(value.get()).ok()) {
-        Some(named) => Ok((value::id(named.id)?.unwrap_or_default(), value::text(named.name)?)),
-        None => Ok(value::id(value)?.map_or((String::new(), value::text(value)?), |id| (id, String::new()))),
+}
+
+impl<'a, const TOLERANT: bool> From<Cow<'a, str>> for Named<'a, TOLERANT> {
+    fn from(text: Cow<'a, str>) -> Self {
+        if is_id(&text) { Named { id: text, name: "".into() } } else { Named { id: "".into(), name: text } }
+    }
+}
+
+impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Named<'a, TOLERANT> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        if !TOLERANT {
+            return deserializer.deserialize_any(Documented).map(|named| Named { id: named.id, name: named.name });
+        }
+        let value = Option::<&RawValue>::deserialize(deserializer)?;
+        let object = value.and_then(|value| serde_json::from_str::<Object<'_, TOLERANT>>(value.get()).ok());
+        Ok(object.map_or_else(|| value::borrowed(value).into(), Named::from))
+    }
+}
+
+/// An object, or null.
+struct Documented;
+
+impl<'de> Visitor<'de> for Documented {
+    type Value = Named<'de, false>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
+        Object::deserialize(MapAccessDeserializer::new(map)).map(Named::from)
+    }
+    fn visit_unit<E: de::Error>(self) -> std::result::Result<Self::Value, E> {
+        Ok(Named::default())
     }
 }
 
@@ -176,8 +299,19 @@ fn named(value: Option<&RawValue>) -> Result<(String, String)> {
 mod tests {
     use super::*;
 
+    /// A row as it is read where nothing is odd; where something is, as the tolerant reading has it.
     fn row(json: &str) -> Option<Attachment> {
-        pages::Row::read(serde_json::from_str::<Row<'_>>(json).unwrap()).unwrap()
+        let tolerant = read::<true>(json).unwrap();
+        if let Ok(strict) = read::<false>(json) {
+            assert_eq!(strict, tolerant, "{json}");
+        }
+        tolerant
+    }
+
+    fn read<const TOLERANT: bool>(json: &str) -> serde_json::Result<Option<Attachment>> {
+        let mut texts = Arena::EMPTY;
+        let row = pages::Row::read(serde_json::from_str::<Row<'_, TOLERANT>>(json)?, &mut texts).unwrap();
+        Ok(row.map(|row: Attachment<Span>| row.map(|span| texts.get(*span).to_owned())))
     }
 
     #[test]
@@ -209,5 +343,79 @@ mod tests {
     fn a_link_is_known_by_its_url() {
         assert!(row(r#"{"id":"1","$link_url":"https://zoho.com","$type":"whatever"}"#).unwrap().is_link);
         assert!(!row(r#"{"id":"1","$link_url":null,"$type":"File"}"#).unwrap().is_link);
+    }
+    /// What a page gives: its attachments, whether there are more, and the next token.
+    fn page<const TOLERANT: bool>(json: &str) -> Option<Page> {
+        let page = pages::page::<Attachment<Span>, TOLERANT>(json).ok()?;
+        Some(Page::from(page).copied().unwrap())
+    }
+
+    const KEYS: &[&str] =
+        &["id", "File_Name", "Size", "Created_Time", "Modified_Time", "Parent_Id", "Owner", "Created_By", "$file_id", "$type", "$link_url", "$state"];
+    const VALUES: &[&str] = &[
+        r#""123""#,
+        r#""""#,
+        r#""a\u00fc\n\"b\u0000\ud83d\ude00""#,
+        r#""a\ud83d.txt""#,
+        r#""../grün?.txt""#,
+        r#""Link URL""#,
+        "\"a\nb\"",
+        "7",
+        "0",
+        "-0",
+        "-1",
+        "5.0",
+        "1e3",
+        "1e999",
+        "18446744073709551615",
+        "18446744073709551616",
+        "123456789012345678901",
+        "01",
+        "null",
+        "true",
+        "false",
+        "nul",
+        "[]",
+        "{}",
+        r#"["1","x"]"#,
+        "[[[[]]]]",
+        r#"{"id":"1","name":"x"}"#,
+        r#"{"id":2,"name":null,"email":{}}"#,
+        r#"{"id":"x"}"#,
+        r#"{"id":1.5,"name":[]}"#,
+        r#"{"id":"1","id":"2"}"#,
+        r#"{"name":"\udc00"}"#,
+        r#""\q""#,
+        "",
+        "]",
+    ];
+    const INFOS: &[&str] = &["", r#","info":null"#, r#","info":{"more_records":true,"next_page_token":"t"}"#, r#","info":[]"#];
+
+    #[test]
+    fn what_is_read_fast_is_read_alike_by_the_tolerant_reading() {
+        let mut seed = 1_u64;
+        let mut any = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let (mut fast, mut slow) = (0, 0);
+        for _ in 0..20_000 {
+            let mut row = |id: usize| {
+                let mut fields: Vec<_> = (0..any(3)).map(|_| format!(r#""{}":{}"#, KEYS[any(KEYS.len())], VALUES[any(VALUES.len())])).collect();
+                fields.extend((any(8) > 0).then(|| format!(r#""id": "{id}""#)));
+                format!("{{{}}}", fields.join(","))
+            };
+            let rows: Vec<_> = (1..4).map(&mut row).collect();
+            let json = format!(r#"{{"data":[{}]{}}}"#, rows[..any(4)].join(","), INFOS[any(INFOS.len())]);
+            let tolerant = page::<true>(&json);
+            match page::<false>(&json) {
+                Some(strict) => {
+                    assert_eq!(Some(strict), tolerant, "{json}");
+                    fast += 1;
+                }
+                None => slow += usize::from(tolerant.is_some()),
+            }
+        }
+        assert!(fast > 2_000 && slow > 500, "{fast} {slow}");
     }
 }

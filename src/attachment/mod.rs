@@ -22,6 +22,7 @@ pub use crate::download::Downloaded;
 pub use crate::pages::ListArgs;
 pub use delete::Deleted;
 use delete::Deletion;
+pub(crate) use list::Listed;
 pub use list::{Attachment, Page, Pages};
 
 /// An attachment that Zoho has stored.
@@ -66,6 +67,11 @@ pub fn upload<'a>(client: &Client, record: &Record, source: impl Into<Source<'a>
 /// Lists the record's attachments: one page when `args` names one, else every page. None at all is an empty list.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html>
 pub fn list(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page>> {
+    listed(client, record, args, call)?.try_map(Page::copied)
+}
+
+/// [`list`] with all texts in one piece of memory.
+pub(crate) fn listed(client: &Client, record: &Record, args: &ListArgs, call: Call<'_>) -> Result<Outcome<Page<Listed>>> {
     let outcome = pages::run(client, list::of(client, record, args)?, args, call)?;
     Ok(outcome.map(Page::from))
 }

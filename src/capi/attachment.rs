@@ -13,7 +13,7 @@ use super::source::{self, zcrm_source};
 use super::status::zcrm_status;
 use super::target::{self, zcrm_target};
 use super::text::zcrm_str;
-use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Page, Uploaded};
+use crate::attachment::{self, Attachment, Deleted, Downloaded, ListArgs, Listed, Page, Uploaded};
 use crate::error::Result;
 use crate::transfer;
 
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn zcrm_attachment_list(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let record = target::record(target)?;
-            attachment::list(client, &record, &list_args(args)?, call.call()?)
+            attachment::listed(client, &record, &list_args(args)?, call.call()?)
         })
     }
 }
@@ -160,18 +160,18 @@ impl Readable for Uploaded {
         1
     }
 
-    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
+    fn attachment(&self, index: usize) -> Option<Attachment<Cow<'_, str>>> {
         let attachment = || Attachment {
-            id: self.id.clone(),
-            file_name: self.file_name.clone(),
+            id: Cow::Borrowed(self.id.as_str()),
+            file_name: Cow::Borrowed(self.file_name.as_str()),
             bytes: self.link_url.is_none().then_some(self.bytes),
             is_link: self.link_url.is_some(),
-            link_url: self.link_url.clone().unwrap_or_default(),
-            created_time: self.created_time.clone(),
+            link_url: Cow::Borrowed(self.link_url.as_deref().unwrap_or_default()),
+            created_time: Cow::Borrowed(self.created_time.as_str()),
             safe_name: transfer::safe_name(&self.file_name),
             ..Attachment::default()
         };
-        (index == 0).then(|| Cow::Owned(attachment()))
+        (index == 0).then(attachment)
     }
 
     fn upload_flags(&self, _index: usize) -> Option<u32> {
@@ -195,8 +195,26 @@ impl Readable for Page {
         self.attachments.len()
     }
 
-    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
-        self.attachments.get(index).map(Cow::Borrowed)
+    fn attachment(&self, index: usize) -> Option<Attachment<Cow<'_, str>>> {
+        Some(self.attachments.get(index)?.map(|text| Cow::Borrowed(text.as_str())))
+    }
+
+    fn page(&self) -> Option<(bool, &str)> {
+        Some((self.more_records, self.next_page_token.as_deref().unwrap_or_default()))
+    }
+}
+
+impl Readable for Page<Listed> {
+    fn count(&self) -> usize {
+        self.attachments.list.len()
+    }
+
+    fn attachment(&self, index: usize) -> Option<Attachment<Cow<'_, str>>> {
+        Some(self.attachments.list.get(index)?.map(|span| Cow::Borrowed(self.attachments.texts.get(*span))))
+    }
+
+    fn attachment_with_nuls(&self, index: usize) -> Option<Attachment<&str>> {
+        self.attachments.list.get(index)?.try_map(|span| self.attachments.texts.get_with_nul(*span).ok_or(())).ok()
     }
 
     fn page(&self) -> Option<(bool, &str)> {

@@ -1,5 +1,6 @@
 //! The structs that can be read from a result.
 
+use std::borrow::Cow;
 use std::ffi::c_char;
 
 use super::error::zcrm_error;
@@ -70,17 +71,15 @@ macro_rules! text_fields {
     ($($field:ident)+) => {
         const TEXTS: usize = [$(stringify!($field)),+].len();
 
-        fn texts_of(row: &Attachment) -> [&str; TEXTS] {
+        fn texts_of<'r>(row: &'r Attachment<Cow<'_, str>>) -> [&'r str; TEXTS] {
             [$(&row.$field),+]
         }
 
-        /// The struct of the attachment number `index`, of whose texts all are in `texts`.
-        fn with_texts(row: &Attachment, texts: &Texts, index: usize, flags: u32) -> zcrm_attachment {
-            let mut texts = (index * TEXTS..).map(|i| texts.get(i));
-            let mut next = || texts.next().expect("it has no end");
+        /// The struct of an attachment, with its texts as C has them: `text` makes one after the other.
+        fn with_texts<T>(row: &Attachment<T>, mut text: impl FnMut(&T) -> zcrm_str, flags: u32) -> zcrm_attachment {
             zcrm_attachment {
                 struct_size: size_of::<zcrm_attachment>(),
-                $($field: next(),)+
+                $($field: text(&row.$field),)+
                 bytes: row.bytes.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
                 is_link: i32::from(row.is_link),
                 flags,
@@ -204,6 +203,11 @@ pub unsafe extern "C" fn zcrm_result_attachment(
 fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     let readable = result.readable();
     let count = readable.count();
+    let waited = if result.has_waited() { ZCRM_UPLOAD_WAITED } else { 0 };
+    let flags = readable.upload_flags(index).map_or(0, |flags| flags | waited);
+    if let Some(row) = readable.attachment_with_nuls(index) {
+        return Ok(with_texts(&row, |text| zcrm_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }, flags));
+    }
     let row = readable.attachment(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {count}")))?;
     let texts = result.pointed.attachments.get_or_try_init(|| {
         let mut texts = Texts::none();
@@ -212,9 +216,8 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
         }
         Ok::<_, Error>(texts)
     })?;
-    let waited = if result.has_waited() { ZCRM_UPLOAD_WAITED } else { 0 };
-    let flags = readable.upload_flags(index).map_or(0, |flags| flags | waited);
-    Ok(with_texts(&row, texts, index, flags))
+    let mut texts = (index * TEXTS..).map(|i| texts.get(i));
+    Ok(with_texts(&row, |_| texts.next().expect("it has no end"), flags))
 }
 
 /// The id of the record number `index`, from 0, in a result of zcrm_record_list().

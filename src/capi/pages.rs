@@ -36,7 +36,7 @@ enum Walk {
 impl Walk {
     fn next(&mut self, call: &Call<'_>) -> Result<Option<zcrm_result>> {
         Ok(match self {
-            Walk::Attachments(pages) => pages.next(call)?.map(zcrm_result::new),
+            Walk::Attachments(pages) => pages.next_listed(call)?.map(zcrm_result::new),
             Walk::Records(pages) => pages.next(call)?.map(zcrm_result::new),
         })
     }

@@ -49,7 +49,11 @@ pub(super) trait Readable: Send + Sync {
         0
     }
     /// The attachment number `index`.
-    fn attachment(&self, _index: usize) -> Option<Cow<'_, Attachment>> {
+    fn attachment(&self, _index: usize) -> Option<Attachment<Cow<'_, str>>> {
+        None
+    }
+    /// The same where C can read it as it is: each text has a NUL behind it, which is its last character.
+    fn attachment_with_nuls(&self, _index: usize) -> Option<Attachment<&str>> {
         None
     }
     /// Ids of the records.

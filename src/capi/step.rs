@@ -83,7 +83,7 @@ impl Readable for LinksAttached {
         self.uploads().count()
     }
 
-    fn attachment(&self, index: usize) -> Option<Cow<'_, Attachment>> {
+    fn attachment(&self, index: usize) -> Option<Attachment<Cow<'_, str>>> {
         self.uploads().nth(index)?.attachment(0)
     }
 

@@ -1,5 +1,8 @@
 //! Values in Zoho's JSON, read as far as they can be: an undocumented value makes its field empty, but not the whole reply unreadable.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
@@ -9,15 +12,23 @@ use crate::record::is_id;
 
 /// A string, or a number as its digits; empty for everything else. Half of a surrogate pair, which remains when a server cuts through an emoji, is
 /// U+FFFD.
-pub(crate) fn text(value: Option<&RawValue>) -> Result<String> {
+pub(crate) fn borrowed(value: Option<&RawValue>) -> Cow<'_, str> {
     let raw = value.map_or("", RawValue::get);
     match raw.as_bytes().first() {
         Some(b'"') => match raw[1..raw.len() - 1].contains('\\') {
-            false => fallible::copy(&raw[1..raw.len() - 1]),
-            true => Ok(serde_json::from_str::<Loose>(raw).map(|loose| loose.0).unwrap_or_default()),
+            false => Cow::Borrowed(&raw[1..raw.len() - 1]),
+            true => Cow::Owned(serde_json::from_str::<Loose>(raw).map(|loose| loose.0).unwrap_or_default()),
         },
-        Some(b'0'..=b'9' | b'-') => fallible::copy(raw),
-        _ => Ok(String::new()),
+        Some(b'0'..=b'9' | b'-') => Cow::Borrowed(raw),
+        _ => Cow::Borrowed(""),
+    }
+}
+
+/// [`borrowed`], as a text of its own.
+pub(crate) fn text(value: Option<&RawValue>) -> Result<String> {
+    match borrowed(value) {
+        Cow::Borrowed(text) => fallible::copy(text),
+        Cow::Owned(text) => Ok(text),
     }
 }
 
@@ -32,6 +43,38 @@ pub(crate) fn loose<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::
     text(raw).map_err(de::Error::custom)
 }
 
+/// [`borrowed`] for a field of a struct. Unless it is `TOLERANT` it takes what is documented alone, and the same of it, in a third of the time:
+/// strings, integers and `null`.
+#[derive(Default)]
+pub(crate) struct Text<'a, const TOLERANT: bool>(pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Text<'a, TOLERANT> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        if TOLERANT { Option::<&RawValue>::deserialize(deserializer).map(borrowed) } else { deserializer.deserialize_any(Documented) }.map(Text)
+    }
+}
+
+struct Documented;
+
+impl<'de> Visitor<'de> for Documented {
+    type Value = Cow<'de, str>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, an integer or null")
+    }
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> std::result::Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Cow<'de, str>, E> {
+        fallible::copy(text).map(Cow::Owned).map_err(de::Error::custom)
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> std::result::Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(number.to_string()))
+    }
+    fn visit_unit<E: de::Error>(self) -> std::result::Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(""))
+    }
+}
+
 /// A string in which half of a surrogate pair may stand.
 struct Loose(String);
 
@@ -40,7 +83,7 @@ impl<'de> Deserialize<'de> for Loose {
         struct Bytes;
         impl Visitor<'_> for Bytes {
             type Value = Loose;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> std::result::Result<Loose, E> {

@@ -35,7 +35,7 @@ impl Disposition {
         let plain = plain.filter(|name| !name.is_empty());
         let extended = extended.and_then(|value| decoded(&value, plain.is_none())).filter(|name| !name.is_empty());
         let is_extended = extended.is_some();
-        Disposition { kind, file_name: safe_name(&extended.or(plain).unwrap_or_default()), extended: is_extended }
+        Disposition { kind, file_name: safe_name(&extended.or(plain).unwrap_or_default()).into_owned(), extended: is_extended }
     }
 }
 

@@ -1,11 +1,24 @@
 //! File names that a server gives, made safe.
 
+use std::borrow::Cow;
+
 /// A name is cut to this many bytes: the longest that common file systems take.
 const MAX_BYTES: usize = 255;
 
 /// One path component that no system takes for a directory, a device, an option or a hidden file. Empty stays empty, and a name of
 /// which nothing is left is `_`.
-pub(crate) fn safe_name(name: &str) -> String {
+pub(crate) fn safe_name(name: &str) -> Cow<'_, str> {
+    if is_plain(name) { Cow::Borrowed(name) } else { Cow::Owned(made_safe(name)) }
+}
+
+/// Whether a name is safe at a glance, as most are.
+fn is_plain(name: &str) -> bool {
+    let harmless = |b: u8| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'-' | b'_' | b'.' | b'(' | b')' | b',' | b'+' | b'&');
+    let is_at_rest = !name.starts_with(['.', '-', ' ']) && !name.ends_with(['.', ' ']);
+    is_at_rest && name.len() <= MAX_BYTES && name.bytes().all(harmless) && !is_device(name)
+}
+
+fn made_safe(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let safe: String = last.chars().map(|c| if forbidden(c) { '_' } else { c }).collect();
     // Cut first: cutting may leave a dot, a blank or a device at the end.
@@ -24,7 +37,11 @@ fn forbidden(c: char) -> bool {
 
 /// Names that Windows takes for devices, with any extension.
 fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    if stem.len() > "CONOUT$".len() {
+        return false;
+    }
+    let stem = stem.to_ascii_uppercase();
     let numbered = |prefix| {
         stem.strip_prefix(prefix).is_some_and(|n: &str| matches!(n, "¹" | "²" | "³") || n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
     };
@@ -74,7 +91,18 @@ mod tests {
             let safe = safe_name(&long);
             assert!(safe.len() <= 255 && safe.ends_with(end) && !is_device(&safe) && safe_name(&safe) == safe, "{safe:?}");
         }
-        let long = safe_name(&format!("{}.pdf", "ü".repeat(300)));
+        let long = format!("{}.pdf", "ü".repeat(300));
+        let long = safe_name(&long);
         assert!(long.len() <= 255 && long.ends_with("ü.pdf"));
+    }
+    #[test]
+    fn a_name_that_is_safe_at_a_glance_is_left_as_it_is() {
+        let signs = ["", "a", "Z9", ".", "-", " ", "_", "(1)", "+&,", "con", "LPT1", "nul", "com", "7", "/", "\\", "ü", "\n", "?", "$"];
+        let two = || signs.iter().flat_map(|a| signs.iter().map(move |b| format!("{a}{b}")));
+        let three = two().flat_map(|ab| signs.iter().map(move |c| format!("{ab}{c}")));
+        for name in three.chain([250, 255, 256].map(|long| "a".repeat(long))) {
+            assert_eq!(safe_name(&name), made_safe(&name), "{name:?}");
+        }
+        assert!(is_plain("Quarterly report (2), v1.1_a.pdf") && is_plain("console.txt"));
     }
 }

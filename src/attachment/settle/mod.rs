@@ -296,6 +296,6 @@ impl<'c, 's> Settlement<'c, 's> {
     async fn list(&self) -> Result<Vec<Attachment>> {
         let args = ListArgs { fields: FIELDS.to_owned(), ..ListArgs::default() };
         let list = list::of(self.client, self.record, &args)?;
-        Ok(pages::all(self.client, self.session, list, &args).await?.rows)
+        list::Listed::copied(&pages::all(self.client, self.session, list, &args).await?.rows)
     }
 }
