@@ -66,6 +66,11 @@ def memory(result):
     return ["", "Peak memory of the whole process in MiB, without the caller's own 100 MB where source or sink is memory:", "", *table(head, rows)]
 
 
+def commands(result):
+    return ["", "The commands, from start to end of `--version`; curl's file is without its libraries:", "",
+            *table(["", "ms", "bytes"], [[r["program"], f"{r['ms']:.2f}", f"{r['bytes']:,}"] for r in result["commands"]])]
+
+
 def markdown(result):
     lines = [measured(result["machine"]), "",
              "CPU / wall time relative to libcurl with its default settings doing the same work (below 1 = less than libcurl): ratios of medians over",
@@ -81,6 +86,7 @@ def markdown(result):
         lines += ["", f"64 KiB of an io.Reader cost {result['read_callback_ns'] / 1000:.2f} µs through Go beyond the copy."]
     lines += crowds(result) if result["crowds"] else []
     lines += memory(result) if result["memory"] else []
+    lines += commands(result) if result.get("commands") else []
     return "\n".join([*lines, "", f"libzcrm.so, stripped: {result['size']:,} bytes."]) + "\n"
 
 

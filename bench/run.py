@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -258,6 +259,17 @@ def memory(server, data):
     return rows
 
 
+def command_starts():
+    """What the commands take to start and end, and what they weigh; curl's libraries are not in its file."""
+    rows = []
+    for program in (OUT / "prefix/bin/zcrm", shutil.which("curl")):
+        if program and not CLIENTS and (not ONLY or ONLY == "start"):
+            runs = [subprocess.run([OUT / "launch", "50", program, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True) for _ in range(PAIRS)]
+            walls = [json.loads(done.stderr.splitlines()[-1])["wall"] / 50 for done in runs]
+            rows.append({"program": pathlib.Path(program).name, "ms": statistics.median(walls) * 1000, "bytes": pathlib.Path(program).stat().st_size})
+    return rows
+
+
 def version(*command):
     try:
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
@@ -294,7 +306,7 @@ def main():
         result = {"machine": machine(), "pairs": PAIRS, "ratios": ratios(server, data), "go": through("Go zcrm", server, data),
                   "python": through("Python zcrm", server, data), "read_callback_ns": read_callback(),
                   "crowds": crowds(server, data), "crowd_descriptors": CROWD_DESCRIPTORS,
-                  "memory": memory(server, data), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
+                  "memory": memory(server, data), "commands": command_starts(), "size": (OUT / "prefix/lib/libzcrm.so").stat().st_size}
     finally:
         server.stop()
         for file in DATA.iterdir():
