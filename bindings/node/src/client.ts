@@ -1,16 +1,17 @@
 import { type Answers, type CallOptions, type Done, type Extras, perform } from './call';
 import { argument, failed, refused, renamed, type ZcrmError } from './error';
 import type { BatchSummary } from './generated';
+import { type ClientHooks, Hooks } from './hooks';
 import type { Answer, Job, JobCall, Question } from './job';
 import { type Address, type Handle, library } from './library';
 import { Places } from './places';
-import { CrmRecord } from './record';
+import { CrmRecord, type RecordsOptions, records } from './record';
 import { made, newClient, type Settings } from './settings';
 
 /** How many calls of a client are in the library at once when nobody says otherwise: more than `max_in_flight`, as some wait. */
 export const DEFAULT_MAX_CALLS = 8;
 
-export interface ClientOptions extends Settings {
+export interface ClientOptions extends Settings, ClientHooks {
     /**
      * Most calls of this client in the library at once, each on a thread. Further ones wait in line, where they hold none. What Zoho is sent
      * at once is bounded by `maxInFlight`.
@@ -52,16 +53,18 @@ export interface BatchOptions extends CallOptions {
 /** A configured connection to one CRM organisation. */
 export class Client {
     readonly #places: Places;
+    readonly #hooks: Hooks | undefined;
     readonly #handle: Handle;
     #running = 0;
     #closed = false;
 
-    constructor({ maxCalls = DEFAULT_MAX_CALLS, ...settings }: ClientOptions) {
+    constructor({ maxCalls = DEFAULT_MAX_CALLS, log, logLevel, token, ...settings }: ClientOptions) {
         if (!Number.isSafeInteger(maxCalls) || maxCalls < 1) {
             throw argument('client', 'maxCalls', `is ${maxCalls}; it takes a whole number from 1`);
         }
         this.#places = new Places(maxCalls);
-        this.#handle = newClient(settings);
+        this.#hooks = Hooks.of({ log, logLevel, token });
+        this.#handle = newClient(settings, this.#hooks);
     }
 
     /** The record of a module, such as "Contacts", with an id of digits. */
@@ -73,11 +76,22 @@ export class Client {
     }
 
     /**
+     * All records of a module. A page, which costs an API credit, is asked for when the loop gets there. Zoho lists the first 100,000 records
+     * of a module: one that has more fails with `ZCRM_E_PAGE` and the reason "pages_exhausted".
+     * https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+     */
+    records(module: string, options: RecordsOptions = {}): AsyncGenerator<CrmRecord, void, undefined> {
+        if (typeof module !== 'string') throw argument('record.list', 'module', `is no text but ${typeof module}`);
+        return records(this, module, options);
+    }
+
+    /**
      * Runs one operation given as JSON, as a workflow does: its input is taken as untrusted, and names files only below `allowPaths`.
      * {@link describe} has the schemas of input and output.
      */
     async runStep(step: Step, options: CallOptions = {}): Promise<Record<string, unknown>> {
         const json = JSON.stringify(step);
+        if (json === undefined) throw argument('step', 'step', 'is missing');
         const outcome = await this.perform(step.operation, options, (on) => ({ operation: 'step', ...on, json }));
         return JSON.parse(outcome.json ?? 'null');
     }
@@ -88,10 +102,11 @@ export class Client {
      */
     async batch(steps: Iterable<BatchStep> | AsyncIterable<BatchStep>, options: BatchOptions = {}): Promise<BatchSummary> {
         const { call } = library();
+        const asked = iterator(steps);
         const batch = made('batch', (out) => call.batch_new(out), call.batch_free);
         const { journal = '', parallel = 0, credits = 0, onEnd } = options;
+        if (onEnd && typeof onEnd !== 'function') throw argument('batch', 'onEnd', `is no function but ${typeof onEnd}`);
         const args = { batch: batch.address, journal, parallel, credits, told: onEnd !== undefined };
-        const asked = Symbol.asyncIterator in steps ? steps[Symbol.asyncIterator]() : steps[Symbol.iterator]();
         // What one of the caller's functions throws stops the batch, and is told when the steps under way have ended.
         let thrown: { error: unknown } | undefined;
         const answers = async (question: Question): Promise<Answer> => {
@@ -135,7 +150,7 @@ export class Client {
         const client = this.open(operation).address;
         this.#running++;
         try {
-            return await perform(this.#places, operation, options, (call) => makeJob({ client, call }), answers);
+            return await perform(this.#places, this.#hooks, operation, options, (call) => makeJob({ client, call }), answers);
         } finally {
             this.#running--;
             if (this.#closed) this.close();
@@ -147,6 +162,13 @@ export class Client {
         if (this.#closed) throw refused(operation, 'ZCRM_E_STATE', 'closed', 'the client is closed');
         return this.#handle;
     }
+}
+
+function iterator(steps: Iterable<BatchStep> | AsyncIterable<BatchStep>): Iterator<BatchStep> | AsyncIterator<BatchStep> {
+    const { [Symbol.asyncIterator]: later, [Symbol.iterator]: now } = Object(steps);
+    const begin = later ?? now;
+    if (typeof begin !== 'function' || typeof steps === 'string') throw argument('batch', 'steps', 'are no iterable of steps');
+    return begin.call(steps);
 }
 
 function stepOf({ done, value }: IteratorResult<BatchStep>): { key: string; json: string } | undefined {

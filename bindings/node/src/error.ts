@@ -67,8 +67,23 @@ export function renamed<T>(value: unknown): T {
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [camel(name), name === 'details' ? inner : renamed(inner)])) as T;
 }
 
+/** What a hook has thrown, by the number that the library was given in its place: calls that wait for one token share its failure. */
+const kept = new Map<number, unknown>();
+const KEPT = 256;
+let numbers = 1000; // above every status
+
+/** Keeps what a hook has thrown for the error of its call. */
+export function keep(thrown: unknown): number {
+    kept.set(++numbers, thrown);
+    kept.delete(numbers - KEPT);
+    return numbers;
+}
+
 /** The error of a call that failed. */
-export const failed = (operation: string, json: string, cause?: unknown) => new ZcrmError(operation, renamed(JSON.parse(json)), cause);
+export function failed(operation: string, json: string, cause?: unknown): ZcrmError {
+    const failure = renamed<Failure>(JSON.parse(json));
+    return new ZcrmError(operation, failure, cause ?? kept.get(failure.callbackStatus));
+}
 
 /** What a failure that is met before the library is asked has in common with all others. */
 const NOTHING_SENT: Omit<Failure, 'status' | 'name' | 'reason' | 'message'> = {
@@ -93,4 +108,4 @@ export function refused(operation: string, name: Status, reason: string, message
 
 /** A parameter that the library can't be asked with. */
 export const argument = (operation: string, field: string, problem: string): ZcrmError =>
-    refused(operation, 'ZCRM_E_ARGUMENT', 'argument', `${field}: ${problem}`, { field });
+    refused(operation, 'ZCRM_E_ARGUMENT', 'argument', `${camel(field)}: ${problem}`, { field: camel(field) });

@@ -4,6 +4,7 @@ export type { CallOptions } from './call';
 export { type BatchEnd, type BatchOptions, type BatchStep, Client, type ClientOptions, DEFAULT_MAX_CALLS, type Step } from './client';
 export { ZcrmError } from './error';
 export type { Attachment, BatchSummary, Downloaded, Effort, Page, PhotoUploaded, SettingName, Status, Uploaded } from './generated';
+export type { ClientHooks, LogLevel } from './hooks';
 export {
     type AttachmentUploadOptions,
     CrmRecord,
@@ -12,6 +13,7 @@ export {
     type ListOptions,
     Photo,
     type PhotoUploadOptions,
+    type RecordsOptions,
     type UploadOptions,
     type WalkOptions,
 } from './record';

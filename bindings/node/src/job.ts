@@ -3,8 +3,8 @@ import type { MessagePort } from 'node:worker_threads';
 /** What a thread is started with. */
 export interface Start {
     library: string;
-    /** A number that is 1 when an answer lies at the port, and the thread waits for it. */
-    signal: Int32Array;
+    /** A number for each of `THREAD`. */
+    state: Int32Array;
     /** What carries the bytes of streams between the threads, so that they leave no garbage behind. */
     shared: Uint8Array;
     answers: MessagePort;
@@ -72,3 +72,21 @@ export type Outcome =
     | { json: string | undefined; data?: Uint8Array };
 
 export type FromThread = Question | { progress: { done: number; total: number } } | Outcome;
+
+/** What the thread of the hooks says. */
+export type Told = { level: number; line: string } | { asked: { refused: boolean; most: number } };
+/** What it is answered. */
+export type TokenAnswer = { token: Uint8Array } | { failed: number };
+
+/** What the thread of the hooks is started with. `state` has a number for each of `HOOKS`. */
+export interface HooksStart {
+    library: string;
+    addresses: BigInt64Array;
+    state: Int32Array;
+    port: MessagePort;
+}
+
+/** What the numbers of `HooksStart.state` say: 1 when an answer lies at the port, when the functions are there, when no token is given any more. */
+export const HOOKS = { answered: 0, ready: 1, closed: 2 } as const;
+/** What those of `Start.state` say: 1 when an answer lies at the port, while the thread has a call. */
+export const THREAD = { answered: 0, busy: 1 } as const;

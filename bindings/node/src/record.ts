@@ -1,9 +1,9 @@
 import { type CallOptions, withEffort } from './call';
 import type { Client } from './client';
-import { renamed } from './error';
+import { argument, renamed } from './error';
 import type { Attachment, Downloaded, Effort, Page, PhotoUploaded, Uploaded } from './generated';
 import type { Target } from './job';
-import { library, struct } from './library';
+import { type Address, library, struct } from './library';
 import { made } from './settings';
 import { openSink, type Sink, type SinkOptions } from './sink';
 import { open, type Source, type SourceOptions } from './source';
@@ -43,6 +43,11 @@ export interface WalkOptions extends CallOptions {
     perPage?: number | undefined;
 }
 
+export interface RecordsOptions extends CallOptions {
+    /** Records a page, at most 200. */
+    perPage?: number | undefined;
+}
+
 export interface ListOptions extends WalkOptions {
     /** Number of the page, from 1. */
     page?: number | undefined;
@@ -51,6 +56,12 @@ export interface ListOptions extends WalkOptions {
 }
 
 const parsed = <T>(outcome: { json: string | undefined }): T => renamed(JSON.parse(outcome.json ?? 'null'));
+
+function fieldsOf(fields: unknown): string {
+    if (fields === undefined) return '';
+    if (!Array.isArray(fields)) throw argument('attachment.list', 'fields', `is no array but ${typeof fields}`);
+    return fields.join(',');
+}
 
 /** A row of the CRM. */
 export class CrmRecord {
@@ -92,8 +103,8 @@ export class CrmRecord {
     /** One page of the attachments. https://www.zoho.com/crm/developer/docs/api/v8/get-attachments.html */
     async list(options: ListOptions = {}): Promise<Page> {
         const operation = 'attachment.list';
-        const { fields = [], pageToken = '', page = pageToken ? 0 : 1, perPage = 0 } = options;
-        const args = { target: this.#target, fields: fields.join(','), pageToken, page, perPage };
+        const { pageToken = '', page = pageToken ? 0 : 1, perPage = 0 } = options;
+        const args = { target: this.#target, fields: fieldsOf(options.fields), pageToken, page, perPage };
         const outcome = await this.#client.perform(operation, options, (on) => ({ operation, ...on, ...args }));
         return withEffort(parsed<{ result: Page } & Effort>(outcome));
     }
@@ -103,21 +114,10 @@ export class CrmRecord {
      * deletes leaves none behind.
      */
     async *attachments(options: WalkOptions = {}): AsyncGenerator<Attachment, void, undefined> {
-        const operation = 'attachment.list';
-        const { call } = library();
         const target = struct('zcrm_target', { module: this.module, record_id: this.id });
-        const args = struct('zcrm_list_args', { fields: options.fields?.join(','), per_page: options.perPage });
-        const client = this.#client.open(operation);
-        const pages = made(operation, (out, error) => call.pages_new(client.address, target, args, out, error), call.pages_free);
-        try {
-            for (;;) {
-                const outcome = await this.#client.perform(operation, options, (on) => ({ operation: 'pages.next', ...on, pages: pages.address }));
-                if (outcome.json === undefined) return;
-                yield* parsed<{ result: Page }>(outcome).result.attachments;
-            }
-        } finally {
-            pages.free();
-        }
+        const args = struct('zcrm_list_args', { fields: fieldsOf(options.fields), per_page: options.perPage });
+        const begin: Begin = (client, out, error) => library().call.pages_new(client, target, args, out, error);
+        for await (const page of pages<Page>(this.#client, 'attachment.list', options, begin)) yield* page.attachments;
     }
 
     /**
@@ -133,9 +133,37 @@ export class CrmRecord {
     /** Deletes attachments. Where one fails the others are deleted all the same, and the error names both. */
     async delete(attachmentIds: string | string[], options: CallOptions = {}): Promise<Effort & { ids: string[] }> {
         const operation = 'attachment.delete';
-        const target = { ...this.#target, attachmentId: [attachmentIds].flat().join(',') };
+        const ids = [attachmentIds].flat();
+        if (ids.some((id) => typeof id !== 'string')) throw argument(operation, 'attachmentId', "is no text; an id doesn't fit a number");
+        const target = { ...this.#target, attachmentId: ids.join(',') };
         const outcome = await this.#client.perform(operation, options, (on) => ({ operation, ...on, target }));
         return withEffort(parsed<{ result: { ids: string[] } } & Effort>(outcome));
+    }
+}
+
+type Begin = (client: Address, out: [Address | null], error: [Address | null]) => number;
+
+/** The pages of a list, each asked for when the loop gets there. */
+async function* pages<T>(client: Client, operation: string, options: CallOptions, begin: Begin): AsyncGenerator<T, void, undefined> {
+    const { address } = client.open(operation);
+    const walk = made(operation, (out, error) => begin(address, out, error), library().call.pages_free);
+    try {
+        for (;;) {
+            const outcome = await client.perform(operation, options, (on) => ({ operation: 'pages.next', ...on, pages: walk.address }));
+            if (outcome.json === undefined) return;
+            yield parsed<{ result: T }>(outcome).result;
+        }
+    } finally {
+        walk.free();
+    }
+}
+
+/** The records of a module: see {@link Client.records}. */
+export async function* records(client: Client, module: string, options: RecordsOptions): AsyncGenerator<CrmRecord, void, undefined> {
+    const args = struct('zcrm_list_args', { per_page: options.perPage });
+    const begin: Begin = (address, out, error) => library().call.record_pages_new(address, module, Buffer.byteLength(module), args, out, error);
+    for await (const page of pages<{ recordIds: string[] }>(client, 'record.list', options, begin)) {
+        for (const id of page.recordIds) yield new CrmRecord(client, module, id);
     }
 }
 
@@ -193,7 +221,7 @@ async function download(
     target: Target,
     [first, second]: unknown[],
 ): Promise<Downloaded & { data?: Buffer }> {
-    const toMemory = first === undefined || Object.getPrototypeOf(first) === Object.prototype;
+    const toMemory = first === undefined || (first !== null && Object.getPrototypeOf(first) === Object.prototype);
     const options = ((toMemory ? first : second) ?? {}) as DownloadOptions;
     const { sink, answer, finish, close } = openSink(operation, toMemory ? undefined : (first as Sink), options);
     try {

@@ -4,7 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { failed } from './error';
 import { CONSTANTS, type SettingName } from './generated';
-import { Handle, library } from './library';
+import type { Hooks } from './hooks';
+import { type Address, Handle, library } from './library';
 
 type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Name;
 
@@ -15,7 +16,7 @@ const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.to
 const word = (value: string | number | boolean) => (typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value));
 
 /** Makes a client of the library. */
-export function newClient(settings: Settings): Handle {
+export function newClient(settings: Settings, hooks: Hooks | undefined): Handle {
     const { call } = library();
     const config = made('config', (out) => call.config_new(out), call.config_free);
     try {
@@ -24,7 +25,15 @@ export function newClient(settings: Settings): Handle {
             const text = word(value);
             made('config', (_, error) => call.config_set(config.address, snake(name), text, Buffer.byteLength(text), error));
         }
-        return made('client', (out, error) => call.client_new(config.address, out, error), call.client_free);
+        hooks?.set(config);
+        const free = (address: Address) => {
+            call.client_free(address);
+            hooks?.close();
+        };
+        return made('client', (out, error) => call.client_new(config.address, out, error), free);
+    } catch (error) {
+        hooks?.close();
+        throw error;
     } finally {
         config.free();
     }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { Answer, FromThread, Job, Outcome, Question } from './job';
+import { refuseAll } from './hooks';
+import { type Answer, type FromThread, type Job, type Outcome, type Question, type Start, THREAD } from './job';
 import { type Address, library } from './library';
 
 /** How long a thread is kept that nothing needs. */
@@ -8,6 +9,9 @@ const IDLE_MS = 30_000;
 
 /** Four pieces as the library reads and writes them. */
 const SHARED_BYTES = 256 * 1024;
+
+/** The longest that the end of the process waits for a call. */
+const LEFT_MS = 2000;
 
 /** Whom a thread asks during a call. */
 export interface Caller {
@@ -30,7 +34,7 @@ interface Running {
 /** A thread that makes one call at a time. The process doesn't wait for it between calls. */
 class Thread {
     readonly #worker: Worker;
-    readonly #signal = new Int32Array(new SharedArrayBuffer(4));
+    readonly #state = new Int32Array(new SharedArrayBuffer(8));
     readonly #shared = new Uint8Array(new SharedArrayBuffer(SHARED_BYTES));
     readonly #answers: MessagePort;
     #running: Running | undefined;
@@ -43,7 +47,7 @@ class Thread {
         this.#worker = new Worker(join(__dirname, 'worker.js'), {
             name: 'zcrm',
             execArgv: [], // what the program preloads isn't for this thread
-            workerData: { library: library().path, signal: this.#signal, shared: this.#shared, answers: port2 },
+            workerData: { library: library().path, state: this.#state, shared: this.#shared, answers: port2 } satisfies Start,
             transferList: [port2],
         });
         this.#worker.on('message', (message: FromThread) => this.#take(message));
@@ -57,6 +61,7 @@ class Thread {
         return new Promise((end, fail) => {
             this.#running = { caller, cancel: job.call.cancel, question: 0, asking: false, stopped: false, end, fail };
             running.add(this);
+            Atomics.store(this.#state, THREAD.busy, 1);
             this.#worker.postMessage(job, 'source' in job && 'data' in job.source ? [job.source.data.buffer as ArrayBuffer] : []);
         });
     }
@@ -67,6 +72,11 @@ class Thread {
         this.#running.stopped = true;
         library().call.cancel_fire(this.#running.cancel);
         this.#reply(this.#running.question, { stop: true });
+    }
+
+    /** Waits until the library has let go of the thread, which was stopped. */
+    left(): void {
+        Atomics.wait(this.#state, THREAD.busy, 1, LEFT_MS);
     }
 
     /** Ends the thread, which is idle, if nothing needs it for a while. */
@@ -97,8 +107,8 @@ class Thread {
         if (!call?.asking || call.question !== question) return;
         call.asking = false;
         this.#answers.postMessage(answer);
-        Atomics.store(this.#signal, 0, 1);
-        Atomics.notify(this.#signal, 0);
+        Atomics.store(this.#state, THREAD.answered, 1);
+        Atomics.notify(this.#state, THREAD.answered);
     }
 
     #ended(): Running | undefined {
@@ -120,9 +130,12 @@ class Thread {
 const idle: Thread[] = [];
 const running = new Set<Thread>();
 
-// Node waits for its threads when the process ends, and a call may be waiting for Zoho.
+// Node waits for its threads when the process ends, and a call may be waiting for Zoho. It ends them in any order, and a call must not find that
+// the thread of its hooks has gone.
 process.on('exit', () => {
+    refuseAll();
     for (const thread of running) thread.stop();
+    for (const thread of running) thread.left();
 });
 
 /** Makes a call on a thread of its own. `begun` gets what ends it. */

@@ -5,10 +5,22 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import * as koffi from 'koffi';
 import { CONSTANTS } from './generated';
-import type { Answer, FromThread, Job, JobCall, JobSink, JobSource, Outcome, Question, Start, Target } from './job';
+import {
+    type Answer,
+    type FromThread,
+    type Job,
+    type JobCall,
+    type JobSink,
+    type JobSource,
+    type Outcome,
+    type Question,
+    type Start,
+    type Target,
+    THREAD,
+} from './job';
 import { type Address, library, struct, Unfit } from './library';
 
-const { signal, shared, answers, library: path } = workerData as Start;
+const { state, shared, answers, library: path } = workerData as Start;
 const lib = library(path);
 const tell = (message: FromThread) => parentPort?.postMessage(message);
 
@@ -23,8 +35,8 @@ const NO_STEP_STOP = 2;
 /** Asks the other thread and waits. */
 function ask(question: Question): Answer {
     tell(question);
-    Atomics.wait(signal, 0, 0);
-    Atomics.store(signal, 0, 0);
+    Atomics.wait(state, THREAD.answered, 0);
+    Atomics.store(state, THREAD.answered, 0);
     return receiveMessageOnPort(answers)?.message ?? { stop: true };
 }
 
@@ -188,5 +200,7 @@ function attempt(job: Job): Outcome {
 
 parentPort?.on('message', (job: Job) => {
     const outcome = attempt(job);
+    Atomics.store(state, THREAD.busy, 0);
+    Atomics.notify(state, THREAD.busy);
     parentPort?.postMessage(outcome, 'data' in outcome && outcome.data ? [outcome.data.buffer as ArrayBuffer] : []);
 });

@@ -111,6 +111,26 @@ test('a list gives pages, and the loop over all of them each attachment once', a
     assert.equal(names.includes(next.attachments[0].fileName), true);
 });
 
+test('the records of a module are gone over page by page', async () => {
+    const { client, newRecord, ledger } = await world();
+    const made = [];
+    for (let n = 0; n < 7; n++) made.push(await newRecord('Vendors'));
+    const asked = async () => (await ledger()).requests.filter(({ operation }) => operation === 'record.list').length;
+    const walk = client.records('Vendors', { perPage: 3 });
+    const { value: first } = await walk.next();
+    assert.deepEqual([first.module, await asked()], ['Vendors', 1]);
+    assert.deepEqual((await first.list()).attachments, []);
+    const found = [first.id];
+    for await (const { id } of walk) found.push(id);
+    assert.deepEqual(found.toSorted(), made.toSorted());
+    assert.deepEqual(await failure(client.records('Nonsense').next()).then(({ code, operation }) => [code, operation]), [
+        'ZCRM_E_INVALID_MODULE',
+        'record.list',
+    ]);
+    assert.throws(() => client.records(5), { code: 'ZCRM_E_ARGUMENT', field: 'module' });
+    assert.equal((await failure(client.records('Vendors', { signal: AbortSignal.abort() }).next())).code, 'ZCRM_E_CANCELLED');
+});
+
 test('a loop that deletes leaves nothing behind', async () => {
     const { contact, attach, stored } = await world();
     for (let n = 0; n < 7; n++) await attach(`file ${n}`, `${n}`);

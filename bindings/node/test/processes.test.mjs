@@ -11,14 +11,17 @@ import { emulator, world } from './world.mjs';
 emulator();
 
 /** Runs a program beside these tests, so that it finds the package, and waits for its end. */
-async function run(code, { options, id, env = {}, kind = 'mjs' }) {
+async function run(code, { options, id, env = {}, kind = 'mjs', flags = [] }) {
     const file = join(
         import.meta.dirname ?? new URL('.', import.meta.url).pathname,
         `program-${process.pid}-${Math.random().toString(36).slice(2)}.${kind}`,
     );
     const head = kind === 'cjs' ? "const { Client, ZcrmError, version } = require('zcrm');" : "import { Client, ZcrmError, version } from 'zcrm';";
     writeFileSync(file, `${head}\nconst options = ${JSON.stringify(options ?? {})};\nconst id = ${JSON.stringify(id ?? '')};\n${code}\n`);
-    const child = spawn(process.execPath, [file], { env: { ...process.env, NODE_TEST_CONTEXT: '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...flags, file], {
+        env: { ...process.env, NODE_TEST_CONTEXT: '', ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let [out, error] = ['', ''];
     child.stdout.on('data', (text) => (out += text));
     child.stderr.on('data', (text) => (error += text));
@@ -60,6 +63,86 @@ test('process.exit does not wait for Zoho, nor for a stream', async () => {
         contact.upload(new PassThrough(), { name: 'b', length: 9 });
         setTimeout(() => process.exit(0), 500);`;
     ended(await run(code, { options, id }), '');
+});
+
+test('process.exit waits neither for a token that nobody gives, nor for log lines', async () => {
+    const { options, id, fault } = await world();
+    await fault('attachment.list', { kind: 'stall', at: 'before_reply' });
+    const code = `
+        const { accessToken: _, ...rest } = options;
+        const asks = new Client({ ...rest, token: () => new Promise(() => {}) });
+        for (let n = 0; n < 20; n++) asks.record('Contacts', id).list();
+        const logs = new Client({ ...options, log: () => {}, logLevel: 'trace', retryBaseMs: 1 });
+        for (let n = 0; n < 20; n++) logs.record('Contacts', id).upload(Buffer.alloc(100000), { name: 'a' + n });
+        logs.record('Contacts', id).list();
+        setTimeout(() => process.exit(0), 300);`;
+    ended(await run(code, { options, id }), '');
+});
+
+test('a process whose clients have hooks ends by itself', async () => {
+    const { options, id } = await world();
+    const code = `
+        const { accessToken, ...rest } = options;
+        let lines = 0;
+        const client = new Client({ ...rest, token: async () => accessToken, log: () => lines++, logLevel: 'debug' });
+        await client.record('Contacts', id).list();
+        console.log(lines > 0);`;
+    ended(await run(code, { options, id }), 'true\n');
+});
+
+test('what a log function throws is an uncaught exception', async () => {
+    const { options, id } = await world();
+    const code = `
+        process.on('uncaughtException', (error) => console.log(error.message));
+        const client = new Client({ ...options, logLevel: 'debug', log: () => { throw new Error('the disk is full'); } });
+        console.log((await client.record('Contacts', id).list()).attachments.length);`;
+    const { status, out, error } = await run(code, { options, id });
+    assert.deepEqual([status, error], [0, '']);
+    assert.match(out, /^(the disk is full\n)+0\n|^0\n(the disk is full\n)+/);
+});
+
+test('hooks are refused to a worker thread, which may be terminated at any moment', async () => {
+    const { options, id } = await world();
+    const code = `
+        import { isMainThread, Worker } from 'node:worker_threads';
+        if (isMainThread) new Worker(new URL(import.meta.url));
+        else try { new Client({ ...options, log() {} }); } catch (error) { console.log(error.code, error.field); }`;
+    ended(await run(code, { options, id }), 'ZCRM_E_UNSUPPORTED log\n');
+});
+
+test('clients and streams that nobody has any more are let go, and none that is used', async () => {
+    const { options, id } = await world();
+    const code = `
+        import { readdirSync } from 'node:fs';
+        import { Readable } from 'node:stream';
+        import { setImmediate } from 'node:timers/promises';
+        const descriptors = () => readdirSync('/proc/self/fd').length;
+        const collected = async () => { for (let n = 0; n < 10; n++) { gc(); await setImmediate(); } };
+        const work = async (n) => {
+            const contact = new Client({ ...options, log() {} }).record('Contacts', id);
+            const uploading = contact.upload(Readable.from([Buffer.from('x')]), { name: 'f' + n });
+            gc();
+            await uploading;
+            for await (const attachment of contact.attachments({ perPage: 2 })) { gc(); if (n % 2) break; }
+        };
+        for (let n = 0; n < 3; n++) await work(n);
+        await collected();
+        const before = descriptors();
+        for (let n = 0; n < 12; n++) await work(n);
+        await collected();
+        for (let n = 0; n < 100 && descriptors() > before + 6; n++) await collected();
+        console.log(descriptors() <= before + 6 || descriptors() - before);`;
+    ended(await run(code, { options, id, flags: ['--expose-gc'] }), 'true\n');
+});
+
+test('the package can be loaded twice', async () => {
+    const { options, id } = await world();
+    const code = `
+        for (const path of Object.keys(require.cache)) if (path.includes('/zcrm/')) delete require.cache[path];
+        const second = require('zcrm');
+        const list = (Client) => new Client(options).record('Contacts', id).list();
+        Promise.all([list(Client), list(second.Client)]).then((pages) => console.log(second.Client !== Client, pages.length));`;
+    ended(await run(code, { options, id, kind: 'cjs' }), 'true 2\n');
 });
 
 test('it is a CommonJS package too', async () => {

@@ -10,7 +10,10 @@ const options: ClientOptions = {
     maxInFlight: 4,
     allowHttp: true,
     tokenFile: null,
+    log: (level, line) => console[level](line),
+    logLevel: 'debug',
 };
+export const asks = new Client({ token: async (refused) => (refused ? 'a' : 'b') });
 // @ts-expect-error there is no such setting
 const typo: ClientOptions = { dataCentre: 'eu' };
 const client = new Client(options);
@@ -28,6 +31,8 @@ export async function all(signal: AbortSignal): Promise<void> {
         const one: Attachment = attachment;
         console.log(one.fileName, toMemory, none, typo);
     }
+    for await (const { id: record } of client.records('Contacts', { perPage: 100, signal })) console.log(record.length);
+    await contact.upload(async () => Readable.from([]), { name: 'a' });
     await contact.photo.upload(Buffer.alloc(1), { name: 'a.png', restrictTriggers: 'workflow' });
     await client.batch([{ key: 'a', step: { operation: 'attachment.list', module: 'Contacts', record_id: '1' } }], {
         onEnd: ({ error }) => error?.retryAfterMs,

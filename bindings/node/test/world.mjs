@@ -48,6 +48,7 @@ export async function world(settings = {}) {
         fault: (operation, ...faults) => control('POST', 'faults', { operation, organisation, faults }),
         attach: async (name, bytes) =>
             JSON.parse(await control('POST', `records/Contacts/${id}/attachments${query}&name=${encodeURIComponent(name)}`, bytes)).id,
+        newRecord: async (module) => JSON.parse(await control('POST', `records${query}`, { module })).id,
         setPhoto: (bytes) => control('PUT', `records/Contacts/${id}/photo${query}`, bytes),
         photo: () => control('GET', `records/Contacts/${id}/photo${query}`),
         stored: async () => JSON.parse(await control('GET', `records/Contacts/${id}/attachments${query}`)),
