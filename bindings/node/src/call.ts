@@ -1,5 +1,6 @@
 import { argument, failed, refused, ZcrmError } from './error';
 import { CONSTANTS, type Effort } from './generated';
+import type { Hooks } from './hooks';
 import type { Answer, Job, JobCall, Outcome, Question } from './job';
 import { Handle, library } from './library';
 import type { Places } from './places';
@@ -42,6 +43,17 @@ function newCancel(): Handle {
     return new Handle(out[0], (address) => library().call.cancel_free(address));
 }
 
+/** What an option must be, where nothing else would find out. */
+function checked(operation: string, { signal, onProgress, ifExists }: CallOptions & Extras): void {
+    if (signal && (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function')) {
+        throw argument(operation, 'signal', 'is no AbortSignal');
+    }
+    if (onProgress && typeof onProgress !== 'function') throw argument(operation, 'onProgress', `is no function but ${typeof onProgress}`);
+    if (ifExists && !IF_EXISTS.includes(ifExists)) throw argument(operation, 'ifExists', `is ${ifExists}; it takes ${IF_EXISTS.join(', ')}`);
+}
+
+const IF_EXISTS = ['skip', 'skip_same_bytes'];
+
 function jobCall(cancel: Handle, options: CallOptions & Extras): JobCall {
     const flags =
         (options.sha256 ? CONSTANTS.CALL_SHA256 : 0) |
@@ -67,23 +79,31 @@ const CANCELLED = { name: 'ZCRM_E_CANCELLED', status: CONSTANTS.E_CANCELLED, rea
 /** Makes one call: waits for a place, hands it to a thread, and answers what that asks. */
 export async function perform(
     places: Places,
+    hooks: Hooks | undefined,
     operation: string,
     options: CallOptions & Extras,
     makeJob: (call: JobCall) => Job,
     answers: Answers = none,
 ): Promise<Done> {
+    checked(operation, options);
     const { signal, onProgress } = options;
     await places.take(signal).catch((reason) => {
         throw cancelled(operation, reason);
     });
+    if (signal?.aborted) {
+        places.give();
+        throw cancelled(operation, signal.reason);
+    }
     const cancel = newCancel();
     let cause: unknown;
     let stop = () => {};
     let stopped = false;
     const fail = (error: unknown) => {
         cause ??= error;
+        if (stopped) return;
         stopped = true;
         stop();
+        hooks?.stops();
     };
     const aborted = () => fail(signal?.reason);
     signal?.addEventListener('abort', aborted, { once: true });
@@ -95,12 +115,14 @@ export async function perform(
             }),
         progress(done: number, total: number) {
             try {
-                onProgress?.({ done, total: total < 0 ? undefined : total });
+                const told: unknown = onProgress?.({ done, total: total < 0 ? undefined : total });
+                if (told instanceof Promise) told.catch(fail);
             } catch (error) {
                 fail(error);
             }
         },
     };
+    hooks?.begins();
     try {
         const outcome: Outcome = await onThread(makeJob(jobCall(cancel, options)), caller, (ends) => {
             stop = ends;
@@ -111,6 +133,7 @@ export async function perform(
         return outcome;
     } finally {
         signal?.removeEventListener('abort', aborted);
+        hooks?.ends(stopped);
         cancel.free();
         places.give();
     }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import * as koffi from 'koffi';
 import { CALLBACKS, CONSTANTS, FUNCTIONS, STRUCTS } from './generated';
 
@@ -34,13 +35,21 @@ function field(name: string, type: string, value: unknown): unknown {
     if (type.endsWith('*')) return value ?? null;
     if (value === undefined) return 0;
     if (!Number.isSafeInteger(value)) throw new Unfit(name, `is ${value}, which is no whole number`);
+    const most = type.includes('32') ? 2 ** (type.startsWith('u') ? 32 : 31) - 1 : Number.MAX_SAFE_INTEGER;
+    if ((value as number) < 0 && /^u|^size/.test(type)) throw new Unfit(name, `is ${value}, which is less than 0`);
+    if ((value as number) > most) throw new Unfit(name, `is ${value}, which is more than ${most}`);
     return value;
 }
+
+const LOAD = randomUUID().replaceAll('-', '');
+
+/** koffi has one list of types in a thread, and this package may be loaded twice there, perhaps in two versions: each has names of its own. */
+const own = (text: string) => text.replace(/\bzcrm_\w+/g, (name) => (name in STRUCTS || name in CALLBACKS ? `${name}_${LOAD}` : name));
 
 /** A struct of zcrm.h for koffi. */
 export function struct(name: string, values: Record<string, unknown>): Record<string, unknown> {
     const types = Object.entries(STRUCTS[name] as Record<string, string>);
-    return Object.fromEntries(types.map(([of, type]) => [of, field(of, type, of === 'struct_size' ? koffi.sizeof(name) : values[of])]));
+    return Object.fromEntries(types.map(([of, type]) => [of, field(of, type, of === 'struct_size' ? koffi.sizeof(own(name)) : values[of])]));
 }
 
 let loaded: Library | undefined;
@@ -53,7 +62,9 @@ export function library(path?: string): Library {
 
 function load(path: string): Library {
     const lib = opened(path);
-    for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
+    for (const [name, fields] of Object.entries(STRUCTS)) {
+        koffi.struct(own(name), Object.fromEntries(Object.entries(fields).map(([field, type]) => [field, own(type)])));
+    }
     const version = lib.func('uint32_t zcrm_abi_version()')();
     if (version !== CONSTANTS.ABI_VERSION) {
         throw new Error(`zcrm: ${path} has ABI ${version}, and this package was made for ABI ${CONSTANTS.ABI_VERSION}; install both in one version`);
@@ -63,11 +74,11 @@ function load(path: string): Library {
     for (const [name, prototype] of Object.entries(FUNCTIONS)) {
         let native: Native | undefined;
         call[name.slice('zcrm_'.length)] = (...args) => {
-            native ??= lib.func(prototype);
+            native ??= lib.func(own(prototype));
             return native(...args);
         };
     }
-    const callback = (name: string, fn: Native) => koffi.register(fn, koffi.pointer(koffi.proto(CALLBACKS[`zcrm_${name}`] as string)));
+    const callback = (name: string, fn: Native) => koffi.register(fn, koffi.pointer(koffi.proto(own(CALLBACKS[`zcrm_${name}`] as string))));
     return { path, call: call as Library['call'], callback };
 }
 

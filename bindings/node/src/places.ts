@@ -14,7 +14,7 @@ export class Places {
 
     /** Waits for a place. Rejects with the signal's reason when that is aborted before. */
     async take(signal: AbortSignal | undefined): Promise<void> {
-        signal?.throwIfAborted();
+        if (signal?.aborted) throw signal.reason;
         if (this.#free > 0) {
             this.#free--;
             return;
@@ -29,7 +29,7 @@ export class Places {
                 reject(signal?.reason);
             };
             this.#waiting.push(turn);
-            if (signal) setMaxListeners(0, signal); // many calls of one signal are no leak
+            if (signal instanceof AbortSignal) setMaxListeners(0, signal); // many calls of one signal are no leak
             signal?.addEventListener('abort', aborted, { once: true });
         });
     }

@@ -51,6 +51,7 @@ class Writing {
     readonly #end: boolean;
     readonly #over: Promise<void>;
     readonly #forget: () => void;
+    readonly #waiting = new AbortController();
 
     constructor(stream: Writable, end: boolean) {
         this.#stream = stream;
@@ -71,8 +72,7 @@ class Writing {
         }
         // A copy, as the stream may keep it.
         if (!this.#stream.write(Buffer.from(shared.subarray(0, question.bytes)))) {
-            const waiting = new AbortController();
-            await Promise.race([once(this.#stream, 'drain', { signal: waiting.signal }), this.#over]).finally(() => waiting.abort());
+            await drained(this.#stream, this.#over, this.#waiting.signal);
         }
         return {};
     }
@@ -84,6 +84,20 @@ class Writing {
     }
 
     close(): void {
+        this.#waiting.abort();
         this.#forget();
+    }
+}
+
+/** Resolves when the stream takes more, and rejects when it is over. Leaves no listener behind. */
+async function drained(stream: Writable, over: Promise<void>, signal: AbortSignal): Promise<void> {
+    const either = new AbortController();
+    const stop = () => either.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+        await Promise.race([once(stream, 'drain', { signal: either.signal }), over]);
+    } finally {
+        signal.removeEventListener('abort', stop);
+        stop();
     }
 }

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
 import { fileURLToPath } from 'node:url';
 import type { Answers } from './call';
 import { argument, refused } from './error';
@@ -12,7 +13,7 @@ export type Stream = AsyncIterable<Uint8Array | string>;
  * Where the bytes of an upload come from: the path of a file, bytes, or a stream. A function that opens the stream lets the library open it
  * again when an attempt must be repeated.
  */
-export type Source = string | URL | Uint8Array | Stream | (() => Stream);
+export type Source = string | URL | Uint8Array | Stream | (() => Stream | Promise<Stream>);
 
 /** How a source is named. */
 export interface SourceOptions {
@@ -48,10 +49,16 @@ export function open(operation: string, from: Source, options: SourceOptions): O
     if (!again && typeof from?.[Symbol.asyncIterator] !== 'function') {
         throw argument(operation, 'source', 'is no path, Uint8Array, stream or function that opens one');
     }
+    const { length = -1 } = options;
+    if (options.length !== undefined && !(Number.isSafeInteger(length) && length >= 0)) {
+        throw argument(operation, 'length', `is ${length}; it takes a whole number from 0`);
+    }
+    // It may fail before it is read, while the call waits: that is told when it is read.
+    if (from instanceof Readable) from.on('error', () => {});
     const reading = new Reading(operation, stream);
     const name = from instanceof Readable && 'path' in from ? basename(String(from.path)) : '';
     return {
-        source: { length: options.length ?? -1, again, name, ...named },
+        source: { length, again, name, ...named },
         answer: (question, shared) => reading.answer(question, shared),
         close: () => reading.close(),
     };
@@ -62,13 +69,14 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 /** A stream that is read as the library asks for it. */
 class Reading {
     readonly #operation: string;
-    readonly #open: () => Stream;
+    readonly #open: () => Stream | Promise<Stream>;
     #stream: Stream | undefined;
+    #encoding: BufferEncoding | undefined;
     #chunks: AsyncIterator<Uint8Array | string> | undefined;
     /** What of a chunk didn't fit into the shared memory. */
     #left = NOTHING;
 
-    constructor(operation: string, open: () => Stream) {
+    constructor(operation: string, open: () => Stream | Promise<Stream>) {
         this.#operation = operation;
         this.#open = open;
     }
@@ -87,11 +95,11 @@ class Reading {
 
     /** The next bytes; none are the end. */
     async #next(): Promise<Uint8Array> {
-        this.#chunks ??= this.#begin();
+        this.#chunks ??= await this.#begin();
         for (;;) {
             const { done, value } = await this.#chunks.next();
             if (done) return NOTHING;
-            const chunk = typeof value === 'string' ? Buffer.from(value) : value;
+            const chunk = typeof value === 'string' ? Buffer.from(value, this.#encoding) : value;
             if (!(chunk instanceof Uint8Array)) throw new TypeError('the stream gives something else than bytes');
             if (chunk.length > 0) return chunk;
         }
@@ -106,13 +114,17 @@ class Reading {
         this.#left = NOTHING;
     }
 
-    #begin(): AsyncIterator<Uint8Array | string> {
-        const stream = this.#open();
+    async #begin(): Promise<AsyncIterator<Uint8Array | string>> {
+        const opened = await this.#open();
+        // As a web stream itself it could not be let go while it waits for its next bytes.
+        const stream = opened instanceof ReadableStream ? Readable.fromWeb(opened) : opened;
+        if (typeof stream?.[Symbol.asyncIterator] !== 'function') throw argument(this.#operation, 'source', 'is a function that opens no stream');
         // It would seem to be an empty file.
         if (stream instanceof Readable && (stream.readableEnded || (stream.destroyed && !stream.errored))) {
             throw refused(this.#operation, 'ZCRM_E_SOURCE_CONSUMED', 'stream_ended', 'the stream was read to its end, or destroyed, before');
         }
         this.#stream = stream;
+        this.#encoding = (stream instanceof Readable && stream.readableEncoding) || undefined;
         return stream[Symbol.asyncIterator]();
     }
 }
