@@ -1,8 +1,9 @@
 const { randomUUID } = require('node:crypto');
-const { mkdtempSync } = require('node:fs');
-const { mkdir, open, readFile, rm, writeFile } = require('node:fs/promises');
+const { createWriteStream, mkdtempSync } = require('node:fs');
+const { mkdir, readFile, rm, writeFile } = require('node:fs/promises');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
+const { pipeline } = require('node:stream/promises');
 
 /**
  * A folder of this process alone, through which the bytes of messages go: a step names files. Their names can't be guessed, so no message
@@ -31,15 +32,7 @@ class Spool {
             await writeFile(path, from, { signal });
             return path;
         }
-        const file = await open(path, 'w');
-        try {
-            const abort = () => from.destroy(signal.reason);
-            signal.addEventListener('abort', abort, { once: true });
-            for await (const chunk of from) await file.write(chunk);
-            signal.removeEventListener('abort', abort);
-        } finally {
-            await file.close();
-        }
+        await pipeline(from, bytesOf, createWriteStream(path), { signal });
         return path;
     }
 
@@ -55,6 +48,18 @@ class Spool {
 
     close() {
         return rm(this.folder, { recursive: true, force: true });
+    }
+}
+
+/**
+ * A pipe throws what a stream of objects gives past everyone, and Node-RED ends.
+ * @param {import('node:stream').Readable} from
+ */
+async function* bytesOf(from) {
+    for await (const chunk of from) {
+        const bytes = typeof chunk === 'string' ? Buffer.from(chunk, from.readableEncoding ?? 'utf8') : chunk;
+        if (!(bytes instanceof Uint8Array)) throw new TypeError('the stream in msg.payload gives something else than bytes');
+        yield bytes;
     }
 }
 

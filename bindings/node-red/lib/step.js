@@ -19,6 +19,8 @@ const { Readable } = require('node:stream');
  * @returns {Promise<Ready>}
  */
 async function stepOf(form, msg, evaluate, spool, signal) {
+    // It may fail before it is read: that is told when it is read, and must not end Node-RED.
+    if (msg.payload instanceof Readable) msg.payload.on('error', () => {});
     const step = /** @type {Ready['step']} */ ({ operation: form.operation });
     for (const [key, field] of Object.entries(form.fields ?? {})) {
         const value = field.v === '' && field.t !== 'env' ? undefined : await evaluate(field);
@@ -56,6 +58,9 @@ async function fromMessage(ready, msg, spool, signal) {
     if (!(payload instanceof Uint8Array) && !(payload instanceof Readable)) {
         const is = payload === null ? 'null' : typeof payload;
         throw refused('source', `msg.payload is ${is}; it must be a Buffer, a stream or the path of a file`);
+    }
+    if (payload instanceof Readable && !payload.errored && (payload.readableEnded || payload.destroyed)) {
+        throw refused('source', 'the stream in msg.payload was read to its end, or destroyed, before');
     }
     source.name ??= typeof filename === 'string' ? basename(filename) : undefined;
     if (!source.name) throw refused('source.name', 'a Buffer and a stream have no name: fill in "Name", or set msg.filename');

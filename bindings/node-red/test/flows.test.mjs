@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { account, flow, msg, nodeRed, str, until } from './red.mjs';
 import { emulator, world } from './world.mjs';
 
@@ -146,6 +148,21 @@ suite('a failure reaches the Catch node', () => {
         assert.match((await red.send({ bytes: '', filename: 'a' })).failed.message, /record_id/);
     });
 
+    test('when the stream of a message fails, and Node-RED goes on', async () => {
+        const w = await world();
+        // It fails while the fields are worked out, and nobody reads it yet.
+        const before = `msg.payload = new (global.get('Readable'))({ read() {} });
+            setTimeout(() => msg.payload.destroy(new Error('the line is cut')), 30)`;
+        const fields = { ...record(w), 'source.name': { t: 'jsonata', v: '"a" & $sum([1..100000].($ * 1)) & ".pdf"' } };
+        await red.deploy(flow(account(w), { operation: 'attachment.upload', fields, choices: { source: 'message' } }, before));
+        assert.match((await red.send({})).failed.message, /the line is cut/);
+        const odd =
+            "msg.payload = new (global.get('Readable'))({ objectMode: true, read() { this.push({ a: 1 }); this.push(null); } }); msg.filename = 'a'";
+        await red.deploy(flow(account(w), { operation: 'attachment.upload', fields: record(w), choices: { source: 'message' } }, odd));
+        assert.match((await red.send({})).failed.message, /something else than bytes/);
+        assert.deepEqual(await w.stored(), []);
+    });
+
     test('when an account has a setting that there is not', async () => {
         const w = await world();
         await red.deploy(flow(account(w, { settings: 'api_versoin = v8' }), { operation: 'attachment.list', fields: record(w) }));
@@ -272,6 +289,62 @@ suite('each example', () => {
             assert.doesNotMatch(red.log(), /missing node types|Waiting for missing types/i);
         });
     }
+});
+
+suite('each example does what it says:', () => {
+    /** Deploys an example with a folder and an account of the test. */
+    const begin = async (w, name, folder) => {
+        const text = readFileSync(join('examples', name), 'utf8').replaceAll(folder, w.folder);
+        const flows = JSON.parse(text.replace('"duration": "5"', '"duration": "2"'));
+        const of = account(w);
+        const { settings, credentials } = of;
+        await red.deploy(flows.map((node) => (node.type === 'zcrm-account' ? { ...node, settings, credentials } : node)));
+    };
+
+    test('a file that is put into the folder of a record is attached, once, and one that is written in pieces as it is at last', async () => {
+        const w = await world();
+        mkdirSync(join(w.folder, w.id));
+        await begin(w, 'watch a folder.json', '/srv/files');
+        writeFileSync(join(w.folder, w.id, 'a.pdf'), 'signed');
+        await until(async () => (await w.stored()).length === 1);
+        const slow = await open(join(w.folder, w.id, 'slow.bin'), 'w');
+        for (const piece of ['one ', 'two ', 'three']) {
+            await slow.write(piece);
+            await sleep(200);
+        }
+        await slow.close();
+        await until(async () => (await w.stored()).length > 1);
+        assert.deepEqual((await w.stored()).map(({ name, sha256: hash }) => `${name} ${hash}`).toSorted(), [
+            `a.pdf ${sha256('signed')}`,
+            `slow.bin ${sha256('one two three')}`,
+        ]);
+    });
+
+    test('a file in the folder of a record that came later is attached too', async () => {
+        const w = await world();
+        await begin(w, 'watch a folder.json', '/srv/files');
+        mkdirSync(join(w.folder, w.id));
+        await sleep(100);
+        writeFileSync(join(w.folder, w.id, 'late.pdf'), 'late');
+        await until(async () => (await w.stored()).length === 1);
+        assert.equal((await w.stored())[0].sha256, sha256('late'));
+    });
+
+    test('at night the photos that the list names are set, and one that is missing holds up none', async () => {
+        const w = await world();
+        const other = await w.newRecord('Contacts');
+        const portrait = readFileSync(process.env.ZCRM_PORTRAIT);
+        writeFileSync(join(w.folder, 'one.png'), portrait);
+        writeFileSync(join(w.folder, 'photos.csv'), `record_id,file\n${other},none.png\n${w.id},one.png\n`);
+        await begin(w, 'nightly photos.json', '/srv/photos');
+        await fetch(`${red.url}/inject/zn-night`, { method: 'POST' });
+        await until(async () =>
+            w.photo().then(
+                (bytes) => bytes.equals(portrait),
+                () => false,
+            ),
+        );
+    });
 });
 
 test('the demo attaches a file that is sent to its page', async () => {

@@ -19,7 +19,7 @@ async function freePort() {
 const SETTINGS = `
 process.stdin.on('end', () => process.exit()).resume();
 module.exports = {
-    uiHost: '127.0.0.1', credentialSecret: 'of the tests', flowFile: 'flows.json', functionGlobalContext: { fs: require('fs') },
+    uiHost: '127.0.0.1', credentialSecret: 'of the tests', flowFile: 'flows.json', functionGlobalContext: { fs: require('fs'), Readable: require('stream').Readable },
     telemetry: { enabled: false, updateNotification: false }, editorTheme: { tours: false, projects: { enabled: false } },
     logging: { console: { level: 'warn', metrics: false, audit: false } },
 };`;
