@@ -26,11 +26,13 @@ build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes
 	@$(MAKE) --no-print-directory zcrm-release zcrm-emulator
 
 # Few arenas: with one for each thread of each round, the peak of memory says more of malloc than of what was in use.
-soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations (SEED=n repeats); then make asan and make tsan
+soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations (SEED=n repeats); then make asan, make tsan, and the npm packages with every Node and Node-RED
 	@scripts/setup soak
 	@MALLOC_ARENA_MAX=2 cargo test --quiet --test faults -- --ignored --exact chaos::soak --nocapture
 	@tests/c/asan.sh
 	@tests/c/tsan.sh
+	@bindings/node/test.sh every
+	@bindings/node-red/test.sh every
 
 # In this order: each is made from what was built with those before it.
 generated: ## write every file that is made from the code: zcrm.h, the lists of tests/abi, the description of the steps, the command's man pages, the Python package's part, licences, tables and chart, Bento's docs

@@ -3,6 +3,7 @@
 #
 #   test.sh              everything
 #   test.sh install      only the folder build/node-red/project with Node-RED and the nodes in it
+#   test.sh every        everything, and the tests with each Node of bindings/node/test.sh, and with Node-RED $newer
 #   test.sh picture      everything, and editor.png is drawn
 #   test.sh demo         a Node-RED with an example, to look at
 #
@@ -13,6 +14,8 @@ root=$(cd ../.. && pwd)
 work=$root/build/node-red
 project=$work/project
 tools=$root/bindings/node/node_modules/.bin
+older=$(sed -n 's/.*"node-red": "\(.*\)".*/\1/p' project.json)
+newer=5.0.7 # needs Node 22.9
 
 say() { echo "== node-red: $*"; }
 fail() { echo "node-red: $*" >&2; exit 1; }
@@ -26,28 +29,43 @@ packages() {
 
 command -v npm >/dev/null || { say "LEFT OUT: Node 20 or later and npm aren't here (https://nodejs.org)" && exit 0; }
 mkdir -p "$work"
-../node/test.sh install
+if [ "${1:-}" = every ]; then ../node/test.sh nodes; else ../node/test.sh install; fi
 
 say 'lint and types'
 "$tools/biome" check --error-on-warnings .
 "$tools/tsc" -p .
 
-say 'Node-RED with the nodes'
-mkdir -p "$project"
-rm -rf "$work/packages" && mkdir "$work/packages"
+rm -rf "$work/packages" && mkdir -p "$work/packages"
 npm pack --silent --pack-destination "$work/packages" . >/dev/null
-# Only what is ours is installed again: Node-RED alone takes a minute.
-rm -rf "$project/node_modules/zcrm" "$project/node_modules/@zcrm" "$project/node_modules/node-red-contrib-zcrm" "$project/node_modules/.package-lock.json"
-cp project.json "$project/package.json"
-packages npm install --prefix "$project" --no-save --no-package-lock "$work"/packages/*.tgz "$root"/build/node/packages/*.tgz
+
+# red FOLDER [VERSION]: a Node-RED with the nodes. Only what is ours is installed again: Node-RED alone takes a minute.
+red() {
+    say "Node-RED ${2:-$older} with the nodes"
+    mkdir -p "$1"
+    rm -rf "$1/node_modules/zcrm" "$1/node_modules/@zcrm" "$1/node_modules/node-red-contrib-zcrm" "$1/node_modules/.package-lock.json"
+    sed "s/\(\"node-red\": \"\)[^\"]*/\1${2:-$older}/" project.json >"$1/package.json"
+    packages npm install --prefix "$1" --no-save --no-package-lock "$work"/packages/*.tgz "$root"/build/node/packages/*.tgz
+}
+
+red "$project"
 [ "${1:-}" != install ] || exit 0
 
 [ -n "${ZCRM_EMULATOR:-}" ] || ZCRM_EMULATOR=${CARGO_TARGET_DIR:-$root/target}/release/zcrm-emulator
 export ZCRM_EMULATOR ZCRM_NODE_RED="$project" ZCRM_PORTRAIT="$root/tests/emulator/fixtures/portrait.png"
 [ "${1:-}" != demo ] || exec node demo.mjs
 
-say tests
-rm -rf "$project/test" && cp -r test examples demo.mjs "$project/" && cp ../node/test/world.mjs "$project/test/"
 [ "${1:-}" != picture ] || export ZCRM_PICTURE="$PWD/editor.png"
-cd "$project"
-exec node --test --test-reporter spec --test-timeout 300000 test/*.test.mjs
+# tests NODE FOLDER
+tests() (
+    say "tests with Node $("$1" --version), Node-RED $("$1" -p "require('$2/node_modules/node-red/package.json').version")"
+    rm -rf "$2/test" && cp -r test examples demo.mjs "$2/" && cp ../node/test/world.mjs "$2/test/"
+    cd "$2"
+    ZCRM_NODE_RED=$2 "$1" --test --test-reporter spec --test-timeout 300000 test/*.test.mjs
+)
+tests node "$project"
+[ "${1:-}" = every ] || exit 0
+red "$work/newer" "$newer"
+for node in "$root"/build/node/nodes/*/node_modules/.bin/node; do
+    tests "$node" "$project"
+    tests "$node" "$work/newer"
+done

@@ -3,6 +3,8 @@
 #
 #   test.sh              everything
 #   test.sh install      only the folder build/node/project with the package in it
+#   test.sh nodes        that, and each Node of $nodes from npm in build/node/nodes
+#   test.sh every        everything, and the tests with each of these, too
 #
 #   ZCRM_LIB_DIR      directory of libzcrm.so              default: what make build makes, made if need be
 #   ZCRM_EMULATOR     the program zcrm-emulator            default: what make build makes, made if need be
@@ -14,6 +16,7 @@ root=$(cd ../.. && pwd)
 release=${CARGO_TARGET_DIR:-$root/target}/release
 work=$root/build/node
 project=$work/project
+nodes='22 24'
 
 say() { echo "== node: $*"; }
 fail() { echo "node: $*" >&2; exit 1; }
@@ -54,13 +57,25 @@ quiet npm pack --pack-destination "$work/packages" . "$work/platform"
     echo '{ "private": true }' >package.json
     packages npm install "$work"/packages/*.tgz
 )
-[ "${1:-}" != install ] || exit 0
+case ${1:-} in nodes | every)
+    for version in $nodes; do
+        mkdir -p "$work/nodes/$version"
+        echo '{ "private": true }' >"$work/nodes/$version/package.json"
+        packages npm install --prefix "$work/nodes/$version" "node@$version"
+    done
+    ;;
+esac
+case ${1:-} in install | nodes) exit 0 ;; esac
 
 say 'types'
 cp -r test "$project/"
 (cd "$project" && "$OLDPWD/node_modules/.bin/tsc" --strict --noEmit --target es2022 --lib es2022,esnext.disposable --module node16 \
     --skipLibCheck --typeRoots "$OLDPWD/node_modules/@types" --types node test/types.ts)
 
-say tests
 cd "$project"
-exec node --test --test-reporter spec test/*.test.mjs
+tests() {
+    say "tests with Node $("$1" --version)"
+    "$1" --test --test-reporter spec test/*.test.mjs
+}
+tests node
+[ "${1:-}" != every ] || for version in $nodes; do tests "$work/nodes/$version/node_modules/.bin/node"; done
