@@ -26,7 +26,7 @@ build: ## libzcrm.so, libzcrm.a and the emulator, optimised: two to five minutes
 	@$(MAKE) --no-print-directory zcrm-release zcrm-emulator
 
 # Few arenas: with one for each thread of each round, the peak of memory says more of malloc than of what was in use.
-soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations (SEED=n repeats); then make asan, make tsan, and the npm packages with every Node and Node-RED
+soak: ## chaos for SECONDS=60, by turns UPLOADS=10000 and CALLS=10000 of all operations (SEED=n repeats); then make asan, tsan, and every Node
 	@scripts/setup soak
 	@MALLOC_ARENA_MAX=2 cargo test --quiet --test faults -- --ignored --exact chaos::soak --nocapture
 	@tests/c/asan.sh
