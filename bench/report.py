@@ -67,8 +67,9 @@ def memory(result):
 
 
 def commands(result):
-    return ["", "The commands, from start to end of `--version`; curl's file is without its libraries:", "",
-            *table(["", "ms", "bytes"], [[r["program"], f"{r['ms']:.2f}", f"{r['bytes']:,}"] for r in result["commands"]])]
+    found = result["commands"]
+    return ["", f"The commands, from start to end of `--version`, measured {found['date']} beside curl {found['curl']}, whose file is without its libraries:", "",
+            *table(["", "ms", "bytes"], [[r["program"], f"{r['ms']:.2f}", f"{r['bytes']:,}"] for r in found["rows"]])]
 
 
 def markdown(result):
