@@ -1,7 +1,7 @@
 // What a process, its threads and its children see. Each of these runs in a process of its own.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -235,6 +235,24 @@ test('without the package of its platform it says which one is missing', async (
     const code = "try { require('zcrm').version() } catch (error) { console.log(error.message) }";
     const { stdout } = spawnSync(process.execPath, ['-e', code], { cwd: folder, encoding: 'utf8' });
     assert.match(stdout, /@zcrm\/linux-\w+-gnu .*missing.*--omit=optional/);
+});
+
+test('the example of the README does what it says', async () => {
+    const { options, id, stored, folder } = await world();
+    const [, example] = /```js\n(.*?)```/s.exec(readFileSync('node_modules/zcrm/README.md', 'utf8'));
+    cpSync(process.env.ZCRM_PORTRAIT, join(folder, 'portrait.png'));
+    writeFileSync(join(folder, 'contract.pdf'), 'signed');
+    const code = `
+        import { createReadStream } from 'node:fs';
+        process.chdir(${JSON.stringify(folder)});
+        const request = createReadStream('portrait.png'), signal = AbortSignal.timeout(30000);
+        ${example
+            .replace(/^import .*$/m, '')
+            .replace(/new Client\(.*?\)/, 'new Client(options)')
+            .replace("'3652397000000649013'", 'id')}`;
+    const { status, error } = await run(code, { options, id });
+    assert.deepEqual([status, error], [0, '']);
+    assert.deepEqual((await stored()).map(({ name }) => name).toSorted(), ['Order 17', 'scan.pdf']);
 });
 
 test('an answer is streamed from an HTTP server to a record', async () => {
