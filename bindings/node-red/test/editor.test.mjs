@@ -19,6 +19,20 @@ before(async () => {
 
 const places = (page, selector) => page.$eval(selector, (element) => element.getBoundingClientRect().toJSON());
 
+/** The editor in a browser, and what its page complained of. */
+async function editor(t) {
+    const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'];
+    const browser = await puppeteer.launch({ executablePath: found, headless: 'shell', args });
+    t.after(() => browser.close());
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on('pageerror', (error) => complaints.push(error.message));
+    await page.setViewport({ width: 1400, height: 860 });
+    await page.goto(red.url, { waitUntil: 'networkidle0' });
+    await page.waitForSelector('.red-ui-palette-node[data-palette-type="zcrm-file"]');
+    return { page, complaints };
+}
+
 /** Drags a node of the palette onto the sheet. */
 async function drag(page, type, x, y) {
     const from = await places(page, `.red-ui-palette-node[data-palette-type="${type}"]`);
@@ -49,18 +63,7 @@ const click = async (page, selector) => {
 
 test('a node is dragged onto the sheet, configured, deployed, shows its ring, and the file is at Zoho', { skip: missing }, async (t) => {
     const w = await world();
-    const browser = await puppeteer.launch({
-        executablePath: found,
-        headless: 'shell',
-        args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
-    });
-    t.after(() => browser.close());
-    const page = await browser.newPage();
-    const complaints = [];
-    page.on('pageerror', (error) => complaints.push(error.message));
-    await page.setViewport({ width: 1400, height: 860 });
-    await page.goto(red.url, { waitUntil: 'networkidle0' });
-    await page.waitForSelector('.red-ui-palette-node[data-palette-type="zcrm-file"]');
+    const { page, complaints } = await editor(t);
 
     // An inject node and a function that makes a file are there already; ours comes from the palette.
     await page.evaluate(() => {
@@ -179,5 +182,22 @@ test('a node is dragged onto the sheet, configured, deployed, shows its ring, an
     await page.evaluate((id) => RED.editor.edit(RED.nodes.node(id)), id);
     await page.waitForSelector('[data-key="record_id"]');
     assert.equal(await page.evaluate(() => $('[data-key="record_id"] input').first().typedInput('value')), w.id);
+    assert.deepEqual(complaints, []);
+});
+
+test('each example is imported into the editor, without a node that it does not know', { skip: missing }, async (t) => {
+    const { page, complaints } = await editor(t);
+    for (const name of ['upload form', 'watch a folder', 'nightly photos']) {
+        // What Import → Examples does when its button is pressed.
+        const types = await page.evaluate(async (name) => {
+            const answer = await fetch(`library/examples/flows/node-red-contrib-zcrm/${encodeURIComponent(name)}`);
+            const flows = await answer.json();
+            RED.view.importNodes(flows, { addFlow: false, generateIds: true });
+            return [...RED.nodes.filterNodes({}).map(({ type }) => type)];
+        }, name);
+        assert.ok(types.includes('zcrm-file') && !types.includes('unknown'), `${name}: ${types}`);
+    }
+    const nodes = await page.evaluate(() => RED.nodes.filterNodes({ type: 'zcrm-file' }).length);
+    assert.ok(nodes >= 3, `${nodes} nodes`);
     assert.deepEqual(complaints, []);
 });
