@@ -18,6 +18,7 @@ pub(crate) type Starter = fn(&mut dyn FnMut());
 static STARTER: OnceCell<Starter> = OnceCell::new();
 
 /// Threads are started by this from now on. The first one counts.
+#[cfg(unix)]
 pub(crate) fn start_by(starter: Starter) {
     let _ = STARTER.set(starter);
 }

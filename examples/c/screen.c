@@ -1,7 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "screen.h"
 
+#ifndef _WIN32
 #include <langinfo.h>
+#endif
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,14 +18,23 @@ static int colours, utf8;
 static int drawn;   /* a bar stands in the last line */
 static int quarter; /* the last one that was printed */
 
-void screen_open(void) {
+/* Whether what is printed is shown as UTF-8. */
+static int shows_utf8(void) {
     setlocale(LC_CTYPE, "");
-    utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+#ifdef _WIN32
+    return 0; /* its consoles have code pages */
+#else
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+#endif
+}
+
+void screen_open(void) {
+    utf8 = shows_utf8();
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     terminal = isatty(STDOUT_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
     colours = terminal && (no_color == NULL || *no_color == '\0');
     /* Whoever reads a pipe wants each line when it happens. */
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 }
 
 static void style(enum screen_style wanted) {

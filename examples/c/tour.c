@@ -433,8 +433,12 @@ int main(int argc, char **argv) {
     tour.module = variable("ZCRM_MODULE") != NULL ? variable("ZCRM_MODULE") : "Contacts";
     tour.record_id = variable("ZCRM_RECORD_ID");
     /* The first Ctrl-C ends the tour and cleans up; the second one ends the program. */
+#ifdef _WIN32
+    signal(SIGINT, interrupt); /* once, as below */
+#else
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
+#endif
     title(&tour);
     int well = walk(&tour);
     well = clean_up(&tour) && well;

@@ -87,7 +87,8 @@ impl TokenStore for FileStore {
     fn try_lock(&self) -> Result<bool> {
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(false);
-        private(&mut options);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = regular(&mut options, &self.lock_file(), Link::Refused).map_err(|e| self.failed("opening its lock", &e))?;
         let file = file.ok_or_else(|| self.refused("its lock is not a regular file"))?;
         match file.try_lock() {
@@ -125,12 +126,6 @@ fn regular(options: &mut OpenOptions, path: &Path, link: Link) -> io::Result<Opt
     let _ = link;
     let file = options.open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))
-}
-
-/// Readable and writable by the owner only.
-fn private(options: &mut OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
 }
 
 /// The lock, held; given back when dropped.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -115,11 +114,37 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
         std::io::ErrorKind::NotFound => refused(path, "profile_absent", "there is no such file; `zcrm login` writes one"),
         _ => Error::io("profile", one_line(&path.display().to_string()), &e),
     };
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(broken)?; // a fifo would be waited for
+    let file = open_without_waiting(path).map_err(broken)?;
     let meta = file.metadata().map_err(broken)?;
     if !meta.is_file() {
         return Err(refused(path, "profile", "is not a regular file"));
     }
+    #[cfg(unix)]
+    check_owner(path, &meta)?;
+    let mut text = Zeroizing::new(String::with_capacity(4096)); // so that it rarely moves, and leaves no copy that isn't wiped
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|e| match e.kind() {
+        std::io::ErrorKind::InvalidData => refused(path, "profile", "is not UTF-8"),
+        _ => broken(e),
+    })?;
+    if text.len() as u64 > LONGEST { Err(refused(path, "profile", format_args!("has over {LONGEST} bytes"))) } else { Ok(text) }
+}
+
+/// A fifo would be waited for.
+#[cfg(unix)]
+fn open_without_waiting(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_waiting(path: &Path) -> std::io::Result<File> {
+    File::open(path)
+}
+
+/// It holds secrets, and decides whose they are.
+#[cfg(unix)]
+fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
     let (owner, user) = (meta.uid(), rustix::process::geteuid());
     if owner != user.as_raw() && owner != 0 {
         return Err(refused(
@@ -133,12 +158,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>> {
         let message = format_args!("holds secrets, and others have rights to it (mode {:04o}): chmod 600 {shown}", meta.mode() & 0o7777);
         return Err(refused(path, "profile_mode", message));
     }
-    let mut text = Zeroizing::new(String::with_capacity(4096)); // so that it rarely moves, and leaves no copy that isn't wiped
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|e| match e.kind() {
-        std::io::ErrorKind::InvalidData => refused(path, "profile", "is not UTF-8"),
-        _ => broken(e),
-    })?;
-    if text.len() as u64 > LONGEST { Err(refused(path, "profile", format_args!("has over {LONGEST} bytes"))) } else { Ok(text) }
+    Ok(())
 }
 
 /// A value as the table of settings takes it.

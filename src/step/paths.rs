@@ -3,55 +3,47 @@
 //! Others may put things into such a directory while a step runs, a link among them. So the path is resolved and looked at first, and then
 //! opened from the allowed directory on, piece by piece and without following any link: what has changed in between isn't there.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
-
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::error::{Error, Result, Status, one_line};
-use crate::transfer::{self, To};
+use crate::transfer::{self, Directory, To};
 
 /// The file to send, opened, under the name that the step gives it.
 pub(super) fn source<'a>(config: &Config, path: &str) -> Result<transfer::File<'a>> {
     let failed = |cause| refusal(path, cause, "source_open", "the source file");
-    let file = existing(config, Path::new(path)).and_then(|beneath| beneath.open(OFlags::RDONLY | OFlags::NONBLOCK)).map_err(failed)?;
-    transfer::File::opened(file.into(), Path::new(path))
+    let file = existing(config, Path::new(path)).and_then(|beneath| beneath.file(Directory::read)).map_err(failed)?;
+    transfer::File::opened(file, Path::new(path))
 }
 
 /// What is known of the file to send; `None` when it can't be found, which sending it will say.
 pub(super) fn metadata(config: &Config, path: &str) -> Option<fs::Metadata> {
-    fs::File::from(existing(config, Path::new(path)).ok()?.open(passing()).ok()?).metadata().ok()
+    existing(config, Path::new(path)).ok()?.file(Directory::metadata).ok()
 }
 
 /// The file to write, its directory opened. A link that bears the file's name is replaced by the file, not followed.
 pub(super) fn target<'a>(config: &Config, path: &str, overwrite: bool) -> Result<To<'a>> {
-    let (directory, beneath) = directory_of(config, path, "sink_create")?;
-    let path = beneath.real.join(transfer::file_name(Path::new(path))?);
-    Ok(To::File { path, directory: Some(directory), overwrite })
+    Ok(To::File { path: path.into(), directory: Some(directory_of(config, path, "sink_create")?), overwrite })
 }
 
 /// The journal to read and write, opened, and created readable by the owner only where it isn't there; and its directory. It is no link, as that
 /// would be followed.
-pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, OwnedFd, PathBuf)> {
-    let (directory, beneath) = directory_of(config, path, "journal")?;
-    let name = transfer::file_name(Path::new(path))?;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR);
-    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?.into(), directory, beneath.real.join(name)))
+pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, Directory)> {
+    let directory = directory_of(config, path, "journal")?;
+    let file = directory.read_or_make(transfer::file_name(Path::new(path))?);
+    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?, directory))
 }
 
 /// The directory of a file to write, opened.
-fn directory_of(config: &Config, path: &str, reason: &'static str) -> Result<(OwnedFd, Beneath)> {
+fn directory_of(config: &Config, path: &str, reason: &'static str) -> Result<Directory> {
     let given = Path::new(path);
     transfer::file_name(given)?;
     let directory = given.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |cause| refusal(path, cause, reason, "the directory of");
-    let beneath = existing(config, directory).map_err(failed)?;
-    Ok((beneath.open(OFlags::DIRECTORY).map_err(failed)?, beneath))
+    let opened = existing(config, directory).and_then(|beneath| beneath.directory(&beneath.real));
+    opened.map_err(|cause| refusal(path, cause, reason, "the directory of"))
 }
 
 /// `None` = not allowed; else why it can't be found.
@@ -65,32 +57,25 @@ struct Beneath {
 }
 
 impl Beneath {
-    /// Opens it, links followed nowhere.
-    fn open(&self, flags: OFlags) -> std::result::Result<OwnedFd, Cause> {
-        let mut at = rustix::fs::open(&self.allowed, passing() | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(moved)?;
-        let mut pieces = self.real.strip_prefix(&self.allowed).map_err(|_| None)?.components().peekable();
-        if pieces.peek().is_none() {
-            return rustix::fs::openat(&at, ".", flags | OFlags::CLOEXEC, Mode::empty()).map_err(moved);
+    /// Opens a directory at or below the allowed one, links followed nowhere.
+    fn directory(&self, real: &Path) -> std::result::Result<Directory, Cause> {
+        let pieces = real.strip_prefix(&self.allowed).map_err(|_| None)?.components();
+        let allowed = Directory::open(&self.allowed).map_err(moved)?;
+        pieces.map(|piece| piece.as_os_str()).try_fold(allowed, |at, piece| at.child(piece)).map_err(moved)
+    }
+
+    /// Opens it, or asks what is known of it, links followed nowhere.
+    fn file<T>(&self, open: impl Fn(&Directory, &OsStr) -> io::Result<T>) -> std::result::Result<T, Cause> {
+        match (self.real.parent(), self.real.file_name()) {
+            (Some(parent), Some(name)) if self.real != self.allowed => open(&self.directory(parent)?, name).map_err(moved),
+            _ => open(&self.directory(&self.real)?, OsStr::new(".")).map_err(moved),
         }
-        while let Some(piece) = pieces.next() {
-            let flags = if pieces.peek().is_some() { passing() | OFlags::DIRECTORY } else { flags };
-            at = rustix::fs::openat(&at, piece.as_os_str(), flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(moved)?;
-        }
-        Ok(at)
     }
 }
 
-/// To pass through a directory takes no right to list it.
-fn passing() -> OFlags {
-    #[cfg(target_os = "linux")]
-    return OFlags::PATH;
-    #[cfg(not(target_os = "linux"))]
-    OFlags::RDONLY
-}
-
 /// What was no link when it was looked at is one now: it isn't allowed any more.
-fn moved(error: Errno) -> Cause {
-    if matches!(error, Errno::LOOP | Errno::NOTDIR) { None } else { Some(error.into()) }
+fn moved(error: io::Error) -> Cause {
+    if Directory::was_link(&error) { None } else { Some(error) }
 }
 
 fn existing(config: &Config, path: &Path) -> std::result::Result<Beneath, Cause> {

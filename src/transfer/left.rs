@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::directory::Directory;
 use crate::process::PerProcess;
 
 const PREFIX: &str = ".zcrm-";
@@ -29,7 +29,7 @@ const MOST_SEARCHED: usize = 100_000;
 const MOST_REMEMBERED: usize = 10_000;
 
 /// A new file under a name of its own, locked, and its name.
-pub(super) fn create(directory: &OwnedFd, mode: Mode) -> io::Result<(File, String)> {
+pub(super) fn create(directory: &Directory, mode: Mode) -> io::Result<(File, String)> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     loop {
         let name = own_name()?;
@@ -61,7 +61,7 @@ fn machine() -> String {
 }
 
 /// Clears what dead processes left in this directory, once a process and directory.
-pub(super) fn clear(directory: &OwnedFd) {
+pub(super) fn clear(directory: &Directory) {
     static CLEARED: PerProcess<Mutex<BTreeSet<(u64, u64)>>> = PerProcess::new();
     let Ok(stat) = rustix::fs::fstat(directory) else { return };
     let mut cleared = CLEARED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,8 +75,9 @@ pub(super) fn clear(directory: &OwnedFd) {
     }
 }
 
-fn clear_now(directory: &OwnedFd) -> io::Result<()> {
-    for entry in Dir::read_from(directory)?.take(MOST_SEARCHED) {
+fn clear_now(directory: &Directory) -> io::Result<()> {
+    let listed = rustix::fs::openat(directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?; // it may be open only to pass
+    for entry in Dir::new(listed)?.take(MOST_SEARCHED) {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         let middle = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|name| name.strip_suffix(SUFFIX));
@@ -88,7 +89,7 @@ fn clear_now(directory: &OwnedFd) -> io::Result<()> {
 }
 
 /// Whether an unfinished file is nobody's: this user's, of this machine, and unlocked; or of a place without locks or another machine, and a day old.
-fn is_left(directory: &OwnedFd, name: &OsStr, middle: &str) -> bool {
+fn is_left(directory: &Directory, name: &OsStr, middle: &str) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(file) = rustix::fs::openat(directory, name, flags, Mode::empty()) else { return false };
     let Ok(stat) = rustix::fs::fstat(&file) else { return false };
@@ -119,7 +120,7 @@ mod tests {
             file(stays);
         }
         file("my.partial").set_modified(day_old).unwrap();
-        let directory = OwnedFd::from(File::open(dir.path()).unwrap());
+        let directory = Directory::open(dir.path()).unwrap();
         let (_live, live_name) = create(&directory, Mode::RUSR | Mode::WUSR).unwrap();
         clear_now(&directory).unwrap();
         let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();

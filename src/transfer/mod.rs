@@ -1,12 +1,16 @@
 //! The bytes of an upload or a download on their way: source, sink, multipart framing, progress.
 
 mod digest;
+#[cfg(unix)]
+mod directory;
 mod disposition;
 mod incoming;
+#[cfg(unix)]
 mod left;
 mod multipart;
 mod name;
 mod outgoing;
+#[cfg_attr(windows, path = "windows.rs")]
 mod partial;
 mod progress;
 mod sink;
@@ -14,18 +18,29 @@ mod sniff;
 mod source;
 
 pub(crate) use digest::{Digest, Hash, HashKind, sha256, sha256_from_hex};
+#[cfg(unix)]
+pub use directory::Directory;
+#[cfg(unix)]
+pub(crate) use directory::{make_private, read_at};
 pub(crate) use disposition::Disposition;
 pub(crate) use incoming::{Incoming, Received};
 pub(crate) use multipart::Framing;
 pub(crate) use name::safe_name;
 pub(crate) use outgoing::Outgoing;
+#[cfg(windows)]
+pub use partial::Directory;
 pub(crate) use partial::Partial;
+#[cfg(windows)]
+pub(crate) use partial::{make_private, read_at};
 pub(crate) use progress::Progress;
 pub use sink::{Sink, To, Writer, Written};
 pub(crate) use sink::{file_name, open_directory};
 pub(crate) use sniff::{FIRST, begins_as_an_answer};
 pub(crate) use source::Input;
 pub use source::{Bytes, File, Reader, Seekable, Source, Streamed};
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Seek};
 
 /// Size of the pieces in which bytes move. Measured: from 32 KiB up it hardly matters once the buffers are recycled.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -38,4 +53,25 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text.extend([digit(b >> 4), digit(b & 15)]);
     }
     text
+}
+
+/// Whether two files have the same bytes. The second is read from its start.
+fn same_bytes(one: fs::File, other: &mut fs::File) -> io::Result<bool> {
+    if !one.metadata()?.is_file() || one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    other.rewind()?;
+    let (mut one, mut other) = (BufReader::with_capacity(CHUNK, one), BufReader::with_capacity(CHUNK, other));
+    loop {
+        let (theirs, ours) = (one.fill_buf()?, other.fill_buf()?);
+        let n = theirs.len().min(ours.len());
+        if theirs[..n] != ours[..n] {
+            return Ok(false);
+        }
+        if n == 0 {
+            return Ok(theirs.len() == ours.len());
+        }
+        one.consume(n);
+        other.consume(n);
+    }
 }

@@ -48,6 +48,18 @@ fn is_device(name: &str) -> bool {
     matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || numbered("COM") || numbered("LPT")
 }
 
+/// Why Windows makes no file of this name, or one of another name; `None` where it does.
+pub(super) fn refused_by_windows(name: &str) -> Option<&'static str> {
+    let special = |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*');
+    if name.ends_with(['.', ' ']) {
+        Some("Windows leaves a dot or a blank out at the end of a name")
+    } else if is_device(name) {
+        Some("Windows takes this name for a device")
+    } else {
+        name.contains(special).then_some("Windows allows no control character in a name, and none of < > : \" | ? *")
+    }
+}
+
 /// At most [`MAX_BYTES`], keeping a short extension.
 fn cut(name: &str) -> String {
     if name.len() <= MAX_BYTES {
@@ -64,6 +76,17 @@ fn cut(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_windows_takes_for_something_else_is_told_and_no_safe_name_is() {
+        for bad in ["CON", "nul.txt", "Com1.log", "aux .pdf", "a.", "a ", "a.txt:stream", "a?", "a\nb"] {
+            assert!(refused_by_windows(bad).is_some(), "{bad:?}");
+            assert_eq!(refused_by_windows(&safe_name(bad)), None, "{bad:?}");
+        }
+        for good in ["a", ".zcrm", "a.b c", "console.txt", "Überblick.pdf"] {
+            assert_eq!(refused_by_windows(good), None, "{good:?}");
+        }
+    }
 
     #[test]
     fn no_name_leaves_its_directory_or_pretends_to_be_another_thing() {

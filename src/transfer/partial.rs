@@ -5,12 +5,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Seek};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, Seek};
+use std::os::fd::AsRawFd;
 
 use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
+use super::directory::Directory;
 use super::left;
 
 /// Everybody may read and write it, as far as the umask lets them.
@@ -18,7 +19,7 @@ const ANYBODY: Mode = Mode::from_raw_mode(0o666);
 const OWNER: Mode = Mode::from_raw_mode(0o600);
 
 pub(crate) struct Partial {
-    directory: OwnedFd,
+    directory: Directory,
     pub(crate) file: fs::File,
     /// The name that it has meanwhile, where it needs one.
     name: Option<String>,
@@ -36,7 +37,7 @@ pub(super) enum There {
 }
 
 /// What stands in the directory under this name.
-pub(super) fn there(directory: &OwnedFd, name: &OsStr) -> io::Result<There> {
+pub(super) fn there(directory: &Directory, name: &OsStr) -> io::Result<There> {
     let regular = |stat: &Stat| FileType::from_raw_mode(stat.st_mode).is_file();
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
@@ -53,7 +54,7 @@ pub(super) fn there(directory: &OwnedFd, name: &OsStr) -> io::Result<There> {
 
 impl Partial {
     /// An empty file in this directory. `private`: only the owner can read it until it is published.
-    pub(super) fn create(directory: OwnedFd, private: bool) -> io::Result<Partial> {
+    pub(super) fn create(directory: Directory, private: bool) -> io::Result<Partial> {
         let partial = Partial::of_mode(directory, ANYBODY)?;
         if private {
             let _ = rustix::fs::fchmod(&partial.file, partial.mode & Mode::RWXU); // some file systems have no modes
@@ -62,11 +63,11 @@ impl Partial {
     }
 
     /// An empty file in this directory that nobody but its owner can ever read, unless it is published with another's mode.
-    pub(crate) fn secret(directory: OwnedFd) -> io::Result<Partial> {
+    pub(crate) fn secret(directory: Directory) -> io::Result<Partial> {
         Partial::of_mode(directory, OWNER)
     }
 
-    fn of_mode(directory: OwnedFd, mode: Mode) -> io::Result<Partial> {
+    fn of_mode(directory: Directory, mode: Mode) -> io::Result<Partial> {
         left::clear(&directory);
         let (file, name) = match unnamed(&directory, mode) {
             Some(file) => (file, None),
@@ -78,25 +79,7 @@ impl Partial {
 
     /// Whether a file of this name has the same bytes already.
     pub(super) fn is_there(&mut self, name: &OsStr) -> io::Result<bool> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let there = fs::File::from(rustix::fs::openat(&self.directory, name, flags, Mode::empty())?);
-        if !there.metadata()?.is_file() || there.metadata()?.len() != self.file.metadata()?.len() {
-            return Ok(false);
-        }
-        self.file.rewind()?;
-        let (mut there, mut own) = (BufReader::with_capacity(super::CHUNK, there), BufReader::with_capacity(super::CHUNK, &self.file));
-        loop {
-            let (theirs, ours) = (there.fill_buf()?, own.fill_buf()?);
-            let n = theirs.len().min(ours.len());
-            if theirs[..n] != ours[..n] {
-                return Ok(false);
-            }
-            if n == 0 {
-                return Ok(theirs.len() == ours.len());
-            }
-            there.consume(n);
-            own.consume(n);
-        }
+        super::same_bytes(self.directory.read(name)?, &mut self.file)
     }
 
     /// Makes its bytes durable.
@@ -242,7 +225,7 @@ fn flush(file: &fs::File) -> io::Result<()> {
 }
 
 /// A file without a name; none where the system can't make or can't name one.
-fn unnamed(directory: &OwnedFd, mode: Mode) -> Option<fs::File> {
+fn unnamed(directory: &Directory, mode: Mode) -> Option<fs::File> {
     #[cfg(target_os = "linux")]
     {
         let file = rustix::fs::openat(directory, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode).ok()?;
@@ -257,7 +240,7 @@ fn unnamed(directory: &OwnedFd, mode: Mode) -> Option<fs::File> {
     }
 }
 
-fn link(file: &fs::File, directory: &OwnedFd, name: &OsStr) -> rustix::io::Result<()> {
+fn link(file: &fs::File, directory: &Directory, name: &OsStr) -> rustix::io::Result<()> {
     rustix::fs::linkat(CWD, through_proc(file), directory, name, AtFlags::SYMLINK_FOLLOW)
 }
 
@@ -272,8 +255,8 @@ mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::path::Path;
 
-    fn open(dir: &Path) -> OwnedFd {
-        fs::File::open(dir).unwrap().into()
+    fn open(dir: &Path) -> Directory {
+        Directory::open(dir).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {

@@ -2,11 +2,10 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Seek, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
+use super::Directory;
+use super::name::refused_by_windows;
 use super::partial::{self, Partial, There};
 use crate::caller;
 use crate::error::{Error, Result, Status, one_line};
@@ -42,7 +41,7 @@ pub enum To<'a> {
         /// The path; its directory must exist.
         path: PathBuf,
         /// The path's directory, where it is opened already; `None` = it is opened by its name.
-        directory: Option<OwnedFd>,
+        directory: Option<Directory>,
         /// Whether a file of that name is replaced.
         overwrite: bool,
     },
@@ -209,18 +208,16 @@ impl<'a> Output<'a> {
 /// The file's name in its directory. (`Path::file_name` of `a/.` and `a/` is `a`, which may be a directory or a link to one.)
 pub(crate) fn file_name(path: &Path) -> Result<&OsStr> {
     let name = path.file_name().filter(|name| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes()));
-    name.ok_or_else(|| Error::argument("path", format_args!("{} names no file to write", shown(path))))
+    let name = name.ok_or_else(|| Error::argument("path", format_args!("{} names no file to write", shown(path))))?;
+    match refused_by_windows(&name.to_string_lossy()) {
+        Some(why) if cfg!(windows) => Err(Error::argument("path", format_args!("{}: {why}", shown(path)))),
+        _ => Ok(name),
+    }
 }
 
 /// The directory of this path, to name things in.
-pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Only to name things in it: whoever may write there may not be allowed to read.
-    #[cfg(target_os = "linux")]
-    let read = OFlags::PATH;
-    #[cfg(not(target_os = "linux"))]
-    let read = OFlags::RDONLY;
-    Ok(rustix::fs::open(directory, read | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
+    Directory::open(path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
 fn exists(path: &Path) -> Error {

@@ -1,6 +1,7 @@
 //! The batch as a step: many steps in one JSON document.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,9 +41,8 @@ impl Operation for input::Batch {
 }
 
 fn open(config: &Config, path: &str) -> Result<Journal> {
-    let (file, directory, path) = paths::journal(config, path)?;
-    let name = crate::transfer::file_name(&path)?.to_owned();
-    Journal::of(file, Place::new(directory, &name, &path))
+    let (file, directory) = paths::journal(config, path)?;
+    Journal::of(file, Place::new(directory, Path::new(path))?)
 }
 
 /// What became of each step so far.

@@ -1,55 +1,44 @@
 //! The file of a journal: locked, added to at its end, and read anywhere.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-
 use crate::error::{Error, Result, Status, one_line};
-use crate::transfer::Partial;
+use crate::transfer::{self, Directory, Partial};
 
 /// Where a journal lies: a name in a directory that is open.
 pub(crate) struct Place {
-    directory: OwnedFd,
+    directory: Directory,
     name: OsString,
     shown: String,
 }
 
 impl Place {
-    pub(crate) fn new(directory: OwnedFd, name: &OsStr, path: &Path) -> Place {
-        Place { directory, name: name.to_owned(), shown: one_line(&path.display().to_string()) }
+    pub(crate) fn new(directory: Directory, path: &Path) -> Result<Place> {
+        Ok(Place { directory, name: transfer::file_name(path)?.to_owned(), shown: one_line(&path.display().to_string()) })
     }
 
     /// Where the program itself says. A link is followed.
     pub(super) fn of(path: &Path) -> Result<Place> {
         let shown = one_line(&path.display().to_string());
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
-            return Err(Error::argument("journal", format!("{shown} names no file")));
-        };
-        let parent = if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() };
-        let directory = rustix::fs::openat(CWD, parent, passing() | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let directory = directory.map_err(|e| unusable(&shown, "opening", &e.into()))?;
+        let Some(name) = real.file_name() else { return Err(Error::argument("journal", format!("{shown} names no file"))) };
+        let directory = transfer::open_directory(&real).map_err(|e| unusable(&shown, "opening", &e))?;
         Ok(Place { directory, name: name.to_owned(), shown })
     }
 
     /// Opens or makes it, readable by the owner only. It is no link, as that would be followed.
     pub(super) fn open(&self) -> Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC; // a fifo would be waited for
-        let file = rustix::fs::openat(&self.directory, &self.name, flags, Mode::RUSR | Mode::WUSR);
-        file.map(File::from).map_err(|e| self.unusable("opening", &e.into()))
+        self.directory.read_or_make(&self.name).map_err(|e| self.unusable("opening", &e))
     }
 
     /// Whether this file still has the name: another process may have put the rewritten journal in its place.
     fn holds(&self, file: &File) -> bool {
-        let there = rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW);
-        file.metadata().is_ok_and(|own| there.is_ok_and(|there| (there.st_dev, there.st_ino) == (own.dev(), own.ino())))
+        self.directory.holds(&self.name, file)
     }
 
     pub(super) fn unusable(&self, what: &str, cause: &io::Error) -> Error {
@@ -61,14 +50,6 @@ impl Place {
         let message = format!("journal {}: line {line}: {problem}; nothing is sent without it: repair it, or begin a new one", self.shown);
         Error::new(Status::Protocol, "journal_corrupt", message)
     }
-}
-
-/// To pass through a directory takes no right to list it.
-fn passing() -> OFlags {
-    #[cfg(target_os = "linux")]
-    return OFlags::PATH;
-    #[cfg(not(target_os = "linux"))]
-    OFlags::RDONLY
 }
 
 fn unusable(shown: &str, what: &str, cause: &io::Error) -> Error {
@@ -95,8 +76,6 @@ struct Window {
     bytes: Vec<u8>,
 }
 
-/// Results hold the names of files, and the ids of records.
-const PRIVATE: u32 = 0o600;
 /// Read at once, when one line is wanted, and when all are.
 const WINDOW: usize = 16 << 10;
 const LARGE_WINDOW: usize = 1 << 20;
@@ -138,13 +117,9 @@ impl JournalFile {
         Ok(&self.one.bytes[..bytes.min(self.one.bytes.len())])
     }
 
+    /// Results hold the names of files, and the ids of records.
     pub(super) fn make_private(&self) -> Result<()> {
-        let mode = self.file.metadata().map(|meta| meta.permissions().mode() & 0o777);
-        let made = mode.and_then(|mode| match mode {
-            PRIVATE => Ok(()),
-            _ => self.file.set_permissions(std::fs::Permissions::from_mode(PRIVATE)),
-        });
-        made.map_err(|e| self.place.unusable("making it private", &e))
+        transfer::make_private(&self.file).map_err(|e| self.place.unusable("making it private", &e))
     }
 
     /// All lines were read. The whole ones end here, and the file with them: what a crash has torn is taken off.
@@ -248,7 +223,7 @@ impl Window {
         self.at = at;
         let mut filled = 0;
         while filled < length {
-            match file.read_at(&mut self.bytes[filled..], at + filled as u64) {
+            match transfer::read_at(file, &mut self.bytes[filled..], at + filled as u64) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
