@@ -1,7 +1,7 @@
 # Installing and packaging. Included by the Makefile.
 #
 #   install, uninstall   PREFIX, LIBDIR and DESTDIR as everywhere
-#   dist                 build/zcrm-VERSION-linux-ARCH.tar.gz: that prefix, with checksums, SBOMs and licences (packaging/dist)
+#   dist                 build/zcrm-VERSION-linux-ARCH.tar.gz: that prefix, with checksums, SBOMs and licences; and a zip for Windows (packaging/dist)
 #   deb                  build/libzcrm0_….deb, libzcrm-dev_….deb, zcrm_….deb and zcrm-emulator_….deb
 #
 # What install puts here is built for this machine; what dist and deb make loads on older ones too (packaging/portable).
@@ -105,7 +105,7 @@ uninstall: ## what install put below PREFIX
 	rm -rf $(ZCRM_INSTALLED)
 	-rmdir $(ZCRM_LIB)/cmake $(ZCRM_LIB)/pkgconfig 2>/dev/null
 
-dist: ## build/zcrm-….tar.gz for glibc 2.17 and musl, amd64 and arm64, with checksums, SBOMs and licences; TARGETS=… only these of Rust's
+dist: ## build/zcrm-….tar.gz for glibc 2.17 and musl, amd64 and arm64, and a zip for Windows, with checksums, SBOMs and licences; TARGETS=… only these of Rust's
 	@$(ZCRM_ROOT)/scripts/setup dist
 	@$(ZCRM_ROOT)/packaging/dist $(TARGETS)
 
