@@ -79,7 +79,9 @@ def platform(library: pathlib.Path) -> str:
     if glibc:
         major, minor = max(glibc)
         return f"manylinux_{major}_{minor}_{MACHINES[elf.machine]}"
-    return f"musllinux_{MUSL_SINCE}_{MACHINES[elf.machine]}"
+    musl = f"musllinux_{MUSL_SINCE}_{MACHINES[elf.machine]}"
+    # A static program needs neither.
+    return musl if any(elf.needed()) else f"manylinux_2_17_{MACHINES[elf.machine]}.{musl}"
 
 
 class Library(BuildHookInterface):  # type: ignore[type-arg]
