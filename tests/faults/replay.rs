@@ -74,7 +74,7 @@ impl Scenario {
         if !w.canary.found().is_empty() {
             violations.push("I5: secrets were said".to_owned());
         }
-        let requests = w.emulator.ledger().requests.len() - w.requests("token").len();
+        let requests = w.emulator.ledger().requests.iter().filter(|request| request.operation != "token").count();
         if requests > self.operation.budget(self.script.len() + 2) {
             violations.push(format!("I7: {requests} requests"));
         }
