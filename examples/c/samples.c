@@ -5,6 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _WIN32
+#include <windows.h>
+
+/* Its fopen takes names for those of an old code page. */
+FILE *file_open(const char *path, const char *mode) {
+    wchar_t wide[1024], wide_mode[8];
+    if (MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, 1024) == 0 || MultiByteToWideChar(CP_UTF8, 0, mode, -1, wide_mode, 8) == 0) return NULL;
+    return _wfopen(wide, wide_mode);
+}
+#else
+FILE *file_open(const char *path, const char *mode) { return fopen(path, mode); }
+#endif
+
 static int finish(FILE *file) {
     int failed = ferror(file);
     return fclose(file) == 0 && !failed ? 0 : -1;
@@ -18,7 +31,7 @@ int sample_pdf(const char *path, const char *heading) {
         errno = EINVAL;
         return -1;
     }
-    FILE *file = fopen(path, "wb");
+    FILE *file = file_open(path, "wb");
     if (file == NULL) return -1;
     const char *objects[] = {
         "<< /Type /Catalog /Pages 2 0 R >>",
@@ -43,7 +56,7 @@ int sample_pdf(const char *path, const char *heading) {
 
 /* xorshift64*: noise, so that nothing on the way can pass by squeezing zeros. */
 int sample_noise(const char *path, uint64_t bytes) {
-    FILE *file = fopen(path, "wb");
+    FILE *file = file_open(path, "wb");
     if (file == NULL) return -1;
     uint64_t state = 0x9E3779B97F4A7C15u;
     uint64_t block[8192];
@@ -155,7 +168,7 @@ static int write_png(FILE *file, const uint8_t *pixels, uint8_t *zlib) {
 int sample_portrait(const char *path) {
     uint8_t *pixels = calloc(SIDE, ROW); /* each row begins with its filter: 0, none */
     uint8_t *zlib = malloc((size_t)ROW * SIDE + 1024);
-    FILE *file = pixels != NULL && zlib != NULL ? fopen(path, "wb") : NULL;
+    FILE *file = pixels != NULL && zlib != NULL ? file_open(path, "wb") : NULL;
     int status = -1;
     if (file != NULL) {
         for (int y = 0; y < SIDE; y++) {
@@ -169,7 +182,7 @@ int sample_portrait(const char *path) {
 }
 
 int same_bytes(const char *path, const char *other) {
-    FILE *a = fopen(path, "rb"), *b = fopen(other, "rb");
+    FILE *a = file_open(path, "rb"), *b = file_open(other, "rb");
     int same = a != NULL && b != NULL ? 1 : -1;
     while (same == 1) {
         char left[65536], right[65536];

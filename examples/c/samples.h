@@ -3,6 +3,10 @@
 #define SAMPLES_H
 
 #include <stdint.h>
+#include <stdio.h>
+
+/* fopen, for a path in UTF-8. */
+FILE *file_open(const char *path, const char *mode);
 
 /* Each writes the whole file and returns 0, or -1 with errno set. */
 int sample_pdf(const char *path, const char *heading);

@@ -152,7 +152,7 @@ static int upload_link(struct tour *tour) {
 }
 
 static int upload_reader(struct tour *tour) {
-    FILE *file = fopen(tour->noise, "rb");
+    FILE *file = file_open(tour->noise, "rb");
     if (file == NULL) {
         perror(tour->noise);
         return 0;
