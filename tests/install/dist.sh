@@ -77,12 +77,12 @@ check_libc() {
 
 # tour NAME TARGET RUNNER...: the tour of examples/c, built by zig for the archive's target, as the archive's library runs there.
 tour() {
-    local name=$1 target=$2 zig exe=''
+    local name=$1 target=$2 zig exe='' link="-L$PWD/lib -lzcrm"
     shift 2
     zig=$(echo "${XDG_CACHE_HOME:-$HOME/.cache}"/zcrm/zig-*/lib/python3*/site-packages/ziglang/zig)
     mkdir "$work/tour"
-    case $target in *-windows-*) exe=.exe && windows "$zig" ;; esac
-    quietly make -C "$root/examples/c" TOUR="$work/tour/tour$exe" CC="$zig cc -target $target" ZCRM_CFLAGS="-I$PWD/include" ZCRM_LIBS="-L$PWD/lib -lzcrm"
+    case $target in *-windows-*) exe=.exe link=$PWD/lib/libzcrm.dll.a && windows "$zig" ;; esac
+    quietly make -C "$root/examples/c" TOUR="$work/tour/tour$exe" CC="$zig cc -target $target" ZCRM_CFLAGS="-I$PWD/include" ZCRM_LIBS="$link"
     quietly "$root/scripts/with-emulator" "$emulator" env LD_LIBRARY_PATH="$PWD/lib" "$@" "$work/tour/tour$exe" "$work/tour"
     rm -rf "$work/tour"
     ok "$name: the tour of all operations${1:+, by ${1##*/}}"
