@@ -26,7 +26,7 @@ func TestStepsAreDescribedAsJSON(t *testing.T) {
 	for _, operation := range described.Operations {
 		ids = append(ids, operation.ID)
 	}
-	want := "attachment.upload attachment.list attachment.download photo.upload photo.download photo.delete attachment.delete batch"
+	want := "attachment.upload attachment.list attachment.download photo.upload photo.download photo.delete attachment.delete record.list batch"
 	if strings.Join(ids, " ") != want || described.Version != zcrm.Version() {
 		t.Errorf("got %q of version %s", ids, described.Version)
 	}
