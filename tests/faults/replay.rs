@@ -18,12 +18,14 @@ struct Scenario {
     script: Vec<Fault>,
 }
 
+const IN_ITS_BODY: &str = " after a reset in its body";
+
 /// Every operation, and the failures of uploads and downloads that are mended by further requests.
 fn scenarios() -> Vec<Scenario> {
     use Operation::{DeleteSeveral, DownloadFile, Link, UploadFile, UploadStrict};
     let plain = ALL.iter().map(|operation| (*operation, "", Vec::new()));
     let more = [
-        (UploadFile, " after a reset in its body", vec![Fault::reset_before_store_after(150_000)]),
+        (UploadFile, IN_ITS_BODY, vec![Fault::reset_before_store_after(150_000)]),
         (UploadFile, " stored, and its reply lost", vec![Fault::reset_after_store()]),
         (UploadFile, " whole, not stored, and its reply lost", vec![Fault::reset_before_store()]),
         (UploadFile, " stored under another name, and its reply lost", vec![Fault::rename("another.bin").and_lost()]),
@@ -81,6 +83,11 @@ impl Scenario {
         Run { error: after.error, violations, steps: relay.steps(), reached: relay.reached(), latency }
     }
 
+    /// A reset within a body comes before or after its last byte has left, and that decides how often is looked: not every step comes again.
+    fn varies(&self) -> bool {
+        self.name.ends_with(IN_ITS_BODY)
+    }
+
     /// Whether one broken connection is mended by the library.
     fn mends(&self) -> bool {
         !matches!(self.operation, Operation::UploadReader | Operation::DownloadWriter | Operation::Settling)
@@ -97,11 +104,12 @@ fn at_every_step(act: Act, check: impl Fn(&Scenario, &Run) -> Option<String> + S
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some((scenario, step)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // A reset within a body comes before or after its last byte has left, and that decides how often is looked.
                     let mut runs = std::iter::repeat_with(|| scenario.run(Some((*step, act)))).take(5);
                     let mut run = runs.find(|run| run.reached || !run.violations.is_empty()).unwrap_or_else(|| scenario.run(Some((*step, act))));
-                    run.violations.extend(check(scenario, &run));
-                    if !run.reached {
+                    if run.reached {
+                        run.violations.extend(check(scenario, &run));
+                    }
+                    if !run.reached && !scenario.varies() {
                         run.violations.push("I8: the step was never reached".to_owned());
                     }
                     latencies.lock().unwrap().push(run.latency);
