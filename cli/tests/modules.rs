@@ -295,7 +295,8 @@ fn a_dry_run_of_an_import_only_looks_and_one_with_credits_goes_on_where_it_stopp
     assert!(contents(&w, &new_first).is_empty() && w.emulator.photo("Widgets", &new_first).is_none());
     let before = w.emulator.ledger().requests.len();
     let (stopped, code) = import(&["--credits", "4"]);
-    assert_eq!((&stopped["credits"], &stopped["left"], code), (&4.into(), &2.into(), Some(1)), "{stopped}");
+    assert_eq!((&stopped["credits"], code), (&4.into(), Some(1)), "{stopped}");
+    assert!(stopped["left"] == 1 || stopped["left"] == 2, "four calls may be all of the record that comes first, or not: {stopped}");
     assert_eq!(w.emulator.ledger().requests.len() - before, 4);
     let (rest, code) = import(&["--credits", "100"]);
     assert_eq!((rest["uploaded"].as_u64().unwrap() + stopped["uploaded"].as_u64().unwrap(), code), (7, Some(0)), "{rest}");
