@@ -8,22 +8,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::Directory;
+use super::{MOST_SEARCHED, PREFIX, SUFFIX, is_old};
 use crate::process::PerProcess;
-
-const PREFIX: &str = ".zcrm-";
-const SUFFIX: &str = ".partial";
-
-/// Files of another machine are cleared after this time: nobody here can see whether their process lives.
-const FOREIGN: Duration = Duration::from_secs(24 * 3600);
-
-/// At most this many entries of a directory are searched for such files.
-const MOST_SEARCHED: usize = 100_000;
 
 /// Directories that a process remembers to have cleared.
 const MOST_REMEMBERED: usize = 10_000;
@@ -97,7 +88,8 @@ fn is_left(directory: &Directory, name: &OsStr, middle: &str) -> bool {
         return false;
     }
     let file = File::from(file);
-    let old = || file.metadata().and_then(|m| m.modified()).is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > FOREIGN));
+    // Nobody here can see whether a process of another machine lives.
+    let old = || is_old(file.metadata());
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => middle.split('-').next() == Some(&machine()) || old(),
         Err(Errno::WOULDBLOCK) => false,
@@ -107,13 +99,15 @@ fn is_left(directory: &Directory, name: &OsStr, middle: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
     fn what_a_dead_process_left_is_cleared_and_nothing_else_is() {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create_new(dir.path().join(name)).unwrap();
-        let day_old = SystemTime::now() - FOREIGN - Duration::from_secs(60);
+        let day_old = SystemTime::now() - super::super::OLD - Duration::from_secs(60);
         file(&own_name().unwrap());
         file(".zcrm-old.partial").set_modified(day_old).unwrap();
         for stays in [".zcrm-otherhost-12.partial", ".zcrm-x", "a.partial", "a"] {

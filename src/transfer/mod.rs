@@ -41,6 +41,15 @@ pub use source::{Bytes, File, Reader, Seekable, Source, Streamed};
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Seek};
+use std::time::{Duration, SystemTime};
+
+/// What an unfinished file is called begins and ends so.
+const PREFIX: &str = ".zcrm-";
+const SUFFIX: &str = ".partial";
+/// What may be somebody's still is cleared after this time.
+const OLD: Duration = Duration::from_secs(24 * 3600);
+/// At most this many entries of a directory are searched for what killed processes left.
+const MOST_SEARCHED: usize = 100_000;
 
 /// Size of the pieces in which bytes move. Measured: from 32 KiB up it hardly matters once the buffers are recycled.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -53,6 +62,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text.extend([digit(b >> 4), digit(b & 15)]);
     }
     text
+}
+
+/// Whether a file was last written so long ago.
+fn is_old(metadata: io::Result<fs::Metadata>) -> bool {
+    let modified = metadata.and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > OLD))
 }
 
 /// Whether two files have the same bytes. The second is read from its start.

@@ -118,6 +118,7 @@ mod tests {
         let long = safe_name(&long);
         assert!(long.len() <= 255 && long.ends_with("ü.pdf"));
     }
+
     #[test]
     fn a_name_that_is_safe_at_a_glance_is_left_as_it_is() {
         let signs = ["", "a", "Z9", ".", "-", " ", "_", "(1)", "+&,", "con", "LPT1", "nul", "com", "7", "/", "\\", "ü", "\n", "?", "$"];

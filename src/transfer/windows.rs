@@ -6,9 +6,10 @@ use std::io;
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use same_file::Handle;
+
+use super::{MOST_SEARCHED, PREFIX, SUFFIX, is_old};
 
 const FILE_SHARE_READ: u32 = 1;
 const FILE_SHARE_WRITE: u32 = 2;
@@ -94,13 +95,6 @@ pub(crate) fn make_private(_: &File) -> io::Result<()> {
 pub(crate) fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     file.seek_read(bytes, at)
 }
-
-const PREFIX: &str = ".zcrm-";
-const SUFFIX: &str = ".partial";
-/// What killed processes left is cleared after this time.
-const LEFT: Duration = Duration::from_secs(24 * 3600);
-/// At most this many entries of a directory are searched for it.
-const MOST_SEARCHED: usize = 100_000;
 
 /// A file that has its name only when it is whole, and until then one of its own beside it.
 pub(crate) struct Partial {
@@ -196,13 +190,9 @@ impl Drop for Partial {
 
 /// Clears what killed processes left in this directory.
 fn clear(directory: &Path) {
-    let old = |entry: &fs::DirEntry| {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LEFT))
-    };
     for entry in fs::read_dir(directory).into_iter().flatten().take(MOST_SEARCHED).flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) && old(&entry) {
+        if name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) && is_old(entry.metadata()) {
             let _ = fs::remove_file(entry.path());
         }
     }
