@@ -77,9 +77,7 @@ impl<T> Outcome<T> {
         let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;
         Outcome { operation, result: f(result), attempts, waited_ms, wait_reason, credits_remaining }
     }
-}
 
-impl<T> Outcome<T> {
     /// The same outcome with what can be made of its result.
     pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Outcome<U>> {
         let Outcome { operation, result, attempts, waited_ms, wait_reason, credits_remaining } = self;

@@ -11,6 +11,7 @@ use crate::client::{Ask, Client};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Response, Session, framing, reply};
 use crate::record::Record;
+use crate::text;
 use crate::transfer::{self, Digest, Disposition, HashKind, Incoming, Progress, Received, Sink, To};
 
 /// A download that is complete.
@@ -140,7 +141,7 @@ struct Head<'h> {
 impl Head<'_> {
     fn of(headers: &HeaderMap) -> Head<'_> {
         let content_disposition = headers.get(CONTENT_DISPOSITION).map(|v| v.as_bytes()).unwrap_or_default();
-        let types = || headers.get_all(CONTENT_TYPE).into_iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+        let types = || headers.get_all(CONTENT_TYPE).into_iter().map(|v| text::lossy(v.as_bytes()));
         let bare = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         Head {
             disposition: Disposition::parse(content_disposition),
@@ -166,7 +167,7 @@ impl Head<'_> {
     fn named(&self) -> Named {
         Named {
             file_name: self.disposition.file_name.clone(),
-            content_disposition: one_line(&String::from_utf8_lossy(self.content_disposition)),
+            content_disposition: one_line(&text::lossy(self.content_disposition)),
             content_type: self.content_type.clone(),
         }
     }
@@ -192,7 +193,7 @@ async fn not_the_file(mut response: Response, why: &str) -> Error {
         _ => {}
     }
     let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("no Content-Type");
-    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(256)]).trim());
+    let shown = one_line(text::lossy(&body[..body.len().min(256)]).trim());
     let message = format!(
         "what the server sent ({}, {}) is not saved as the file: {why}. A proxy or a login page seems to answer in Zoho's place; check api_domain, \
          and what stands between. It begins: {shown}",

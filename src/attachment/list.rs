@@ -344,6 +344,7 @@ mod tests {
         assert!(row(r#"{"id":"1","$link_url":"https://zoho.com","$type":"whatever"}"#).unwrap().is_link);
         assert!(!row(r#"{"id":"1","$link_url":null,"$type":"File"}"#).unwrap().is_link);
     }
+
     /// What a page gives: its attachments, whether there are more, and the next token.
     fn page<const TOLERANT: bool>(json: &str) -> Option<Page> {
         let page = pages::page::<Attachment<Span>, TOLERANT>(json).ok()?;

@@ -3,6 +3,7 @@
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 
 use crate::error::{Error, Result, Status, one_line};
+use crate::text;
 
 /// Refuses a head by which two readers could find two ends, one of which may be that of a cut body: RFC 9112, 6.3. The HTTP library follows the
 /// chunks if a length is given as well, and reads to the end of the connection if it doesn't know the coding.
@@ -27,7 +28,7 @@ pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
 
 /// The elements of a list, which may stand in several headers.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
-    let values = headers.get_all(name).into_iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values = headers.get_all(name).into_iter().map(|value| text::lossy(value.as_bytes()));
     let all: Vec<String> = values.flat_map(|value| value.split(',').map(|e| e.trim().to_owned()).collect::<Vec<_>>()).collect();
     all.into_iter().filter(|element| !element.is_empty())
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::exchange::Response;
 use super::{codes, value};
 use crate::error::{Error, Result, Status, one_line};
+use crate::text;
 
 /// A success or error object of the API, as a whole body or inside `data[]`.
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// The objects of a reply that has one for each item.
 pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<ApiObject>> {
-    match serde_json::from_str::<Wrapped>(&String::from_utf8_lossy(body)) {
+    match serde_json::from_str::<Wrapped>(&text::lossy(body)) {
         Ok(Wrapped { data }) if data.iter().all(is_verdict) => Ok(data),
         Ok(_) => Err(foreign(status, headers, body)),
         Err(_) => Err(object(body).filter(ApiObject::is_refusal).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
@@ -100,7 +101,7 @@ pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// The object, if there is exactly one and it is Zoho's; with two it would be open which one counts.
 fn object(body: &[u8]) -> Option<ApiObject> {
-    let body = String::from_utf8_lossy(body);
+    let body = text::lossy(body);
     let object = match serde_json::from_str::<Wrapped>(&body) {
         Ok(Wrapped { mut data }) => data.pop().filter(|_| data.is_empty()),
         Err(_) => serde_json::from_str::<ApiObject>(&body).ok(),
@@ -147,7 +148,7 @@ fn is_modest(json: &str) -> bool {
 /// be done.
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
-    let shown = one_line(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim());
+    let shown = one_line(text::lossy(&body[..body.len().min(2048)]).trim());
     let target = text_of(headers, LOCATION).filter(|_| http.is_redirection()).map(redirection).unwrap_or_default();
     let message = format!("the server answered {} with something that isn't Zoho's ({}){target}: {shown}", http.as_u16(), one_line(kind));
     unworded(http, message)

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::Config;
 use crate::error::{Error, Result, Status, one_line};
 use crate::process::PerProcess;
-use crate::text::mark_length;
+use crate::text::{self, mark_length};
 
 /// The system's bundle of CA certificates, by distribution. Named here because the usual finder reads environment variables,
 /// which this library does only when it is told to, and reads a whole directory beside the bundle, which costs 10 ms.
@@ -122,7 +122,7 @@ fn first_element(der: &[u8]) -> Option<&[u8]> {
 
 /// What stands in a file that holds no certificate.
 fn kind(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text::lossy(bytes);
     let label = text.split("-----BEGIN ").nth(1).and_then(|rest| rest.split("-----").next());
     match (label, bytes) {
         (_, []) => "nothing at all".into(),
