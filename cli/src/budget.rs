@@ -25,12 +25,22 @@ impl Budget {
 
     /// Makes a call of one request, if a credit is left for it.
     pub fn spend<T>(&self, call: impl FnOnce() -> Result<Outcome<T>>) -> Result<Outcome<T>> {
+        self.counted(call, |outcome| outcome.attempts)
+    }
+
+    /// The next page of a list, for a credit; the end costs nothing.
+    pub fn page<P>(&self, fetch: impl FnOnce() -> Result<Option<Outcome<P>>>) -> Result<Option<P>> {
+        let page = self.counted(fetch, |page| page.as_ref().map_or(0, |page| page.attempts))?;
+        Ok(page.map(|page| page.result))
+    }
+
+    fn counted<T>(&self, call: impl FnOnce() -> Result<T>, attempts: impl FnOnce(&T) -> u32) -> Result<T> {
         let taken = self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |spent| (spent < self.most).then(|| spent + 1));
         if taken.is_err() {
             return Err(Error::new(Status::RateLimited, SPENT, format!("the {} API credits of --credits are spent", self.most)));
         }
         let outcome = call();
-        let attempts = u64::from(outcome.as_ref().map_or_else(|error| error.detail().attempts, |outcome| outcome.attempts));
+        let attempts = u64::from(outcome.as_ref().map_or_else(|error| error.detail().attempts, attempts));
         match attempts {
             0 => drop(self.spent.fetch_sub(1, Ordering::Relaxed)),
             more => drop(self.spent.fetch_add(more - 1, Ordering::Relaxed)),
@@ -46,22 +56,6 @@ impl Budget {
         let spent = self.spent();
         let message = format!("stopped at {spent} API credits, as --credits says; run the same command again for the other {left} records");
         app.out.failed(&About::default(), &Error::new(Status::RateLimited, SPENT, message))
-    }
-
-    /// The next page of a list, for a credit; the end costs nothing.
-    pub fn page<P>(&self, fetch: impl FnOnce() -> Result<Option<Outcome<P>>>) -> Result<Option<P>> {
-        let mut end = false;
-        let page = self.spend(|| {
-            fetch().and_then(|page| {
-                end = page.is_none();
-                page.ok_or_else(|| Error::new(Status::State, "end", "the end of the list"))
-            })
-        });
-        match page {
-            Ok(page) => Ok(Some(page.result)),
-            Err(_) if end => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 }
 

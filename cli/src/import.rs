@@ -227,12 +227,10 @@ impl Import<'_> {
     }
 
     fn upload(&self, entry: &Entry, path: &Path) -> Result<()> {
-        let sent = self.send(self.file(path)?.named(&entry.file_name).into(), entry.sha256.as_deref());
-        match sent {
+        let send = |name: &str| self.send(self.file(path)?.named(name).into(), entry.sha256.as_deref());
+        match send(&entry.file_name) {
             // A name that no request can carry.
-            Err(error) if error.reason() == "file_name" && !entry.safe_name.is_empty() => {
-                self.send(self.file(path)?.named(&entry.safe_name).into(), entry.sha256.as_deref())
-            }
+            Err(error) if error.reason() == "file_name" && !entry.safe_name.is_empty() => send(&entry.safe_name),
             sent => sent,
         }
     }
