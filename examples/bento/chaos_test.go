@@ -23,6 +23,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
+	"github.com/zcrm/zcrm/examples/bento/internal/servers"
 )
 
 // TestChaos lets everything fail that can while jobs of every operation run: workers are killed, stopped and frozen, the server of the queue is
@@ -81,7 +82,7 @@ func newChaos(t *testing.T, length time.Duration, random *rand.Rand) *chaos {
 	check(t, os.Mkdir(filepath.Join(b.dir, "files"), 0o700))
 	c := &chaos{bench: b, length: length, random: random, struck: map[string]int{}, frozen: map[string]bool{}}
 	c.api = newRelay(t, strings.TrimPrefix(b.emulator.URL, "http://"))
-	c.port = freePort(t)
+	c.port = servers.FreePort(t)
 	c.startNATS()
 	t.Cleanup(func() { _ = c.nats.Process.Kill(); _ = c.nats.Wait() })
 	conn, err := nats.Connect(b.url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
@@ -90,14 +91,6 @@ func newChaos(t *testing.T, length time.Duration, random *rand.Rand) *chaos {
 	b.js, err = jetstream.New(conn)
 	check(t, err)
 	return c
-}
-
-func freePort(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
 }
 
 func (c *chaos) startNATS() {

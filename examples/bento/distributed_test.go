@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/zcrm/zcrm/examples/bento/internal/servers"
 )
 
 // The whole thing once: jobs of all kinds in a queue, two workers of which one is killed while its upload is stored but not answered,
@@ -238,7 +240,7 @@ func TestAWorkerWhoseCredentialsAreRefusedTakesNoJobs(t *testing.T) {
 	for i := range 20 {
 		b.enqueue(job{id: fmt.Sprint(i), body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
 	}
-	address := "127.0.0.1:" + freePort(t)
+	address := "127.0.0.1:" + servers.FreePort(t)
 	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_WORKER_ADDRESS="+address)
 	for ready := http.StatusOK; ready != http.StatusServiceUnavailable; time.Sleep(50 * time.Millisecond) {
 		if reply, err := http.Get("http://" + address + "/ready"); err == nil {

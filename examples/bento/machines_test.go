@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zcrm/zcrm/examples/bento/internal/servers"
 )
 
 const machines = 6
@@ -96,21 +97,14 @@ func TestWorkersOfSixMachinesShareOneToken(t *testing.T) {
 
 // withRedis gives worker.yaml with a cache in a Redis server.
 func withRedis(t *testing.T) string {
-	server, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("there is no redis-server: apt-get install redis-server")
-	}
-	port := freePort(t)
-	redis := exec.Command(server, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	check(t, redis.Start())
-	t.Cleanup(func() { _ = redis.Process.Kill(); _ = redis.Wait() })
+	url := servers.Redis(t)
 	head, rest, _ := strings.Cut(string(must(os.ReadFile("worker.yaml"))), "    zoho_crm_bucket:\n")
 	_, rest, found := strings.Cut(rest, "      bucket: ZCRM_TOKENS\n")
 	if !found {
 		t.Fatal("worker.yaml has no bucket")
 	}
 	path := filepath.Join(t.TempDir(), "worker.yaml")
-	check(t, os.WriteFile(path, []byte(head+"    redis: { url: redis://127.0.0.1:"+port+" }\n"+rest), 0o600))
+	check(t, os.WriteFile(path, []byte(head+"    redis: { url: "+url+" }\n"+rest), 0o600))
 	return path
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -62,12 +63,7 @@ var described = sync.OnceValue(func() (d description) {
 
 // knows reports whether a step may ask for that operation.
 func (d description) knows(operation string) bool {
-	for _, known := range d.Operations {
-		if known.ID == operation {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.Operations, func(known struct{ ID string }) bool { return known.ID == operation })
 }
 
 // connectionLint are the cases of a lint rule that find what keeps a component from reaching Zoho.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +20,7 @@ import (
 	_ "github.com/warpstreamlabs/bento/public/components/redis"
 
 	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
+	"github.com/zcrm/zcrm/examples/bento/internal/servers"
 )
 
 // startJetStream runs a NATS server with the bucket ZCRM_TOKENS, and gives its address.
@@ -44,29 +43,6 @@ func makeBucket(t *testing.T, url string) {
 	defer conn.Close()
 	_, err = must(jetstream.New(conn)).CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "ZCRM_TOKENS", TTL: 24 * time.Hour})
 	check(t, err)
-}
-
-// startRedis runs a Redis server, and gives its address.
-func startRedis(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Skip("there is no redis-server: apt-get install redis-server")
-	}
-	port := freePort(t)
-	redis := exec.Command(program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
-	check(t, redis.Start())
-	t.Cleanup(func() { _ = redis.Process.Kill(); _ = redis.Wait() })
-	return "redis://127.0.0.1:" + port
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
 }
 
 // within runs a function while an engine runs that has a cache "tokens" of this YAML.
@@ -196,7 +172,7 @@ func TestTheEngineEndsAtItsStartWithACacheThatCannotCarryALock(t *testing.T) {
 func kinds(t *testing.T, run func(t *testing.T, mgr *service.Resources)) {
 	for kind, yaml := range map[string]func(*testing.T) string{
 		"memory": func(*testing.T) string { return "memory: {}" },
-		"redis":  func(t *testing.T) string { return fmt.Sprintf("redis: { url: %q }", startRedis(t)) },
+		"redis":  func(t *testing.T) string { return fmt.Sprintf("redis: { url: %q }", servers.Redis(t)) },
 		"nats_kv": func(t *testing.T) string {
 			return fmt.Sprintf("nats_kv: { urls: [ %q ], bucket: ZCRM_TOKENS }", startJetStream(t))
 		},
@@ -335,7 +311,7 @@ func TestALockIsFoundAfterItsCacheForgotIt(t *testing.T) {
 }
 
 func TestABucketComesBackWithItsServer(t *testing.T) {
-	port := freePort(t)
+	port := servers.FreePort(t)
 	url, dir := "nats://127.0.0.1:"+port, t.TempDir()
 	start := func() *server.Server {
 		options := &server.Options{Host: "127.0.0.1", JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
@@ -388,7 +364,7 @@ func TestWhatIsShownOfAServerHasNoPassword(t *testing.T) {
 
 func TestAJobWaitsWhileItsTokenCannotBeHad(t *testing.T) {
 	e := emulator.Start(t)
-	within(t, fmt.Sprintf("zoho_crm_bucket: { urls: [ 'nats://127.0.0.1:%s' ], bucket: ZCRM_TOKENS }", freePort(t)), func(mgr *service.Resources) {
+	within(t, fmt.Sprintf("zoho_crm_bucket: { urls: [ 'nats://127.0.0.1:%s' ], bucket: ZCRM_TOKENS }", servers.FreePort(t)), func(mgr *service.Resources) {
 		conf, err := processorSpec().ParseYAML("operation: step\ntoken_cache: tokens"+strings.ReplaceAll(connect(e), "\n  ", "\n"), nil)
 		check(t, err)
 		p, err := newProcessor(conf, mgr)
