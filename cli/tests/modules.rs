@@ -283,7 +283,8 @@ fn sync_attaches_what_is_missing_and_deletes_only_when_asked() {
 fn a_dry_run_of_an_import_only_looks_and_one_with_credits_goes_on_where_it_stopped() {
     let w = world();
     let [first, second] = fill(&w);
-    assert_eq!(run(&w, &["export", "Widgets", "-o", "out", "--parallel", "1"]).code, Some(0));
+    w.file("ids.txt", format!("{first}\n{second}\n").as_bytes());
+    assert_eq!(run(&w, &["export", "Widgets", "-o", "out", "--ids", "ids.txt", "--parallel", "1"]).code, Some(0)); // in this order
     let [new_first, new_second] = [0, 1].map(|_| w.emulator.add_record("Widgets"));
     w.file("map.csv", format!("{first},{new_first}\n{second},{new_second}\n").as_bytes());
     let import = |more: &[&str]| {
