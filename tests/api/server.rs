@@ -63,10 +63,10 @@ impl Server {
         self.open.lock().unwrap().len()
     }
 
-    /// A client for it.
+    /// A client for it. Its token is its own: with one token for all, tests would share one organisation, and each other's pauses.
     pub fn client(&self, settings: &[(&str, &str)]) -> Client {
-        let mut config = Config::new();
-        for (key, value) in [("api_domain", self.url().as_str()), ("access_token", "1000.x"), ("retry_base_ms", "10")].iter().chain(settings) {
+        let (mut config, token) = (Config::new(), format!("1000.{}", self.address));
+        for (key, value) in [("api_domain", self.url().as_str()), ("access_token", &token), ("retry_base_ms", "10")].iter().chain(settings) {
             config.set(key, value).unwrap();
         }
         Client::new(config).unwrap()
