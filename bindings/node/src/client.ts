@@ -6,12 +6,12 @@ import type { Answer, Job, JobCall, Question } from './job';
 import { type Address, type Handle, library } from './library';
 import { Places } from './places';
 import { CrmRecord, type RecordsOptions, records } from './record';
-import { made, newClient, type Settings } from './settings';
+import { made, newClient, type ProfileOptions, type Settings } from './settings';
 
 /** How many calls of a client are in the library at once when nobody says otherwise: more than `max_in_flight`, as some wait. */
 export const DEFAULT_MAX_CALLS = 8;
 
-export interface ClientOptions extends Settings, ClientHooks {
+export interface ClientOptions extends Settings, ProfileOptions, ClientHooks {
     /**
      * Most calls of this client in the library at once, each on a thread. Further ones wait in line, where they hold none. What Zoho is sent
      * at once is bounded by `maxInFlight`.

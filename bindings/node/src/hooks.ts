@@ -80,6 +80,10 @@ export class Hooks {
         return given.log || given.token ? new Hooks(given) : undefined;
     }
 
+    get givesTokens(): boolean {
+        return Boolean(this.#token);
+    }
+
     /** Gives the functions to a config. */
     set(config: Handle): void {
         const { call } = library();

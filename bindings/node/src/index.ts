@@ -4,6 +4,7 @@ export type { CallOptions } from './call';
 export { type BatchEnd, type BatchOptions, type BatchStep, Client, type ClientOptions, DEFAULT_MAX_CALLS, type Step } from './client';
 export { ZcrmError } from './error';
 export type { Attachment, BatchSummary, Downloaded, Effort, Page, PhotoUploaded, SettingName, Status, Uploaded } from './generated';
+export { exchangeGrantCode, Grant } from './grant';
 export type { ClientHooks, LogLevel } from './hooks';
 export {
     type AttachmentUploadOptions,
@@ -17,7 +18,7 @@ export {
     type UploadOptions,
     type WalkOptions,
 } from './record';
-export type { Settings } from './settings';
+export type { ProfileOptions, Settings } from './settings';
 export type { Sink } from './sink';
 export type { Source, Stream } from './source';
 

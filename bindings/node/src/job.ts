@@ -43,7 +43,9 @@ export interface JobCall {
 }
 
 /** One call of the library. Handles travel as addresses. */
-export type Job = { client: bigint; call: JobCall } & (
+export type Job = { call: JobCall } & (OfClient | { operation: 'auth.exchange'; config: bigint });
+
+type OfClient = { client: bigint } & (
     | { operation: 'attachment.upload' | 'photo.upload'; target: Target; source: JobSource }
     | { operation: 'attachment.download' | 'photo.download'; target: Target; sink: JobSink }
     | { operation: 'attachment.delete' | 'photo.delete'; target: Target }

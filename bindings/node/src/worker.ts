@@ -156,6 +156,8 @@ function make(job: Job, result: unknown[], error: unknown[]): number {
         }
         case 'pages.next':
             return c.pages_next(job.pages, call, result, error);
+        case 'auth.exchange':
+            return c.auth_exchange(job.config, call, result, error);
         case 'step':
             return c.step_run(job.client, job.json, Buffer.byteLength(job.json), call, result, error);
         case 'batch': {

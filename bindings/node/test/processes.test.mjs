@@ -224,6 +224,17 @@ test('processes of one user share a token, in a file that only the user may read
     assert.equal(await tokens(), 2);
 });
 
+test('processes without a refresh token, whose client is one of an organisation, share a token too', async () => {
+    const { options, id, credentials, ledger } = await world();
+    const cache = mkdtempSync(join(tmpdir(), 'zcrm-cache-'));
+    const { accessToken: _, ...rest } = options;
+    const { client_id: clientId, client_secret: clientSecret, org_id } = credentials;
+    const login = { ...rest, clientId, clientSecret, soid: `ZohoCRM.${org_id}`, scope: 'ZohoCRM.modules.ALL' };
+    const code = "await new Client(options).record('Contacts', id).list();";
+    for (let n = 0; n < 2; n++) ended(await run(code, { options: login, id, env: { XDG_CACHE_HOME: cache } }), '');
+    assert.equal((await ledger()).requests.filter((request) => request.operation === 'token').length, 1);
+});
+
 test('a library that cannot be loaded is named', async () => {
     const code = 'try { version() } catch (error) { console.log(error.message) }';
     const { out } = await run(code, { env: { ZCRM_LIBRARY: '/nonexistent/libzcrm.so' } });

@@ -1,6 +1,6 @@
 // Compiled, never run: what a program in TypeScript may write, and what it may not.
 import { Readable, Writable } from 'node:stream';
-import { type Attachment, Client, type ClientOptions, type Status, ZcrmError } from 'zcrm';
+import { type Attachment, Client, type ClientOptions, exchangeGrantCode, type Grant, type Status, ZcrmError } from 'zcrm';
 
 const options: ClientOptions = {
     clientId: 'a',
@@ -13,6 +13,8 @@ const options: ClientOptions = {
     log: (level, line) => console[level](line),
     logLevel: 'debug',
 };
+export const logged = [new Client({ profile: 'work' }), new Client({ profiles: new URL('file:///profiles.toml'), maxInFlight: 2 })];
+export const grant: Promise<Grant> = exchangeGrantCode({ clientId: 'a', clientSecret: 'b', grantCode: 'c' }, { signal: AbortSignal.timeout(1) });
 export const asks = new Client({ token: async (refused) => (refused ? 'a' : 'b') });
 // @ts-expect-error there is no such setting
 const typo: ClientOptions = { dataCentre: 'eu' };

@@ -53,6 +53,7 @@ export async function world(settings = {}) {
         photo: () => control('GET', `records/Contacts/${id}/photo${query}`),
         stored: async () => JSON.parse(await control('GET', `records/Contacts/${id}/attachments${query}`)),
         bytes: (attachment) => control('GET', `records/Contacts/${id}/attachments/${attachment}${query}`),
+        grantCode: async () => JSON.parse(await control('POST', 'tokens/grant-code', { organisation })).code,
         ledger: async () => JSON.parse(await control('GET', `ledger${query}`)),
     };
 }
