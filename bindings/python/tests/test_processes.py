@@ -167,6 +167,20 @@ def test_a_profile_shares_a_token_too_and_settings_come_before_it(world: World) 
         zcrm.Client(profile="work", profiles=profiles, refresh_token="1000.x", token_file=None).record("Contacts", "1").photo.download()
     with pytest.raises(zcrm.ConfigError, match="default"):
         zcrm.Client(profiles=profiles)
+    for cut in ({"profile": "work\0", "profiles": profiles}, {"profile": "work", "profiles": f"{profiles}\0"}, {"access_token\0": "1000.x"}):
+        with pytest.raises(zcrm.ArgumentError, match="NUL"):
+            zcrm.Client(**cut)
+
+
+def test_without_a_token_file_that_of_a_profile_is_not_used_either(world: World) -> None:
+    profiles = world.tmp / "profiles.toml"
+    lines = "".join(f'{key} = "{value}"\n' for key, value in world.oauth(token_file=world.tmp / "token").items())
+    profiles.write_text(f"[default]\n{lines}", encoding="utf-8")
+    profiles.chmod(0o600)
+    list(zcrm.Client(profiles=profiles, token_file=None).record("Contacts", world.record_id()).attachments())
+    assert not (world.tmp / "token").exists()
+    list(zcrm.Client(profiles=profiles).record("Contacts", world.record_id()).attachments())
+    assert (world.tmp / "token").exists()
 
 
 def test_no_token_file_is_made_where_none_is_wanted(world: World, tmp_path: pathlib.Path) -> None:

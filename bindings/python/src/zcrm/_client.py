@@ -19,7 +19,7 @@ from ._batch import Batch, Step
 from ._gate import Gate
 from ._library import lib
 from ._settings import SEPARATORS, Settings
-from ._statuses import ConfigError, StateError
+from ._statuses import ArgumentError, ConfigError, StateError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -79,6 +79,13 @@ def _written(key: str, value: Any) -> str:
     return str(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
+def _whole(field: str, text: bytes) -> bytes:
+    """A text that ends for C at its first NUL, where it would be another one."""
+    if b"\0" in text:
+        raise _failure.own(ArgumentError, "argument", f"{field}: {text!r} holds a NUL", field)
+    return text
+
+
 class Config:
     """Settings from which a client is made. Those of a profile come before `defaults` and behind `settings`."""
 
@@ -100,11 +107,12 @@ class Config:
 
     def _set(self, key: str, value: str) -> None:
         error, text = c_void_p(), value.encode(errors="surrogateescape")
-        _call.check(lib.zcrm_config_set(self.handle, key.encode(), text, len(text), byref(error)), error)
+        _call.check(lib.zcrm_config_set(self.handle, _whole("key", key.encode()), text, len(text), byref(error)), error)
 
     def _load(self, profile: Optional[str], profiles: Union[str, os.PathLike[str], None]) -> None:
-        error, path = c_void_p(), None if profiles is None else os.fsencode(profiles)
-        _call.check(lib.zcrm_config_load_profile(self.handle, path, profile.encode() if profile else None, byref(error)), error)
+        error, path = c_void_p(), None if profiles is None else _whole("profiles", os.fsencode(profiles))
+        name = _whole("profile", profile.encode()) if profile else None
+        _call.check(lib.zcrm_config_load_profile(self.handle, path, name, byref(error)), error)
 
     def free(self) -> None:
         lib.zcrm_config_free(self.handle)
@@ -191,8 +199,8 @@ class Client:
         if token_file is SHARED:
             if token is None and ("client_secret" in given or profile is not None or profiles is not None):
                 defaults["token_file"] = _shared_token_file(given, *([profile or "", profiles or ""] if "client_secret" not in given else []))
-        elif token_file is not None:
-            given["token_file"] = token_file
+        else:
+            given["token_file"] = token_file or ""  # none, of a profile neither
         self._gate = Gate(max_calls)
         self._handle: Optional[c_void_p] = _made(Config(given, defaults, profile, profiles), token, logger)
         # Not at exit: what C would call back then may be gone.
