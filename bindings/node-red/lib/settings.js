@@ -7,8 +7,9 @@ const { delimiter } = require('node:path');
  * @param {string} spool  a folder that steps may name beside those that are allowed
  */
 function settingsOf(config, credentials, spool) {
-    const { dataCenter, environment, clientId } = config;
-    const given = Object.entries({ dataCenter, environment, clientId, ...credentials }).filter(([, value]) => value);
+    const { profile, dataCenter, environment, clientId } = config;
+    const login = profile ? { profile } : { dataCenter, environment, clientId, ...credentials };
+    const given = Object.entries(login).filter(([, value]) => value);
     const folders = (config.allowPaths ?? '').split('\n').map((folder) => folder.trim());
     const allowPaths = [...folders, spool].filter(Boolean).join(delimiter);
     return { ...Object.fromEntries(given), ...further(config.settings ?? ''), allowPaths };
@@ -25,7 +26,7 @@ function setting(line) {
     const at = line.indexOf('=');
     if (at < 1) throw new Error(`further settings: "${line}" is not of the form "name = value"`);
     const name = line.slice(0, at).trim();
-    if (name === 'allow_paths') throw new Error('further settings: allow_paths has a field of its own');
+    if (name === 'allow_paths' || name === 'profile') throw new Error(`further settings: ${name} has a field of its own`);
     return [name, line.slice(at + 1).trim()];
 }
 

@@ -250,6 +250,17 @@ suite('the test of an account says', () => {
         assert.deepEqual(await ask(account(await world(), { byRefreshToken: true })), { ok: true, message: 'Zoho accepts this login' });
     });
 
+    test('that Zoho accepts that of a profile, which stands for all that the form says of a login', async () => {
+        const w = await world();
+        const file = join(w.folder, 'profiles.toml');
+        writeFileSync(file, `[work]\ndata_center = "eu"\naccess_token = "${w.options.accessToken}"\n`, { mode: 0o600 });
+        const node = { ...account(w, { settings: `profiles = ${file}` }), profile: 'work', clientId: 'wrong', credentials: { accessToken: 'wrong' } };
+        assert.deepEqual(await ask(node), { ok: true, message: 'Zoho accepts this login' });
+        assert.match((await ask({ ...node, profile: 'other' })).message, /no profile "other"/);
+        await red.deploy(flow(node, { operation: 'attachment.list', fields: record(w) }));
+        assert.deepEqual((await red.send({})).payload.attachments, []);
+    });
+
     test('what is wrong with it', async () => {
         const node = account(await world(), { byRefreshToken: true });
         const secret = await ask({ ...node, credentials: { ...node.credentials, clientSecret: 'wrong' } });
@@ -259,8 +270,9 @@ suite('the test of an account says', () => {
         assert.match(none.message, /refresh_token|access_token/);
         const setting = await ask({ ...node, settings: 'proxy' });
         assert.match(setting.message, /"proxy" is not of the form/);
-        const folder = await ask({ ...node, settings: 'allow_paths = /' });
-        assert.match(folder.message, /field of its own/);
+        for (const line of ['allow_paths = /', 'profile = work']) {
+            assert.match((await ask({ ...node, settings: line })).message, /field of its own/);
+        }
     });
 });
 
