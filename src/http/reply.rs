@@ -31,11 +31,12 @@ impl ApiObject {
         self.code == "SUCCESS" && self.status.eq_ignore_ascii_case("success")
     }
 
-    /// Whether it reports a refusal: by its status, or without one by the shape that Zoho's refusals have.
+    /// Whether it reports a refusal, in the shape that Zoho's have: gateways answer in JSON, too, with numbers for codes and without details.
     fn is_refusal(&self) -> bool {
-        let known = || self.details.is_some() || codes::is_known(&self.code);
-        let is_error = self.status.eq_ignore_ascii_case("error") || (self.status.is_empty() && known());
-        is_error && !self.code.is_empty() && self.code != "SUCCESS"
+        let is_word = self.code.starts_with(|c: char| c.is_ascii_alphabetic()) && self.code != "SUCCESS";
+        let has_details = self.details.as_ref().is_some_and(|details| details.get().starts_with('{'));
+        let is_error = self.status.eq_ignore_ascii_case("error");
+        is_word && ((is_error && codes::is_known(&self.code)) || (has_details && (is_error || self.status.is_empty())))
     }
 
     /// The id in the details, which an answer about an attachment has.
@@ -234,7 +235,7 @@ mod tests {
 
     fn class_of(http: u16, body: &str) -> (Status, &'static str) {
         let http = StatusCode::from_u16(http).unwrap();
-        let error = match object(body.as_bytes()) {
+        let error = match object(body.as_bytes()).filter(ApiObject::is_refusal) {
             Some(object) => of_object(http, object),
             None => foreign(http, &HeaderMap::new(), body.as_bytes()),
         };
@@ -250,10 +251,25 @@ mod tests {
             (r#"{"data":[{"code":"INVALID_DATA","details":{},"message":"Attachment link already exists"}]}"#, "link_exists"),
             (r#"{"code":"INVALID_DATA","details":{},"message":"invalid file type"}"#, "file_type"),
             (r#"{"code":"INVALID_DATA","details":{"id":"1"},"message":"the id given seems to be invalid"}"#, "record_invalid"),
-            (r#"{"code":"INVALID_DATA","details":null,"message":"?"}"#, "invalid_data"),
+            (r#"{"code":"INVALID_DATA","details":null,"message":"?","status":"error"}"#, "invalid_data"),
         ];
         for (body, reason) in cases {
             assert_eq!(class_of(400, body).1, reason, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_gateways_answer_in_json_is_no_word_of_zohos() {
+        for body in [
+            r#"{"code":5,"message":"Not Found","details":[]}"#,
+            r#"{"code":"not_found","message":"no route","details":[]}"#,
+            r#"{"code":404,"message":"no route","details":{},"status":"error"}"#,
+            r#"{"code":"404","message":"no route","status":"error"}"#,
+            r#"{"code":"ROUTE_NOT_FOUND","message":"no route","status":"error"}"#,
+            r#"{"code":"TOO_MANY_REQUESTS","message":"slow down"}"#,
+            r#"{"status":404,"error":"Not Found","path":"/"}"#,
+        ] {
+            assert_eq!(class_of(404, body), (Status::Protocol, "unexpected_reply"), "{body}");
         }
     }
 

@@ -32,7 +32,7 @@ fn a_refusal_that_repeats_the_token_is_shown_without_it() {
     for body in [
         json!({"code": "INVALID_DATA", "message": format!("what is {header}?"), "details": {}}),
         json!({"code": "INVALID_DATA", "message": "", "details": {"headers": {"Authorization": header}}}),
-        json!({"code": token, "message": "", "details": {}}),
+        json!({"code": format!("OF_{token}"), "message": "", "details": {}}),
     ] {
         assert_eq!(listed(&w, Fault::body(400, body.to_string().as_bytes())), Status::Rejected);
         assert_eq!(listed(&w, Fault::body(503, body.to_string().as_bytes())), Status::Server, "and in the line about the retry");
@@ -63,7 +63,7 @@ fn a_piece_of_the_token_or_another_form_of_it_is_not_shown_either() {
         (escaped, token[5..25].to_owned()),
         (encoded.clone(), encoded[15..75].to_owned()),
     ] {
-        let code = format!(r#"{{"code":"{form}","message":"what is {form}?","details":{{"of":"{form}"}}}}"#);
+        let code = format!(r#"{{"code":"OF_{form}","message":"what is {form}?","details":{{"of":"{form}"}}}}"#);
         w.emulator.script("attachment.list", [Fault::body(400, code.as_bytes())]);
         let error = attachment::list(&w.client, &w.contact, &ListArgs::default(), Call::default()).unwrap_err();
         assert!(!error.to_json().contains(&looked_for), "{error}");

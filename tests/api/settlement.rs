@@ -374,6 +374,8 @@ fn wordless() -> Vec<(Fault, Status)> {
         (Fault::body(200, b"").with_body(HTML, "<html>welcome</html>"), Status::Protocol),
         (Fault::body(403, b"").with_body(HTML, "<html>no</html>"), Status::Forbidden),
         (Fault::body(404, b"").with_body(HTML, "<html>where?</html>"), Status::Protocol),
+        (Fault::body(404, b"").with_body(JSON, r#"{"code":5,"message":"Not Found","details":[]}"#), Status::Protocol),
+        (Fault::body(403, b"").with_body(JSON, r#"{"status":"error","code":"403","message":"blocked"}"#), Status::Forbidden),
         (Fault::body(302, b"").with_header("Location", "https://login.example/x?y=z"), Status::Protocol),
         (Fault::body(204, b""), Status::Protocol),
         (Fault::body(201, b""), Status::Protocol),

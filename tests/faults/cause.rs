@@ -217,9 +217,15 @@ fn foreign(list: &mut List) {
         };
         list.open(format!("200 with {name}"), Fault::body(200, b"").with_body(JSON, body)).lie = lie;
     }
-    for (status, kind, body) in
-        [(408, "text/plain", ""), (200, "text/html", "<html>done</html>"), (404, "text/html", "<html>where?</html>"), (201, JSON, "{}")]
-    {
+    for (status, kind, body) in [
+        (408, "text/plain", ""),
+        (200, "text/html", "<html>done</html>"),
+        (403, "text/html", "<html>blocked</html>"),
+        (404, "text/html", "<html>where?</html>"),
+        (404, JSON, r#"{"code":5,"message":"Not Found","details":[]}"#),
+        (429, JSON, r#"{"code":8,"message":"slow down","details":[]}"#),
+        (201, JSON, "{}"),
+    ] {
         let answer = Fault::body(status, b"").with_body(kind, body);
         if list.operation.stores() {
             list.open(format!("{status} {kind} {body:?} after storing"), answer.clone().after_store());
