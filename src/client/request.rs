@@ -96,12 +96,14 @@ impl Client {
                 Err(error) => doubt.attempt_failed(ask.deed, self.without_secrets(error)),
             };
             lost |= error.detail().outcome_open;
-            let refused = access.filter(|_| error.status() == Status::Auth && !renewed && !error.detail().outcome_open);
+            // If a front server refused an upload, nobody knows; everything else can be repeated all the same.
+            let may_follow = ask.deed != Some(Deed::Upload) || !error.detail().outcome_open;
+            let refused = access.filter(|_| error.status() == Status::Auth && !renewed && may_follow);
             if let Some(access) = refused
                 && self.0.tokens.refuse(&access)
             {
                 renewed = true;
-            } else if is_refusal(&error) {
+            } else if may_follow && is_refusal(&error) {
                 self.wait_out(session, error, &mut refusals).await?;
             } else {
                 self.wait_for_retry(session, ask.deed, error, retries).await.map_err(|error| match ask.deed {
@@ -225,10 +227,7 @@ struct Refusals {
     waited: Duration,
 }
 
-/// Whether the API refused the call unseen, because there are too many. A refusal of the token endpoint doesn't count, nor one for good; and if a
-/// front server refused an upload, nobody knows.
+/// Whether the API refused the call unseen, because there are too many. A refusal of the token endpoint doesn't count, nor one for good.
 fn is_refusal(error: &Error) -> bool {
-    let detail = error.detail();
-    let answered = detail.request_sent == Sent::Answered && !detail.outcome_open;
-    error.status() == Status::RateLimited && answered && error.reason() != "credits_exhausted"
+    error.status() == Status::RateLimited && error.detail().request_sent == Sent::Answered && error.reason() != "credits_exhausted"
 }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 
+use super::reply;
 use crate::error::{Error, Sent, Status};
 
 /// A request that changes something.
@@ -84,16 +85,15 @@ impl Doubt {
         error.with(|d| d.outcome_open = open)
     }
 
-    /// Whether the deed may be done although its request has failed so. After a reply that isn't Zoho's own word, an upload whose body has
-    /// left whole may be stored; what can be repeated is in doubt when its reply was lost, or can't be understood.
+    /// Whether the deed may be done although its request has failed so: once all of it has left, only Zoho's own word says that it isn't. Where a
+    /// change is repeated to get the rest of a refusal, that tells.
     fn leaves_open(&self, error: &Error, deed: Deed) -> bool {
         let detail = error.detail();
         let foreign = detail.http_status != 0 && detail.api_code.is_empty();
-        match (error.status(), deed) {
-            (Status::Network | Status::Tls | Status::Timeout | Status::Server, _) => detail.request_sent != Sent::No,
-            _ if !foreign || detail.request_sent != Sent::Answered => false,
-            (_, Deed::Upload) => self.whole.get(),
-            (_, Deed::Change) => (200..300).contains(&detail.http_status),
+        match error.status() {
+            Status::Network | Status::Tls | Status::Timeout | Status::Server => detail.request_sent != Sent::No,
+            _ if deed == Deed::Change && error.reason() == reply::CUT_OFF => false,
+            _ => foreign && detail.request_sent == Sent::Answered && self.whole.get(),
         }
     }
 

@@ -172,10 +172,11 @@ impl Session<'_> {
                 self.meter.doubt.has_sent(Sent::Fully);
                 return Ok(());
             }
+            let at_end = filled < buffer.len();
             pipe.send(buffer, filled);
             fed += filled as u64;
-            // Once the server has the announced number of bytes, it may store them and break the connection before the source says that it ends.
-            self.meter.doubt.has_sent(if body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
+            // Once the server has all bytes, it may store them and answer, or break the connection, before it is told that they end.
+            self.meter.doubt.has_sent(if at_end || body.length() == Some(fed) { Sent::Fully } else { Sent::Partly });
         }
     }
 

@@ -219,6 +219,29 @@ fn a_photos_upload_that_a_page_answers_is_tried_again() {
 }
 
 #[test]
+fn a_change_that_was_made_before_a_page_came_as_the_answer_is_told_as_done_whatever_the_status() {
+    for status in [200, 302, 400, 403, 404, 408, 413, 429, 502] {
+        let w = world();
+        let id = w.attach("a", b"a");
+        w.emulator.script("attachment.delete", [Fault::html(status).after_store()]);
+        let deleted = attachment::delete(&w.client, &w.contact, &[&id], Call::default()).unwrap_or_else(|e| panic!("{status}: {e}"));
+        assert_eq!((deleted.attempts, w.stored()), (2, vec![]), "{status}");
+        w.emulator.script("photo.upload", [Fault::html(status).after_store()]);
+        photo::upload(&w.client, &w.contact, File::memory("p.png", PNG), Call::default()).unwrap_or_else(|e| panic!("{status}: {e}"));
+    }
+}
+
+#[test]
+fn a_change_that_pages_alone_answer_may_be_done() {
+    for status in [200, 302, 400, 403, 404, 413, 502] {
+        let w = world_with(&[("max_retries", "1")]);
+        w.emulator.script("attachment.delete", vec![Fault::html(status); 2]);
+        let error = attachment::delete(&w.client, &w.contact, &[&w.attach("a", b"a")], Call::default()).unwrap_err();
+        assert!(error.detail().outcome_open && error.detail().http_status == status, "{status}: {error}");
+    }
+}
+
+#[test]
 fn a_deletion_whose_answer_is_not_one_verdict_for_each_id_is_repeated() {
     let json = |value: &str| serde_json::from_str::<serde_json::Value>(value).unwrap();
     let row = |id: &str| format!(r#"{{"code":"SUCCESS","details":{{"id":"{id}"}},"status":"success"}}"#);

@@ -81,9 +81,9 @@ impl List {
         self.add(format!("{name}, always"), vec![fault; 40], stays).fires = 1;
     }
 
-    fn refuses(&mut self, name: impl Into<String>, fault: Fault) {
+    fn refuses(&mut self, name: impl Into<String>, fault: Fault) -> &mut Cause {
         let expect = if self.operation.settles() { Expect::Either } else { Expect::Failure };
-        self.add(name, vec![fault], expect);
+        self.add(name, vec![fault], expect)
     }
 
     fn passes(&mut self, name: &str, fault: Fault) {
@@ -241,7 +241,13 @@ fn foreign(list: &mut List) {
 
 fn redirects(list: &mut List, hosts: &Hosts<'_>) {
     for status in [301, 302, 303, 307, 308] {
-        list.refuses(format!("{status} to a foreign host"), Fault::redirect(status, hosts.foreign));
+        let (name, fault) = (format!("{status} to a foreign host"), Fault::redirect(status, hosts.foreign));
+        // What a foreign answer leaves open is looked for, or done again.
+        if list.operation.stores() {
+            list.open(name, fault)
+        } else {
+            list.refuses(name, fault)
+        };
     }
     for (name, to) in [("a file", "file:///etc/passwd"), ("itself", hosts.own), ("nowhere", "")] {
         list.open(format!("307 to {name}"), Fault::redirect(307, to));
