@@ -374,9 +374,15 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
 pub(crate) fn page<R: Row, const TOLERANT: bool>(text: &str) -> serde_json::Result<Page<R>> {
     let Reply { data, info } = serde_json::from_str::<Reply<'_, R, TOLERANT>>(text)?;
     let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
-    let more_records = info.more_records.is_some_and(|more| matches!(more.get(), "true" | "\"true\""));
     let next_page_token = Some(value::text(info.next_page_token).map_err(de::Error::custom)?).filter(|token| !token.is_empty());
+    let more_records = info.more_records.is_some_and(is_yes);
     Ok(Page { rows: data, more_records, next_page_token })
+}
+
+/// `true` however it is written: what is overlooked here ends a list too early, and nobody sees it.
+fn is_yes(value: &RawValue) -> bool {
+    let word = value.get().trim_matches('"');
+    word == "1" || word.eq_ignore_ascii_case("true")
 }
 
 /// The rows, in a list that grows as far as there is memory. `null` is none.

@@ -291,6 +291,19 @@ fn a_note_lists_its_own_attachments() {
 }
 
 #[test]
+fn a_list_goes_on_however_it_says_that_there_is_more() {
+    for more in ["true", "\"true\"", "\"True\"", "1", "\"1\""] {
+        let w = world();
+        let page = |id: u32, more: &str| {
+            let body = format!(r#"{{"data":[{{"id":"{id}"}}],"info":{{"more_records":{more},"next_page_token":"t"}}}}"#);
+            Fault::body(200, body.as_bytes()).with_header("Content-Type", "application/json")
+        };
+        w.emulator.script("attachment.list", [page(1, more), page(2, "false")]);
+        assert_eq!(list(&w, ListArgs::default()).unwrap().attachments.len(), 2, "{more}");
+    }
+}
+
+#[test]
 fn a_list_is_read_as_far_as_it_says_something() {
     let row = r#"{"id":"1"}"#;
     for (body, entries) in [
