@@ -187,9 +187,10 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// The first bytes, at most `max`, without giving them out.
+    /// The first bytes, at most `max`, without giving them out. Behind the limit it reads one byte, which shows that it is passed.
     pub(crate) fn peek(&mut self, max: usize) -> Result<&[u8]> {
         debug_assert!(self.given == 0, "a look ahead comes before the first byte is given out");
+        let max = self.limit.map_or(max, |(limit, _)| usize::try_from(limit.saturating_add(1)).unwrap_or(max).min(max));
         let had = self.ahead.len();
         if had < max {
             let mut buf = std::mem::take(&mut self.ahead);
