@@ -104,7 +104,7 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ex
     let headers = response.headers();
     framing::check(headers)?;
     response.check_coding()?;
-    if response.status() != StatusCode::OK || !is_whole(headers) {
+    if response.status() != StatusCode::OK || !is_whole(headers, response.length()) {
         return Err(not_the_file(response, "it is not the whole file").await);
     }
     let head = Head::of(headers);
@@ -131,7 +131,10 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ex
 /// What the head of a reply says of the body.
 struct Head<'h> {
     disposition: Disposition,
+    /// The first one, as it came.
     content_disposition: &'h [u8],
+    /// Whether there is no other, which might say something else.
+    alone: bool,
     /// The first one; empty = none.
     content_type: String,
     /// All of them, in lower case and without parameters: there should be one.
@@ -140,14 +143,16 @@ struct Head<'h> {
 
 impl Head<'_> {
     fn of(headers: &HeaderMap) -> Head<'_> {
-        let content_disposition = headers.get(CONTENT_DISPOSITION).map(|v| v.as_bytes()).unwrap_or_default();
-        let types = || headers.get_all(CONTENT_TYPE).into_iter().map(|v| text::lossy(v.as_bytes()));
+        let mut dispositions = headers.get_all(CONTENT_DISPOSITION).into_iter().map(|v| v.as_bytes());
+        let content_disposition = dispositions.next().unwrap_or_default();
+        let types: Vec<_> = headers.get_all(CONTENT_TYPE).into_iter().map(|v| text::lossy(v.as_bytes())).collect();
         let bare = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         Head {
             disposition: Disposition::parse(content_disposition),
             content_disposition,
-            content_type: types().next().unwrap_or_default().into_owned(),
-            types: types().map(|kind| bare(&kind)).filter(|kind| !kind.is_empty()).collect(),
+            alone: dispositions.all(|other| other == content_disposition),
+            content_type: types.first().map(|kind| kind.clone().into_owned()).unwrap_or_default(),
+            types: types.iter().flat_map(|kind| kind.split(',').map(bare)).filter(|kind| !kind.is_empty()).collect(),
         }
     }
 
@@ -155,13 +160,14 @@ impl Head<'_> {
     /// whatever its type: it may well be a page of HTML.
     fn is_named_file(&self) -> bool {
         let Disposition { kind, file_name, extended } = &self.disposition;
-        kind == "attachment" && !file_name.is_empty() && (*extended || !file_name.eq_ignore_ascii_case("response.json"))
+        self.alone && kind == "attachment" && !file_name.is_empty() && (*extended || !file_name.eq_ignore_ascii_case("response.json"))
     }
 
     /// Whether a body that isn't named as a file can be one by its type.
     fn can_be_file(&self) -> bool {
-        const ANSWERS: &[&str] = &["text/html", "application/xhtml+xml", "text/plain", "text/json", "application/json"];
-        !self.types.is_empty() && !self.types.iter().any(|kind| ANSWERS.contains(&kind.as_str()) || kind.ends_with("+json"))
+        // Whatever their prefixes and suffixes: application/xhtml+xml, application/problem+json, text/x-json.
+        let is_answer = |kind: &String| kind.contains("html") || kind.contains("json") || kind == "text/plain" || kind.starts_with("multipart/");
+        !self.types.is_empty() && !self.types.iter().any(is_answer)
     }
 
     fn named(&self) -> Named {
@@ -173,11 +179,13 @@ impl Head<'_> {
     }
 }
 
-/// Whether a reply of status 200 doesn't call itself a part: nobody asked for a range.
-fn is_whole(headers: &HeaderMap) -> bool {
-    let Some(range) = headers.get(CONTENT_RANGE) else { return true };
-    let range = range.to_str().ok().and_then(|r| r.strip_prefix("bytes ")).and_then(|r| r.split_once('/'));
-    range.is_some_and(|(part, whole)| whole.parse::<u64>().is_ok_and(|whole| whole > 0 && part == format!("0-{}", whole - 1)))
+/// Whether a reply of status 200 and this length doesn't call itself a part: nobody asked for a range.
+fn is_whole(headers: &HeaderMap, length: Option<u64>) -> bool {
+    headers.get_all(CONTENT_RANGE).into_iter().all(|range| {
+        let range = range.to_str().ok().and_then(|r| r.strip_prefix("bytes ")).and_then(|r| r.split_once('/'));
+        let whole = range.and_then(|(part, whole)| Some((part, whole.parse::<u64>().ok()?)));
+        whole.is_some_and(|(part, whole)| whole > 0 && length == Some(whole) && part == format!("0-{}", whole - 1))
+    })
 }
 
 /// Zoho's own refusal, if that is what came in place of the file; else what seems to have answered.

@@ -50,9 +50,13 @@ pub(crate) fn check(config: &Config, input: &mut Input<'_>) -> Result<()> {
     }
 }
 
-/// Whether a PNG, JPEG, GIF or BMP begins so.
+/// Whether a picture begins so. Zoho may give another kind than it took (UNCONFIRMED): WebP, TIFF, AVIF, HEIF.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
-    format(bytes).is_some()
+    let behind = |at: usize, magics: &[&[u8]]| bytes.get(at..).is_some_and(|rest| magics.iter().any(|magic| rest.starts_with(magic)));
+    let is_webp = behind(0, &[b"RIFF"]) && behind(8, &[b"WEBP"]);
+    let is_tiff = behind(0, &[b"II*\0", b"MM\0*"]);
+    let is_heif = behind(4, &[b"ftypavif", b"ftypavis", b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"]);
+    format(bytes).is_some() || is_webp || is_tiff || is_heif
 }
 
 fn no_picture() -> Error {
@@ -230,6 +234,18 @@ mod tests {
         }
         for start in [b"\xff\xd8\xff\xe0".as_slice(), b"GIF89a\x01\0\x01\0", b"\x89PNG\r\n\x1a\n"] {
             assert_eq!(reason(start), "", "a size that isn't there is Zoho's to refuse: {start:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_may_be_of_another_kind_than_what_is_taken() {
+        for picture in
+            [b"RIFF\x10\0\0\0WEBPVP8 ".as_slice(), b"II*\0", b"MM\0*", b"\0\0\0\x1cftypavif", b"\0\0\0\x18ftypheic", b"\xff\xd8\xff\xe0", b"GIF89a"]
+        {
+            assert!(begins(picture), "{picture:?}");
+        }
+        for none in [b"".as_slice(), b"text", b"<svg", b"RIFF\x10\0\0\0WAVEfmt ", b"\0\0\0\x1cftypisom", b"II", b"\x89PNG"] {
+            assert!(!begins(none), "{none:?}");
         }
     }
 

@@ -77,7 +77,7 @@ fn unquoted(quoted: &str) -> (String, &str) {
 }
 
 /// The name in a `filename*`: charset, language and percent-encoded text, with `'` between them (RFC 8187). Text that its charset doesn't
-/// allow is given as far as it can be read, when nothing else is there (`lossy`).
+/// allow, or of a charset that nobody need know, is given as far as it can be read, when nothing else is there (`lossy`).
 fn decoded(value: &str, lossy: bool) -> Option<String> {
     let mut parts = value.splitn(3, '\'');
     let (charset, text) = match (parts.next(), parts.next(), parts.next()) {
@@ -88,9 +88,10 @@ fn decoded(value: &str, lossy: bool) -> Option<String> {
     if ["iso-8859-1", "latin1", "us-ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name)) {
         return Some(bytes.map(char::from).collect());
     }
+    let is_utf8 = charset.is_empty() || charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8");
     match bytes.clone().decode_utf8() {
-        Ok(name) => Some(name.into_owned()),
-        Err(_) => lossy.then(|| bytes.decode_utf8_lossy().into_owned()),
+        Ok(name) if is_utf8 => Some(name.into_owned()),
+        _ => lossy.then(|| bytes.decode_utf8_lossy().into_owned()),
     }
 }
 
@@ -118,6 +119,8 @@ mod tests {
             ("attachment; filename=\"old.txt\"; filename*=UTF-8''new.txt", "new.txt"),
             ("attachment; filename*=UTF-8''; filename=\"there.txt\"", "there.txt"),
             ("attachment; filename*=UTF-8''%FF%FE.bin; filename=good.bin", "good.bin"),
+            ("attachment; filename*=KOI8-R''%C1.bin; filename=good.bin", "good.bin"),
+            ("attachment; filename*=utf-16''x.bin", "x.bin"),
             ("attachment; filename*=UTF-8''%FF%FE.bin", "\u{fffd}\u{fffd}.bin"),
             ("attachment; FILENAME = \"x.txt\"", "x.txt"),
             ("attachment; filename=first.txt; filename=second.txt", "first.txt"),

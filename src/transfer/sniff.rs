@@ -1,58 +1,113 @@
 //! What the first bytes of a reply say against its being the file that was asked for.
 
+use std::borrow::Cow;
+
 /// Bytes that are looked at: enough for a declaration, a comment and the first element of a page.
 pub(crate) const FIRST: usize = 1024;
 
 /// Whether these are the first bytes of a page of HTML, or of JSON: what proxies, login pages and APIs answer in place of a file.
 pub(crate) fn begins_as_an_answer(first: &[u8]) -> bool {
-    // UTF-16 is read as the ASCII in it.
-    let ascii: Vec<u8> = first.iter().copied().filter(|b| *b != 0).collect();
-    let text = [b"\xef\xbb\xbf".as_slice(), b"\xff\xfe", b"\xfe\xff"].iter().find_map(|mark| ascii.strip_prefix(*mark)).unwrap_or(&ascii);
-    is_html(text) || is_json(text.trim_ascii_start())
+    let text = [b"\xef\xbb\xbf".as_slice(), b"\xff\xfe", b"\xfe\xff"].iter().find_map(|mark| first.strip_prefix(*mark)).unwrap_or(first);
+    // Templates leave blank lines before their page.
+    let is_blank = first.len() >= FIRST && text.iter().all(u8::is_ascii_whitespace);
+    let text = ascii_of_utf16(text);
+    is_blank || is_html(&text) || is_json(text.trim_ascii_start())
 }
 
-/// By the elements that a page can begin with, behind an XML declaration and comments: <https://mimesniff.spec.whatwg.org/>.
+/// UTF-16 as the ASCII in it; other text as it is.
+fn ascii_of_utf16(text: &[u8]) -> Cow<'_, [u8]> {
+    let is_wide = matches!(text, [0, a, 0, b, ..] | [a, 0, b, 0, ..] if *a != 0 && *b != 0);
+    if is_wide { text.iter().copied().filter(|b| *b != 0).collect() } else { text.into() }
+}
+
+/// Whether it begins with an element of HTML, behind declarations and comments. More of them than <https://mimesniff.spec.whatwg.org/> knows: a bare
+/// page of an error begins with any.
 fn is_html(text: &[u8]) -> bool {
     const TAGS: &[&str] = &[
-        "!doctype html",
         "html",
         "head",
-        "script",
-        "iframe",
-        "h1",
-        "div",
-        "font",
-        "table",
-        "a",
-        "style",
-        "title",
-        "b",
         "body",
-        "br",
-        "p",
+        "title",
         "meta",
         "link",
-        "center",
-        "form",
+        "base",
+        "style",
+        "script",
+        "noscript",
+        "template",
+        "iframe",
+        "frameset",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "div",
         "main",
+        "nav",
+        "header",
+        "footer",
+        "section",
+        "article",
+        "aside",
+        "p",
+        "pre",
+        "center",
+        "blockquote",
+        "ul",
+        "ol",
+        "dl",
+        "li",
+        "table",
+        "form",
+        "input",
+        "button",
+        "label",
+        "fieldset",
+        "img",
+        "hr",
+        "br",
+        "a",
+        "b",
+        "i",
+        "u",
+        "em",
+        "strong",
+        "small",
+        "big",
+        "tt",
+        "code",
+        "font",
         "span",
+        "marquee",
     ];
     let mut rest = text.trim_ascii_start();
-    for (begin, end) in [("<?xml", "?>"), ("<!--", "-->"), ("<!--", "-->")] {
-        if rest.starts_with(begin.as_bytes()) {
-            let Some(at) = rest.windows(end.len()).position(|w| w == end.as_bytes()) else { return begin == "<!--" };
-            rest = rest[at + end.len()..].trim_ascii_start();
-        }
+    let tags = if rest.starts_with(b"<?xml") { &TAGS[..1] } else { TAGS }; // any of the others may be the root of a document in XML
+    while let Some((begin, end)) = [("<?xml", "?>"), ("<!--", "-->")].into_iter().find(|(begin, _)| rest.starts_with(begin.as_bytes())) {
+        let Some(at) = rest.windows(end.len()).position(|w| w == end.as_bytes()) else { return begin == "<!--" };
+        rest = rest[at + end.len()..].trim_ascii_start();
     }
     let Some(rest) = rest.strip_prefix(b"<") else { return false };
-    TAGS.iter().any(|tag| {
-        let (name, behind) = rest.split_at(tag.len().min(rest.len()));
-        name.eq_ignore_ascii_case(tag.as_bytes()) && behind.first().is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
-    })
+    if let Some(doctype) = strip_word(rest, "!doctype") {
+        return strip_word(doctype.trim_ascii_start(), "html").is_some();
+    }
+    tags.iter().any(|tag| strip_word(rest, tag).is_some())
 }
 
-/// An object or an array. (RTF begins with a brace and some settings files with a bracket, but not so.)
+/// What stands behind a word, in whichever letters it is written.
+fn strip_word<'t>(text: &'t [u8], word: &str) -> Option<&'t [u8]> {
+    let (begin, behind) = text.split_at_checked(word.len())?;
+    let ends = behind.first().is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'));
+    (begin.eq_ignore_ascii_case(word.as_bytes()) && ends).then_some(behind)
+}
+
+/// An object or an array, also behind what keeps browsers from running it. (RTF begins with a brace and some settings files with a bracket, but not
+/// so.)
 fn is_json(text: &[u8]) -> bool {
+    const GUARDS: [&[u8]; 4] = [b")]}'", b"for(;;);", b"for (;;);", b"while(1);"];
+    let behind_guard = GUARDS.iter().find_map(|guard| text.strip_prefix(*guard));
+    let text = behind_guard.map_or(text, |rest| rest.strip_prefix(b",").unwrap_or(rest).trim_ascii_start());
     let (Some(open), inner) = (text.first(), text.get(1..).unwrap_or_default().trim_ascii_start()) else { return false };
     match open {
         b'{' => matches!(inner.first(), Some(b'"' | b'}')),
@@ -76,6 +131,16 @@ mod tests {
             b"\xef\xbb\xbf<html>",
             b"<?xml version=\"1.0\"?>\n<!-- login -->\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\">",
             b"<!-- never closed",
+            b"<!-- one --><!-- two -->\n<!-- three --> <html>",
+            b"<?xml version=\"1.0\"?><?xml-stylesheet href=\"a\"?><html>",
+            b"<!doctype\r\n  HTML public>",
+            b"<h2>503</h2>",
+            b"<pre>Cannot GET /</pre>",
+            b"<hr>",
+            &[b' '; FIRST],
+            b"\xfe\xff\0<\0h\0t\0m\0l\0>",
+            b")]}',\n{\"a\":1}",
+            b"for(;;);{\"error\":1}",
             b"<script>location='/login'</script>",
             b"\xff\xfe<\0h\0t\0m\0l\0>\0",
             b"{\"code\":\"INVALID_TOKEN\"}",
@@ -97,8 +162,14 @@ mod tests {
             b"{\\rtf1\\ansi",
             b"[settings]\r\nname=1",
             b"<?xml version=\"1.0\"?><Invoice>",
+            b"<?xml version=\"1.0\"?><table>",
             b"<svg xmlns=\"http://www.w3.org/2000/svg\">",
             b"<address>",
+            b"<!DOCTYPE svg PUBLIC>",
+            b"<plist>",
+            b"\0\0\0\0<html>",
+            b"  \n",
+            &[0; FIRST],
             b"<",
             b"{",
             b"",

@@ -92,6 +92,9 @@ fn a_part_of_the_file_is_not_the_file() {
     {
         refused(raw.download(&reply(status, head, b"0123456789")), "not_the_file");
     }
+    for another in ["0-99/100", "0-8/9", "0-9/10\r\nContent-Range: bytes 5-9/10"] {
+        refused(raw.download(&reply("200 OK", &format!("{FILE}Content-Range: bytes {another}\r\n"), b"0123456789")), "not_the_file");
+    }
     let whole = format!("{FILE}Content-Range: bytes 0-9/10\r\n");
     assert_eq!(raw.download(&reply("200 OK", &whole, b"0123456789")).unwrap().bytes, 10);
 }
@@ -160,6 +163,14 @@ fn a_page_or_an_answer_is_not_the_file_and_the_error_says_who_seems_to_answer() 
         ("Content-Type: text/plain\r\n", b"Please sign in"),
         ("Content-Type: application/problem+json\r\n", json),
         ("Content-Type: application/json\r\nContent-Disposition: attachment; filename=response.json\r\n", json),
+        ("Content-Type: application/vnd.wap.xhtml+xml\r\n", b"words"),
+        ("Content-Type: text/x-json\r\n", b"words"),
+        ("Content-Type: application/x-ndjson\r\n", b"words"),
+        ("Content-Type: multipart/byteranges; boundary=b\r\n", b"--b\r\n"),
+        ("Content-Type: application/pdf, text/html\r\n", b"words"),
+        ("Content-Type: text/html\r\nContent-Disposition: attachment; filename=a.html\r\nContent-Disposition: inline\r\n", html),
+        ("Content-Type: text/html\r\nContent-Disposition: inline\r\nContent-Disposition: attachment; filename=a.html\r\n", html),
+        ("Content-Type: application/octet-stream\r\n", b"<h2>503</h2>"),
         ("Content-Type: application/octet-stream\r\n", html),
         ("Content-Type: application/octet-stream\r\n", json),
         ("Content-Type: application/pdf\r\nContent-Disposition: inline; filename=\"contract.pdf\"\r\n", html),
@@ -230,6 +241,7 @@ fn a_photo_begins_as_a_picture_does() {
     let named = "Content-Type: image/png\r\nContent-Disposition: attachment;filename*=UTF-8''p.png\r\n";
     assert_eq!(raw.photo(&reply("200 OK", named, PNG)).unwrap().data.as_deref(), Some(PNG));
     assert!(raw.photo(&reply("200 OK", "Content-Type: image/png\r\n", PNG)).is_ok());
+    assert!(raw.photo(&reply("200 OK", "Content-Type: image/webp\r\n", b"RIFF\x10\0\0\0WEBPVP8 ")).is_ok(), "another kind than was taken");
     for (head, body) in [
         (named, b"".as_slice()),
         (named, b"no picture"),
