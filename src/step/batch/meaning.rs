@@ -1,10 +1,11 @@
 //! What a step says, however it is written: a journal knows a step by it again.
 //!
-//! Hosts write one step in many ways: with the fields in another order, with other blanks and escapes, with 5000.0 for 5000, with `null` for a field
-//! that isn't given. And what says how a step is run, and not what it does, may differ from run to run.
+//! Hosts write one step in many ways: with the fields in another order, with other blanks and escapes, with 5000.0 for 5000, with `null` or the
+//! default for a field that isn't given. And what says how a step is run, and not what it does, may differ from run to run.
 
 use std::fmt;
 
+use once_cell::sync::Lazy;
 use ring::digest::{Context, SHA256, digest};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -15,6 +16,14 @@ use crate::transfer::hex;
 const HOW: &[&str] = &["again", "timeout_ms", "trace_id"];
 
 type Hash = [u8; 32];
+
+/// What every field is that isn't given, but for the one that has a word for it.
+static NOTHING: Lazy<[Hash; 3]> = Lazy::new(|| [hash("null", &[]), hash("boolean", &[&[0]]), hash("string", &[b""])]);
+static IF_EXISTS: Lazy<Hash> = Lazy::new(|| hash("string", &[b"upload"]));
+
+fn is_default(name: &str, value: &Hash) -> bool {
+    NOTHING.contains(value) || (name == "if_exists" && *value == *IF_EXISTS)
+}
 
 /// The hash of what the step says, in hexadecimal. What isn't JSON says its text.
 pub(super) fn meaning(step: &str) -> String {
@@ -114,7 +123,6 @@ impl<'de> Visitor<'de> for Value {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Hash, A::Error> {
-        let null = hash("null", &[]);
         let mut hashes = Vec::new();
         while let Some(name) = fields.next_key::<String>()? {
             if self.depth == 0 && HOW.contains(&name.as_str()) {
@@ -122,7 +130,7 @@ impl<'de> Visitor<'de> for Value {
                 continue;
             }
             let value = fields.next_value_seed(self.inner())?;
-            if value != null {
+            if !is_default(&name, &value) {
                 hashes.push((name, value));
             }
         }
@@ -145,6 +153,7 @@ mod tests {
             r#"{"operation":"attachment.upload","record_id":"1","source":{"path":"\/a\u0020b","name":"Gr\u00fc\u00dfe"},"links":["a","b"],"n":5e3}"#,
             r#"{"operation":"attachment.upload","record_id":"1","source":{"path":"/a b","name":"Grüße","content_type":null},"links":["a","b"],"n":5000.0}"#,
             r#"{"operation":"attachment.upload","record_id":"1","source":{"path":"/a b","name":"Grüße"},"links":["a","b"],"n":5000,"again":true,"trace_id":"t","timeout_ms":5}"#,
+            r#"{"operation":"attachment.upload","record_id":"1","source":{"path":"/a b","name":"Grüße","content_type":""},"links":["a","b"],"n":5000,"if_exists":"upload","sha256":false}"#,
         ] {
             assert_eq!(meaning(same), meaning(STEP), "{same}");
         }
@@ -155,6 +164,9 @@ mod tests {
         for other in [
             STEP.replace("/a b", "/a  b"),
             STEP.replace("5000", "5001"),
+            STEP.replace("5000", "5000,\"sha256\":true"),
+            STEP.replace("5000", "5000,\"if_exists\":\"skip\""),
+            STEP.replace("\"b\"]", "\"b\",\"\"]"),
             STEP.replace("5000", "\"5000\""),
             STEP.replace("\"1\"", "\"2\""),
             STEP.replace(r#"["a","b"]"#, r#"["b","a"]"#),
