@@ -1,23 +1,45 @@
 //! Attachments that jobs own.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::record::Record;
 use crate::sorted::Sorted;
+use crate::text::joined;
 
 /// Ids of attachments that jobs own: each is the work of one job. Clones are the same set.
 #[derive(Debug, Clone, Default)]
-pub struct Claimed(Arc<Mutex<Ids>>);
+pub struct Claimed(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    ids: Ids,
+    /// Records, and the names of the files that jobs will look for there.
+    awaited: HashSet<(Record, String)>,
+}
 
 impl Claimed {
     /// A job takes this one; `false` when a job has it already.
     pub fn claim(&self, id: impl AsRef<str>) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.as_ref())
+        self.held().ids.insert(id.as_ref())
     }
 
     /// Whether a job owns this one.
     pub fn contains(&self, id: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.held().ids.contains(id)
+    }
+
+    /// A job will look for a file of this name: a job of another name doesn't take it.
+    pub(crate) fn await_name(&self, record: Record, name: String) {
+        self.held().awaited.insert((record, joined(&name).into_owned()));
+    }
+
+    pub(crate) fn awaits(&self, record: &Record, name: &str) -> bool {
+        self.held().awaited.contains(&(record.clone(), name.to_owned()))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{Check, Config, distance};
 use crate::error::{Error, Result, Status, one_line};
 
 /// A CRM row. Ids are digit strings: they do not fit a double.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// API name of the module: `Contacts`, `Notes`, a custom module's name.
     pub module: String,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::ComposingNormalizer;
+
 use crate::error::Result;
 use crate::fallible;
 
@@ -15,6 +17,11 @@ pub(crate) fn mark_length(text: impl AsRef<[u8]>) -> usize {
 /// Bytes as text, with U+FFFD for what is no UTF-8. Nearly all text is, and a look at all of it at once takes a tenth of `from_utf8_lossy` alone.
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A name with its accents joined to their letters: the form in which names are compared.
+pub(crate) fn joined(name: &str) -> Cow<'_, str> {
+    ComposingNormalizer::new_nfc().normalize(name)
 }
 
 /// Many texts in one piece of memory, each with a NUL behind it, as C wants them.

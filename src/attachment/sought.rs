@@ -1,13 +1,16 @@
 //! What an upload looks for on its record: one comparison for a lost reply, for `if_exists` and for a call made again.
 //!
-//! A server may store another name than was sent: without `"` (which goes out as `%22`) or blanks at its ends, with other signs in place of
-//! some, with accents joined to their letters, or cut at a limit. Which of these Zoho does is UNCONFIRMED. So a changed name is a reason to
-//! compare the bytes, and never enough to take one file for another.
+//! A server may store another name than was sent: without `"` (which goes out as `%22`) or blanks at its ends, with other signs or words in place
+//! of some (`&quot;`), with accents joined to their letters or left out, without a path before it, with a number behind it, or cut at a limit. Which
+//! of these Zoho does is UNCONFIRMED. So a changed name is a reason to compare the bytes, and never enough to take one file for another.
 
-use icu_normalizer::ComposingNormalizer;
+use std::borrow::Cow;
+
+use icu_normalizer::DecomposingNormalizer;
 use percent_encoding::percent_decode_str;
 
 use super::list::Attachment;
+use crate::text::joined;
 
 /// No server is known to cut names to fewer characters than this.
 const SHORTEST_CUT: usize = 50;
@@ -21,11 +24,11 @@ pub(super) struct Sought<'a> {
 }
 
 /// How likely an entry of the list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
     /// The link, or a file of this name and size.
     Same,
-    /// A file whose name a server may have made of this one, or whose size the list doesn't say: only its bytes can tell.
+    /// A file whose name a server may have made of this one, or whose name or size the list doesn't say: only its bytes can tell.
     Perhaps,
     /// Another name.
     Other,
@@ -39,15 +42,20 @@ impl Sought<'_> {
             (None, _) if entry.is_link => None,
             (None, Some(bytes)) if self.bytes.is_some_and(|mine| mine != bytes) => None,
             (None, bytes) if self.has_name(entry) => Some(if bytes == self.bytes { Likeness::Same } else { Likeness::Perhaps }),
-            _ => Some(if may_become(self.name, &entry.file_name) { Likeness::Perhaps } else { Likeness::Other }),
+            _ if entry.file_name.is_empty() || may_become(self.name, &entry.file_name) => Some(Likeness::Perhaps),
+            _ => Some(Likeness::Other),
         }
     }
 
     /// Whether it is stored under its own name. The normal form of accents makes no difference.
     pub(super) fn has_name(&self, entry: &Attachment) -> bool {
-        let nfc = ComposingNormalizer::new_nfc();
-        self.link_url.is_some() || nfc.normalize(&entry.file_name) == nfc.normalize(self.name)
+        self.link_url.is_some() || joined(&entry.file_name) == joined(self.name)
     }
+}
+
+/// What stays of a name whatever a server does to its signs. Names that a server may take for one have the same.
+pub(super) fn skeleton(name: &str) -> String {
+    without_marks(name)
 }
 
 /// `https://example.com` and `https://EXAMPLE.com/` are one URL.
@@ -56,23 +64,76 @@ fn same_url(sent: &str, stored: &str) -> bool {
     sent == stored || parsed(sent).is_some_and(|sent| parsed(stored) == Some(sent))
 }
 
-/// Whether a server may have made `stored` of the name that was sent: their ASCII letters and digits, which nobody replaces, are the same, or
-/// those of a name that is cut, before its extension or at its end.
+/// Whether a server may have made `stored` of the name that was sent.
 fn may_become(sent: &str, stored: &str) -> bool {
-    let whole = bare(sent);
-    if whole == bare(stored) {
-        return true;
-    }
+    let behind_path = sent.rsplit(['/', '\\']).next().unwrap_or(sent);
+    let unnumbered = without_number(stored);
+    let is_read_as = |read: &fn(&str) -> String, sent: &str| {
+        let whole = read(sent);
+        whole == read(stored) || unnumbered.as_deref().is_some_and(|stored| whole == read(stored)) || is_cut_of(&whole, stored, *read)
+    };
+    keeps_letters(sent, stored) && READINGS.iter().any(|read| is_read_as(read, sent) || is_read_as(read, behind_path))
+}
+
+/// Before its extension or at its end.
+fn is_cut_of(whole: &str, stored: &str, read: fn(&str) -> String) -> bool {
     let (stem, extension) = stored.rsplit_once('.').unwrap_or((stored, ""));
-    let is_cut = whole.starts_with(&bare(stored)) || (whole.starts_with(&bare(stem)) && whole.ends_with(&bare(extension)));
+    let is_cut = whole.starts_with(&read(stored)) || (whole.starts_with(&read(stem)) && whole.ends_with(&read(extension)));
     is_cut && stored.len() >= SHORTEST_CUT
 }
 
-fn bare(name: &str) -> String {
-    let decoded = percent_decode_str(name).decode_utf8_lossy();
-    let joined = ComposingNormalizer::new_nfc().normalize(&decoded).into_owned();
-    joined.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+/// Ways to read a name by its ASCII letters and digits, which nobody replaces.
+const READINGS: [fn(&str) -> String; 3] = [without_signs, without_marks, without_entities];
+
+/// Signs, and letters beyond ASCII, may have become others, or nothing.
+fn without_signs(name: &str) -> String {
+    ascii(&joined(&decoded(name)))
 }
+
+/// Letters have lost their accents, or their width.
+fn without_marks(name: &str) -> String {
+    ascii(&DecomposingNormalizer::new_nfkd().normalize(&decoded(name)))
+}
+
+/// Signs have become `&amp;` or `&#38;`.
+fn without_entities(name: &str) -> String {
+    let (mut out, mut rest) = (String::new(), name);
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let word = rest.trim_start_matches('#').trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        rest = word.strip_prefix(';').unwrap_or(rest);
+    }
+    out.push_str(rest);
+    without_signs(&out)
+}
+
+fn ascii(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn decoded(name: &str) -> Cow<'_, str> {
+    percent_decode_str(name).decode_utf8_lossy()
+}
+
+/// A name without the number that tells it from one that was there: `a (1).txt`.
+fn without_number(name: &str) -> Option<String> {
+    let split = name.rsplit_once('.').unwrap_or((name, ""));
+    [(name, ""), split].into_iter().find_map(|(stem, extension)| {
+        let (stem, number) = stem.trim_end().strip_suffix(')')?.rsplit_once('(')?;
+        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| format!("{stem}.{extension}"))
+    })
+}
+
+/// Whether each letter beyond Latin is one of the name that was sent. Latin ones may come of a wrong character set.
+fn keeps_letters(sent: &str, stored: &str) -> bool {
+    let plain = |name| DecomposingNormalizer::new_nfkd().normalize(&decoded(name)).to_lowercase();
+    let sent = plain(sent);
+    plain(stored).chars().all(|c| c < BEYOND_LATIN || !c.is_alphabetic() || sent.contains(c))
+}
+
+const BEYOND_LATIN: char = '\u{250}';
 
 #[cfg(test)]
 mod tests {
@@ -95,6 +156,18 @@ mod tests {
             ("Gr\u{fc}\u{df}e.txt", "Gr%C3%BC%C3%9Fe.txt"),
             ("a\u{1f600}.txt", "a\u{fffd}.txt"),
             ("100% a.txt", "100%25 a.txt"),
+            ("R&D \"1\".txt", "R&amp;D &quot;1&quot;.txt"),
+            ("it's <b>.txt", "it&#39;s &lt;b&gt;.txt"),
+            ("Gr\u{fc}\u{df}e.txt", "Gr&uuml;&#223;e.txt"),
+            ("R\u{e9}sum\u{e9}.pdf", "Resume.pdf"),
+            ("\u{fb01}le \u{ff21}\u{ff22}.txt", "file AB.txt"),
+            ("Gr\u{fc}\u{df}e.txt", "Gr\u{c3}\u{bc}\u{c3}\u{178}e.txt"),
+            ("\u{5951}\u{7d04}.pdf", "??.pdf"),
+            ("\u{ff8a}\u{ff9f}.pdf", "\u{30d1}.pdf"),
+            ("C:\\Users\\x\\Report.pdf", "Report.pdf"),
+            ("a/b.txt", "b.txt"),
+            ("a.txt", "a (1).txt"),
+            ("a", "a(12)"),
             (&long, &cut(100)),
             (&long, &cut(250)),
             (&long, &format!("{}.pdf", cut(96))),
@@ -105,7 +178,17 @@ mod tests {
 
     #[test]
     fn another_name_is_another_file() {
-        for (sent, stored) in [("a.txt", "b.txt"), ("report.pdf", "rep"), ("a1.txt", "a.txt"), ("a.txt", "a.txt.pdf"), ("a", "quite another name")] {
+        for (sent, stored) in [
+            ("a.txt", "b.txt"),
+            ("report.pdf", "rep"),
+            ("a1.txt", "a.txt"),
+            ("a.txt", "a.txt.pdf"),
+            ("a", "quite another name"),
+            ("\u{5951}\u{7d04}.pdf", "\u{898b}\u{7a4d}.pdf"),
+            ("\u{430}.pdf", "\u{431}.pdf"),
+            ("a.txt", "a (b).txt"),
+            ("b/a.txt", "b.txt"),
+        ] {
             assert!(!may_become(sent, stored), "{sent:?} {stored:?}");
         }
         let (long, other) = ("x".repeat(120), format!("{}y", "x".repeat(60)));
@@ -119,6 +202,7 @@ mod tests {
         assert_eq!(file.likeness(&entry("a\"b\".txt", Some(3))), Some(Likeness::Same));
         assert_eq!(file.likeness(&entry("a%22b%22.txt", Some(3))), Some(Likeness::Perhaps));
         assert_eq!(file.likeness(&entry("a\"b\".txt", None)), Some(Likeness::Perhaps));
+        assert_eq!(file.likeness(&entry("", Some(3))), Some(Likeness::Perhaps));
         assert_eq!(file.likeness(&entry("c.txt", Some(3))), Some(Likeness::Other));
         assert_eq!(file.likeness(&entry("a\"b\".txt", Some(4))), None);
         let link = |url: &str| Attachment { link_url: url.into(), is_link: true, ..Attachment::default() };

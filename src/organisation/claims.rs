@@ -15,7 +15,19 @@ pub(crate) struct Mark {
     pub(crate) module: String,
     pub(crate) record_id: String,
     pub(crate) name: String,
+    /// What a server may take for one name has one skeleton.
+    pub(crate) skeleton: String,
     pub(crate) bytes: u64,
+}
+
+impl Mark {
+    fn is_of_the_record_of(&self, other: &Mark) -> bool {
+        (&self.module, &self.record_id) == (&other.module, &other.record_id)
+    }
+
+    fn may_be_stored_as(&self, other: &Mark) -> bool {
+        self.is_of_the_record_of(other) && (&self.skeleton, self.bytes) == (&other.skeleton, other.bytes)
+    }
 }
 
 #[derive(Default)]
@@ -47,11 +59,11 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An upload begins. `None` while it has to wait for one of the same mark: a call that looks whether it is there already must not look while it
+    /// An upload begins. `None` while it has to wait for one that may be stored as it is: a call that looks whether it is there already must not look while it
     /// is on its way.
     pub(crate) fn begin(&self, mark: &Arc<Mark>, looks: bool) -> Option<UnderWay<'_>> {
         let mut state = self.state();
-        if state.under_way.iter().any(|other| (looks || other.looks) && other.mark == *mark) {
+        if state.under_way.iter().any(|other| (looks || other.looks) && other.mark.may_be_stored_as(mark)) {
             return None;
         }
         state.under_way.push(Running { mark: mark.clone(), looks });
@@ -78,6 +90,12 @@ impl UnderWay<'_> {
     pub(crate) fn has_double(&self) -> bool {
         self.claims.state().under_way.iter().filter(|other| other.mark == self.mark).count() > 1
     }
+
+    /// Whether another upload of this name to the same record is under way.
+    pub(crate) fn is_anothers(&self, name: &str) -> bool {
+        let of_the_record = |other: &&Running| other.mark.is_of_the_record_of(&self.mark);
+        self.claims.state().under_way.iter().filter(of_the_record).any(|other| other.mark.name == name && !Arc::ptr_eq(&other.mark, &self.mark))
+    }
 }
 
 impl Drop for UnderWay<'_> {
@@ -94,7 +112,7 @@ mod tests {
     use super::*;
 
     fn mark(name: &str) -> Arc<Mark> {
-        Arc::new(Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), bytes: 3 })
+        Arc::new(Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), skeleton: name.to_lowercase(), bytes: 3 })
     }
 
     #[test]
@@ -114,6 +132,16 @@ mod tests {
         assert!(claims.begin(&mark("a"), true).is_none() && claims.begin(&mark("a"), false).is_none());
         drop(looks);
         assert!(claims.begin(&mark("a"), false).is_some());
+    }
+
+    #[test]
+    fn names_that_a_server_may_take_for_one_take_turns_and_are_no_doubles() {
+        let claims = Claims::default();
+        let first = claims.begin(&mark("A"), true).unwrap();
+        assert!(claims.begin(&mark("a"), true).is_none() && claims.begin(&mark("a"), false).is_none());
+        drop(first);
+        let (first, second) = (claims.begin(&mark("A"), false).unwrap(), claims.begin(&mark("a"), false).unwrap());
+        assert!(!first.has_double() && first.is_anothers("a") && second.is_anothers("A") && !first.is_anothers("A") && !first.is_anothers("b"));
     }
 
     #[test]

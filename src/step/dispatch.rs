@@ -12,7 +12,7 @@ use super::{MAX_INPUT_BYTES, input};
 use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::error::{Result, one_line};
-use crate::record::{check_id, check_module};
+use crate::record::{Record, check_id, check_module};
 use crate::text::mark_length;
 
 /// An operation, and what reads its input.
@@ -100,6 +100,11 @@ impl Step {
         self.0.source()
     }
 
+    /// The record to which it attaches a file, and the file's name.
+    pub(super) fn attaches(&self) -> Option<(Record, String)> {
+        self.0.attaches()
+    }
+
     /// Whether what an earlier run of it has stored may show late.
     pub(super) fn shows_late(&self) -> bool {
         self.0.shows_late()
@@ -115,6 +120,7 @@ trait Run: Send {
     fn id(&self) -> &'static str;
     fn shows_late(&self) -> bool;
     fn source(&self) -> Option<&str>;
+    fn attaches(&self) -> Option<(Record, String)>;
     fn sink(&self) -> Option<&Sink>;
     fn check(&self, client: &Client) -> Result<()>;
     fn run(self: Box<Self>, client: &Client, call: Call<'_>) -> Result<Outcome<StepResult>>;
@@ -131,6 +137,10 @@ impl<O: Operation> Run for O {
 
     fn source(&self) -> Option<&str> {
         Operation::source(self)
+    }
+
+    fn attaches(&self) -> Option<(Record, String)> {
+        Operation::attaches(self)
     }
 
     fn sink(&self) -> Option<&Sink> {

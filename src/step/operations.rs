@@ -30,6 +30,11 @@ pub(super) trait Operation: DeserializeOwned + Send + 'static {
         None
     }
 
+    /// The record to which it attaches a file, and the file's name.
+    fn attaches(&self) -> Option<(Record, String)> {
+        None
+    }
+
     /// Where the bytes go that it gets.
     fn sink(&self) -> Option<&Sink> {
         None
@@ -53,6 +58,11 @@ impl Operation for input::AttachmentUpload {
             Source::File(file) => file.path(),
             Source::Link(_) => None,
         }
+    }
+
+    fn attaches(&self) -> Option<(Record, String)> {
+        let Source::File(file) = self.source.as_ref()? else { return None };
+        Some((Record::new(&self.module, &self.record_id.0), file.sent_name().into_owned()))
     }
 
     fn check(&self, client: &Client) -> Result<()> {

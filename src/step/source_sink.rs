@@ -1,6 +1,9 @@
 //! The two ends of a transfer as a step names them: where the bytes come from, and where they go.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -38,6 +41,12 @@ impl File {
             Bytes::Path(path) => Some(path),
             Bytes::Content(_) => None,
         }
+    }
+
+    /// The name under which it is sent.
+    pub(super) fn sent_name(&self) -> Cow<'_, str> {
+        let of_path = || self.path().and_then(|path| Path::new(path).file_name()).map(OsStr::to_string_lossy).unwrap_or_default();
+        if self.name.is_empty() { of_path() } else { Cow::Borrowed(&self.name) }
     }
 }
 

@@ -644,3 +644,95 @@ fn a_reader_whose_length_nobody_knew_is_found_by_what_was_counted() {
     assert!(result.settled && result.bytes == 300_000);
     assert_eq!((w.stored().len(), posts(&w)), (1, 1));
 }
+
+#[test]
+fn a_name_that_a_server_writes_otherwise_is_known_again() {
+    for (sent, stored) in [
+        ("R&D \"1\".bin", "R&amp;D &quot;1&quot;.bin"),
+        ("Gr\u{fc}\u{df}e.bin", "Gr&uuml;&#223;e.bin"),
+        ("R\u{e9}sum\u{e9}.bin", "Resume.bin"),
+        ("C:\\Users\\x\\Report.bin", "Report.bin"),
+        ("\u{5951}\u{7d04}.bin", "??.bin"),
+        ("report.bin", "report (1).bin"),
+    ] {
+        let w = settling(&[]);
+        w.emulator.script("attachment.upload", [Fault::rename(stored), Fault::rename(stored).and_lost()]);
+        let upload = |bytes: &[u8], if_exists, again| {
+            let call = Call { if_exists, again, ..Call::default() };
+            attachment::upload(&w.client, &w.contact, File::memory(sent, bytes), call).unwrap().result
+        };
+        let first = upload(b"the bytes", IfExists::Upload, false);
+        let skipping = upload(b"the bytes", IfExists::Skip, false);
+        let again = upload(b"the bytes", IfExists::Upload, true);
+        for found in [skipping, again] {
+            assert!(found.skipped && found.name_changed && found.id == first.id, "{sent} {stored}: {found:?}");
+        }
+        let lost = upload(b"other bytes", IfExists::Upload, false);
+        assert!(lost.settled && lost.name_changed && posts(&w) == 2, "{sent} {stored}: {lost:?}");
+    }
+}
+
+#[test]
+fn a_file_whose_name_the_list_does_not_say_is_known_by_its_bytes() {
+    let w = settling(&[]);
+    w.upload("a.bin", b"the bytes").unwrap();
+    w.emulator.script("attachment.list", vec![Fault::set("/data/0/File_Name", serde_json::Value::Null); 2]);
+    for (content, is_there) in [(b"the bytes", true), (b"OTHER one", false)] {
+        let call = Call { again: true, ..Call::default() };
+        let uploaded = attachment::upload(&w.client, &w.contact, File::memory("a.bin", content), call).unwrap().result;
+        assert_eq!(uploaded.skipped, is_there);
+    }
+}
+
+#[test]
+fn of_two_uploads_with_the_same_bytes_none_takes_the_others_for_its_own() {
+    for (a, b) in [("a.bin", "b.bin"), ("a-b.bin", "a.b.bin")] {
+        let w = settling(&[("settle_waits_ms", "300,300")]);
+        // The first isn't stored and lost; the second is stored, and its reply doesn't come.
+        w.emulator.script("attachment.upload", [Fault::reset_before_store(), Fault::stall(zcrm_emulator::StallAt::BeforeReply)]);
+        let cancel = zcrm::Cancel::new();
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| w.upload(a, b"the same bytes").unwrap().result);
+            while w.emulator.ledger().faults_fired.is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            scope.spawn(|| {
+                let call = Call { cancel: Some(cancel.clone()), ..Call::default() };
+                attachment::upload(&w.client, &w.contact, File::memory(b, b"the same bytes"), call).unwrap_err()
+            });
+            let first = first.join().unwrap();
+            assert!(!first.settled && !first.name_changed, "{first:?}");
+            cancel.fire();
+        });
+        let mut names: Vec<String> = w.stored().into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        assert_eq!(names, [a, b]);
+    }
+}
+
+#[test]
+fn without_its_bytes_no_file_of_another_name_is_taken_for_the_lost_one_and_none_is_ruled_out() {
+    for (other, ahead) in [("b.bin", 0), ("b.bin", 3_600_000), ("\"a\".bin", 0)] {
+        let w = settling(&[("settle_hash", "off")]);
+        let other = w.attach(other, &vec![7; 300_000]);
+        w.emulator.settings(|s| s.date_ahead_ms = ahead);
+        let error = uploaded(&w, [Fault::reset_before_store()]).unwrap_err();
+        assert_eq!((error.status(), error.detail().candidates.as_slice()), (Status::OutcomeUnknown, &[other][..]), "{error}");
+    }
+}
+
+#[test]
+fn names_that_are_one_take_turns_as_one_name_does() {
+    let w = settling(&[("max_in_flight", "4")]);
+    w.emulator.script("attachment.upload", [Fault::delay(100)]);
+    std::thread::scope(|scope| {
+        for name in ["R\u{e9}sum\u{e9}.bin", "Re\u{301}sume\u{301}.bin"] {
+            let w = &w;
+            scope.spawn(move || {
+                let call = Call { if_exists: IfExists::Skip, ..Call::default() };
+                attachment::upload(&w.client, &w.contact, File::memory(name, b"abc"), call).unwrap()
+            });
+        }
+    });
+    assert_eq!(w.stored().len(), 1);
+}

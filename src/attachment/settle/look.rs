@@ -15,8 +15,8 @@ use crate::transfer::{Hash, Incoming, Outgoing};
 
 /// By how much the clock of the list may differ from that of `Date`, or from the local one. In a recorded reply it is 15 seconds (UNCONFIRMED).
 const SKEW: Duration = Duration::from_secs(300);
-/// The first rank of entries that were there before, if clocks tell right.
-const OLD: usize = 2;
+/// The first rank of entries that were there before, if clocks tell right. Within each half they are ranked by their [`Likeness`].
+const OLD: usize = 3;
 /// More candidates than this are not downloaded to be compared.
 const MOST_COMPARED: usize = 8;
 
@@ -33,7 +33,7 @@ impl Settlement<'_, '_> {
     pub(super) async fn look(&self, mut body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
         let listed = self.list().await?;
         let since = self.server_time_when_begun();
-        let mut likely: [Vec<Attachment>; 4] = Default::default();
+        let mut likely: [Vec<Attachment>; 2 * OLD] = Default::default();
         for entry in listed {
             if let Some(rank) = self.rank(&entry, since) {
                 likely[rank].push(entry);
@@ -41,7 +41,7 @@ impl Settlement<'_, '_> {
         }
         // The likeliest first. Zoho may have changed the name, and another file may have this one; clocks may differ, and another file may be new.
         for (rank, entries) in likely.into_iter().enumerate() {
-            let found = self.look_among(entries, rank < OLD, body.as_deref_mut()).await?;
+            let found = self.look_among(entries, rank, body.as_deref_mut()).await?;
             if !matches!(found, Finding::Nothing) {
                 return Ok(found);
             }
@@ -53,24 +53,22 @@ impl Settlement<'_, '_> {
     fn rank(&self, entry: &Attachment, since: OffsetDateTime) -> Option<usize> {
         let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
         let before = self.before.as_ref().is_some_and(|before| before.contains(&entry.id));
-        if before || !by_me || self.is_anothers(&entry.id) {
+        let likeness = self.sought().likeness(entry)?;
+        if before || !by_me || self.is_anothers(&entry.id) || self.has_anothers_name(entry, likeness) {
             return None;
         }
-        let likeness = self.sought().likeness(entry)?;
         let created = OffsetDateTime::parse(&entry.created_time, &Rfc3339);
         // A link is known by its URL, which no other entry of the record has.
         let new = self.before.is_some() || self.link_url.is_some() || created.is_ok_and(|created| created >= since);
-        let rank = usize::from(likeness == Likeness::Other) + if new { 0 } else { OLD };
-        // With another name and an earlier time, only its bytes could show that it is this upload.
-        (rank <= OLD || self.client.config().settle_hash).then_some(rank)
+        Some(likeness as usize + if new { 0 } else { OLD })
     }
 
     fn is_anothers(&self, id: &str) -> bool {
         self.client.claims().is_claimed(id) || self.earlier.claimed.as_ref().is_some_and(|claimed| claimed.contains(id))
     }
 
-    /// `new`: as far as clocks tell, none of these was there before.
-    async fn look_among(&self, mine: Vec<Attachment>, new: bool, body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
+    /// Only what is new, and has this upload's name or its bytes, is taken for it.
+    async fn look_among(&self, mine: Vec<Attachment>, rank: usize, body: Option<&mut Outgoing<'_>>) -> Result<Finding> {
         if mine.is_empty() {
             return Ok(Finding::Nothing);
         }
@@ -78,11 +76,13 @@ impl Settlement<'_, '_> {
         if mine.len() > MOST_COMPARED || self.under_way.has_double() {
             return Ok(Finding::Undecided(ids(&mine)));
         }
-        let mut mine = self.with_my_bytes(mine, body).await?;
+        let hash = if self.link_url.is_none() && self.client.config().settle_hash { self.source_hash(body).await? } else { None };
+        let mut mine = self.with_hash(mine, hash.as_ref()).await?;
         // Oldest first: ids grow. Several are this upload's own copies only if it was sent several times.
         mine.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
         mine.retain(|entry| !self.client.claims().is_claimed(&entry.id));
-        if !mine.is_empty() && (!new || (mine.len() > 1 && self.resent == 0)) {
+        let is_known = rank == Likeness::Same as usize || (rank < OLD && hash.is_some());
+        if !mine.is_empty() && (!is_known || (mine.len() > 1 && self.resent == 0)) {
             return Ok(Finding::Undecided(ids(&mine)));
         }
         let mut mine = mine.into_iter();
@@ -103,14 +103,12 @@ impl Settlement<'_, '_> {
         OffsetDateTime::from(server.unwrap_or_else(SystemTime::now)) - self.began.elapsed() - SKEW
     }
 
-    async fn with_my_bytes(&self, entries: Vec<Attachment>, body: Option<&mut Outgoing<'_>>) -> Result<Vec<Attachment>> {
-        if self.link_url.is_some() || !self.client.config().settle_hash {
-            return Ok(entries);
-        }
-        let Some(hash) = self.source_hash(body).await? else { return Ok(entries) };
+    /// Those with this hash; all of them where there is none to compare.
+    async fn with_hash(&self, entries: Vec<Attachment>, hash: Option<&Hash>) -> Result<Vec<Attachment>> {
+        let Some(hash) = hash else { return Ok(entries) };
         let mut mine = Vec::with_capacity(entries.len());
         for entry in entries {
-            if self.has_hash(&entry, &hash).await? {
+            if self.has_hash(&entry, hash).await? {
                 mine.push(entry);
             }
         }

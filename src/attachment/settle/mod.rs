@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::list::{self, Attachment};
-use super::sought::Likeness;
+use super::sought::{Likeness, skeleton};
 use super::{Deletion, Uploaded};
 use crate::call::{Call, IfExists};
 use crate::claimed::Claimed;
@@ -25,6 +25,7 @@ use crate::http::{Session, retry};
 use crate::organisation::{Mark, UnderWay};
 use crate::pages::{self, ListArgs};
 use crate::record::Record;
+use crate::text::joined;
 use crate::transfer::{Hash, Outgoing};
 use look::Finding;
 
@@ -85,7 +86,9 @@ impl<'c, 's> Settlement<'c, 's> {
     ) -> Self {
         // A link's title isn't what makes it the same.
         let (module, record_id) = (record.module.clone(), record.id.clone());
-        let mark = Arc::new(Mark { module, record_id, name: link_url.unwrap_or(name).to_owned(), bytes: bytes.unwrap_or_default() });
+        let what = link_url.unwrap_or(name);
+        let (name_joined, skeleton) = (joined(what).into_owned(), skeleton(what));
+        let mark = Arc::new(Mark { module, record_id, name: name_joined, skeleton, bytes: bytes.unwrap_or_default() });
         let under_way = loop {
             match client.claims().begin(&mark, earlier.is_asked()) {
                 Some(under_way) => break under_way,
@@ -133,8 +136,8 @@ impl<'c, 's> Settlement<'c, 's> {
     /// What an earlier call of this upload has stored, recognised by its bytes or its link. It counts for one job only.
     async fn own(&self, listed: &[Attachment], mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
         let is_free = |entry: &Attachment| self.earlier.claimed.as_ref().is_none_or(|claimed| !claimed.contains(&entry.id));
-        for entry in listed.iter().filter(|entry| is_free(entry)) {
-            if self.is_alike(entry, true, body.as_deref_mut()).await? && self.take(&entry.id) {
+        for (likeness, entry) in self.alike(listed).into_iter().filter(|(_, entry)| is_free(entry)) {
+            if !self.has_anothers_name(entry, likeness) && self.is_it(entry, likeness, true, body.as_deref_mut()).await? && self.take(&entry.id) {
                 return Ok(Some(entry.clone()));
             }
         }
@@ -143,8 +146,8 @@ impl<'c, 's> Settlement<'c, 's> {
 
     /// An attachment that makes the upload unnecessary, whoever has stored it.
     async fn same(&self, listed: &[Attachment], if_exists: IfExists, mut body: Option<&mut Outgoing<'_>>) -> Result<Option<Attachment>> {
-        for entry in listed {
-            if self.is_alike(entry, if_exists == IfExists::SkipSameBytes, body.as_deref_mut()).await? {
+        for (likeness, entry) in self.alike(listed) {
+            if self.is_it(entry, likeness, if_exists == IfExists::SkipSameBytes, body.as_deref_mut()).await? {
                 self.client.claims().claim(&entry.id);
                 return Ok(Some(entry.clone()));
             }
@@ -152,17 +155,31 @@ impl<'c, 's> Settlement<'c, 's> {
         Ok(None)
     }
 
-    /// Whether the entry is like this upload. Its bytes are compared where that is asked for, or where the name leaves it open.
-    async fn is_alike(&self, entry: &Attachment, by_bytes: bool, body: Option<&mut Outgoing<'_>>) -> Result<bool> {
-        let likeness = self.sought().likeness(entry);
-        match likeness {
-            Some(Likeness::Same) if !by_bytes || self.link_url.is_some() => Ok(true),
-            Some(Likeness::Same | Likeness::Perhaps) => match self.source_hash(body).await? {
-                Some(hash) => self.has_hash(entry, &hash).await,
-                None => Ok(likeness == Some(Likeness::Same)),
-            },
-            Some(Likeness::Other) | None => Ok(false),
+    /// What could be this upload by name and size, the likeliest first.
+    fn alike<'l>(&self, listed: &'l [Attachment]) -> Vec<(Likeness, &'l Attachment)> {
+        let known = listed.iter().filter_map(|entry| Some((self.sought().likeness(entry)?, entry)));
+        let mut alike: Vec<_> = known.filter(|(likeness, _)| *likeness != Likeness::Other).collect();
+        alike.sort_by_key(|(likeness, _)| *likeness);
+        alike
+    }
+
+    /// Whether the entry is this upload. Its bytes are compared where that is asked for, or where the name leaves it open.
+    async fn is_it(&self, entry: &Attachment, likeness: Likeness, by_bytes: bool, body: Option<&mut Outgoing<'_>>) -> Result<bool> {
+        let is_same = likeness == Likeness::Same;
+        if is_same && (!by_bytes || self.link_url.is_some()) {
+            return Ok(true);
         }
+        match self.source_hash(body).await? {
+            Some(hash) => self.has_hash(entry, &hash).await,
+            None => Ok(is_same),
+        }
+    }
+
+    /// Whether an entry with a changed name has the very name of another upload: then it is that one's.
+    fn has_anothers_name(&self, entry: &Attachment, likeness: Likeness) -> bool {
+        let name = joined(&entry.file_name);
+        let awaits = |claimed: &Claimed| claimed.awaits(self.record, &name);
+        likeness != Likeness::Same && (self.under_way.is_anothers(&name) || self.earlier.claimed.as_ref().is_some_and(awaits))
     }
 
     /// Takes an attachment for this call; `false` when another job has it.

@@ -188,7 +188,10 @@ impl<'b, 'c> Batch<'b, 'c> {
             }),
         };
         match ready {
-            Ok(Some(ready)) if ready.begun_before && ready.step.shows_late() => self.late.push_back(ready),
+            Ok(Some(ready)) if ready.begun_before && ready.step.shows_late() => {
+                self.shared.expect(&ready.step);
+                self.late.push_back(ready);
+            }
             Ok(Some(ready)) => self.give(ready),
             Ok(None) => {}
             Err(error) => self.fail(&key, &error),
@@ -241,7 +244,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         }
     }
 
-    fn take(&mut self, Report { key, begun, outcome }: Report) {
+    fn take(&mut self, Report { key, begun, begun_before, outcome }: Report) {
         self.in_flight -= 1;
         match outcome.unwrap_or_else(|panic| panic.go_on()) {
             Ok(outcome) => {

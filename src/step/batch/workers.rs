@@ -41,6 +41,7 @@ pub(super) struct Job {
 pub(super) struct Report {
     pub(super) key: String,
     pub(super) begun: Option<Begun>,
+    pub(super) begun_before: bool,
     /// A panic goes on where the batch was called, and no report is waited for in vain.
     pub(super) outcome: std::result::Result<Result<Outcome<StepResult>>, Caught>,
 }
@@ -63,8 +64,15 @@ impl<'c> Shared<'c> {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
+    /// An earlier run had begun this step: what it may have stored is no other step's.
+    pub(super) fn expect(&self, step: &Step) {
+        if let Some((record, name)) = step.attaches() {
+            self.claimed.await_name(record, name);
+        }
+    }
+
     fn run(&self, Job { key, step, begun, begun_before }: Job) -> Report {
-        Report { key, begun, outcome: panics::catch(|| self.step(step, begun_before)) }
+        Report { key, begun, begun_before, outcome: panics::catch(|| self.step(step, begun_before)) }
     }
 
     fn step(&self, step: Step, begun_before: bool) -> Result<Outcome<StepResult>> {
