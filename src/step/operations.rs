@@ -373,8 +373,10 @@ impl<'c> Links<'c> {
     /// The error of a step that attached none of its links, or was cancelled: its details say what became of each.
     fn failed(&self, error: Error, done: &LinksAttached) -> Error {
         let message = format!("{} of {} links attached: {error}", done.attached, done.links.len());
+        let is_open = |link: &LinkAttached| link.error.as_ref().is_some_and(|detail| detail.outcome_open);
         error.with(|d| {
             d.message = message;
+            d.outcome_open |= done.links.iter().any(is_open);
             d.details = serde_json::value::to_raw_value(done).ok();
             (d.attempts, d.waited_ms) = (self.cost.attempts, self.cost.waited_ms);
         })

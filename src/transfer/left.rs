@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -51,11 +51,10 @@ fn machine() -> String {
     super::sha256(name.nodename().to_bytes())[..8].to_owned()
 }
 
-/// Clears what dead processes left in this directory, once a process and directory.
+/// Clears what dead processes left in this directory, once a process and directory, or once more after [`forget_cleared`].
 pub(super) fn clear(directory: &Directory) {
-    static CLEARED: PerProcess<Mutex<BTreeSet<(u64, u64)>>> = PerProcess::new();
     let Ok(stat) = rustix::fs::fstat(directory) else { return };
-    let mut cleared = CLEARED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut cleared = cleared();
     if cleared.len() > MOST_REMEMBERED {
         cleared.clear();
     }
@@ -64,6 +63,17 @@ pub(super) fn clear(directory: &Directory) {
     if first {
         let _ = clear_now(directory);
     }
+}
+
+/// Directories are cleared anew: a process has died since, and this one goes on with its work.
+pub(crate) fn forget_cleared() {
+    cleared().clear();
+}
+
+/// Device and inode of each directory that was cleared.
+fn cleared() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
+    static CLEARED: PerProcess<Mutex<BTreeSet<(u64, u64)>>> = PerProcess::new();
+    CLEARED.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn clear_now(directory: &Directory) -> io::Result<()> {

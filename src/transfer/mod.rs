@@ -24,6 +24,8 @@ pub use directory::Directory;
 pub(crate) use directory::{make_private, read_at};
 pub(crate) use disposition::Disposition;
 pub(crate) use incoming::{Incoming, Received};
+#[cfg(unix)]
+pub(crate) use left::forget_cleared;
 pub(crate) use multipart::Framing;
 pub(crate) use name::safe_name;
 pub(crate) use outgoing::Outgoing;
@@ -31,7 +33,7 @@ pub(crate) use outgoing::Outgoing;
 pub use partial::Directory;
 pub(crate) use partial::Partial;
 #[cfg(windows)]
-pub(crate) use partial::{make_private, read_at};
+pub(crate) use partial::{forget_cleared, make_private, read_at};
 pub(crate) use progress::Progress;
 pub use sink::{Sink, To, Writer, Written};
 pub(crate) use sink::{file_name, open_directory};

@@ -188,6 +188,9 @@ impl Drop for Partial {
     }
 }
 
+/// Nothing is remembered: each directory is cleared each time.
+pub(crate) fn forget_cleared() {}
+
 /// Clears what killed processes left in this directory.
 fn clear(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().take(MOST_SEARCHED).flatten() {

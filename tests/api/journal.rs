@@ -173,6 +173,72 @@ fn of_several_steps_that_attach_the_same_each_has_a_copy_of_its_own() {
 }
 
 #[test]
+fn a_step_that_goes_on_takes_no_file_that_has_another_steps_name() {
+    let w = journaled();
+    let steps = [upload(&w, "a-b.txt"), upload(&w, "a.b.txt")];
+    w.emulator.script("attachment.upload", vec![Fault::status(403); 2]);
+    run(&w, &steps);
+    // Both were begun, and the second was stored, when the process died.
+    let text = std::fs::read_to_string(journal(&w)).unwrap();
+    std::fs::write(journal(&w), text.lines().filter(|l| !l.contains("\"failed\"")).map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+    w.attach("a.b.txt", b"xxx");
+    let one_by_one = Options { journal: Some(journal(&w)), parallel: 1, ..Options::default() };
+    let summary = batch::run(&w.client, items(&steps), &one_by_one, Call::default(), &mut |_| true).unwrap().result;
+    let mut names: Vec<String> = w.stored().into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    assert_eq!((summary.done, names), (2, vec!["a-b.txt".to_owned(), "a.b.txt".to_owned()]));
+}
+
+#[test]
+fn a_run_that_fails_before_it_can_look_leaves_what_was_begun_to_the_next_one() {
+    let w = journaled();
+    let id = w.attach("a.txt", b"content");
+    let gone = w.attach("b.txt", b"content");
+    let steps = [
+        upload(&w, "c.txt"),
+        step(&w, "attachment.delete", json!({"attachment_ids": [gone]})),
+        step(&w, "attachment.download", json!({"attachment_id": id, "sink": {"path": w.path("file")}})),
+    ];
+    run(&w, &steps);
+    forget_the_ends(&w);
+    let stored = w.stored();
+    let refusing = zcrm_emulator::Emulator::start(zcrm_emulator::Options::default()).unwrap();
+    let allow = w.dir.path().to_str().unwrap();
+    // One that refuses every token, and one that isn't there.
+    for address in [refusing.url(), "http://127.0.0.1:1"] {
+        let settings =
+            [("allow_paths", allow), ("api_domain", address), ("access_token", "1000.another"), ("max_retries", "0"), ("settle_waits_ms", "1")];
+        let client = Client::new(config(&w.emulator, &settings)).unwrap();
+        assert_eq!(run_with(&client, &w, items(&steps), Call::default()).0.done, 0, "{address}");
+    }
+    let (summary, told) = run(&w, &steps);
+    assert_eq!((summary.done, w.stored()), (3, stored), "{told:#?}");
+}
+
+#[test]
+fn unfinished_files_of_a_killed_run_go_where_this_process_has_been_before() {
+    let w = journaled();
+    let id = w.attach("a.txt", b"content");
+    let download = |name: &str| step(&w, "attachment.download", json!({"attachment_id": id, "sink": {"path": w.path(name)}}));
+    run(&w, &[download("first")]);
+    let left = std::fs::File::create(w.path(".zcrm-left.partial")).unwrap();
+    left.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(48 * 3600)).unwrap();
+    run(&w, &[download("first"), download("second")]);
+    assert_eq!(w.files(), ["first", "journal", "second"]);
+}
+
+#[test]
+fn a_deletion_that_a_page_answered_is_told_as_done_by_the_next_run() {
+    let w = world_with(&[("settle_waits_ms", "1"), ("max_retries", "0")]);
+    let id = w.attach("a.txt", b"content");
+    w.emulator.script("attachment.delete", [Fault::html(403).after_store()]);
+    let steps = [step(&w, "attachment.delete", json!({"attachment_ids": [id]}))];
+    let (first, _) = run(&w, &steps);
+    let (second, told) = run(&w, &steps);
+    assert_eq!((first.failed, first.unknown, second.done), (1, 1, 1), "{told:?}");
+}
+
+#[test]
 fn a_step_that_is_given_several_times_with_skip_stores_one_copy() {
     let w = journaled();
     let mut skipping = upload(&w, "same.txt");

@@ -97,6 +97,16 @@ fn links_of_which_none_could_be_attached_are_an_error_with_what_became_of_each()
 }
 
 #[test]
+fn links_of_which_one_may_be_attached_leave_the_outcome_open_whichever_failed_first() {
+    let w = world_with(&[("settle", "off")]);
+    let record = w.record();
+    w.emulator.script("attachment.upload", [Fault::status(403), Fault::reset_after_store()]);
+    let links = json!([{"url": "https://example.com/a"}, {"url": "https://example.com/b"}]);
+    let error = refusal(&w, &but(&upload(&record, &json!(0)), &json!({"source": null, "links": links})));
+    assert_eq!((error.status(), error.detail().outcome_open), (Status::Forbidden, true), "{error}");
+}
+
+#[test]
 fn a_cancelled_step_says_so_though_a_link_was_attached_before() {
     let w = world();
     let record = w.record();

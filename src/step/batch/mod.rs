@@ -17,6 +17,7 @@ use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::transfer;
 use journal::Journal;
 use running::Batch;
 use source::Listed;
@@ -122,6 +123,9 @@ fn run_with(
     call: Call<'_>,
     ended: &mut dyn FnMut(Ended<'_>) -> bool,
 ) -> Result<Outcome<Summary>> {
+    if journal.is_some() {
+        transfer::forget_cleared(); // a killed run may have left unfinished files where this process has cleared before
+    }
     let claimed = journal.as_ref().map(Journal::claimed).unwrap_or_default();
     // What a killed process had sent may show late: nothing of it is looked for before the waits for a lost upload have passed.
     let late: Duration = client.config().settle_waits.iter().sum();

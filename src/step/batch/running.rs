@@ -259,6 +259,8 @@ impl<'b, 'c> Batch<'b, 'c> {
             Err(error) => {
                 self.summary.attempts += u64::from(error.detail().attempts);
                 self.waited_ms += error.detail().waited_ms;
+                // What an earlier run did is as open as it was: a failure may come before anything was looked for.
+                let begun = begun.filter(|_| !begun_before);
                 self.end_badly(&key, begun.as_ref(), &error);
             }
         }
