@@ -22,18 +22,20 @@ class Spool {
     }
 
     /**
-     * Writes bytes, or what a stream gives, and tells the path.
+     * Writes bytes, or what a stream gives, and tells the path. Nothing is left of what fails.
      * @param {Uint8Array | import('node:stream').Readable} from
      * @param {AbortSignal} signal
      */
     async put(from, signal) {
         const path = await this.path();
-        if (from instanceof Uint8Array) {
-            await writeFile(path, from, { signal });
+        try {
+            if (from instanceof Uint8Array) await writeFile(path, from, { signal });
+            else await pipeline(from, bytesOf, createWriteStream(path), { signal });
             return path;
+        } catch (error) {
+            await this.remove(path);
+            throw error;
         }
-        await pipeline(from, bytesOf, createWriteStream(path), { signal });
-        return path;
     }
 
     /** @param {string} path */

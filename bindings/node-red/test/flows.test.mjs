@@ -160,7 +160,11 @@ suite('a failure reaches the Catch node', () => {
             "msg.payload = new (global.get('Readable'))({ objectMode: true, read() { this.push({ a: 1 }); this.push(null); } }); msg.filename = 'a'";
         await red.deploy(flow(account(w), { operation: 'attachment.upload', fields: record(w), choices: { source: 'message' } }, odd));
         assert.match((await red.send({})).failed.message, /something else than bytes/);
-        assert.deepEqual(await w.stored(), []);
+        const breaks = `msg.payload = new (global.get('Readable'))({ read() { this.push(Buffer.alloc(100000)); this.destroy(new Error('half of it')); } });
+            msg.filename = 'a'`;
+        await red.deploy(flow(account(w), { operation: 'attachment.upload', fields: record(w), choices: { source: 'message' } }, breaks));
+        assert.match((await red.send({})).failed.message, /half of it/);
+        assert.deepEqual([await w.stored(), red.spooled()], [[], []]);
     });
 
     test('when an account has a setting that there is not', async () => {

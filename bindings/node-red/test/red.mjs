@@ -1,6 +1,6 @@
 // A Node-RED of a test's own, driven by its admin API.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ export async function nodeRed(folder = mkdtempSync(join(tmpdir(), 'node-red-')))
     const url = `http://127.0.0.1:${port}`;
     const program = join(process.env.ZCRM_NODE_RED, 'node_modules/node-red/red.js');
     const child = spawn(process.execPath, [program, '-u', folder, '-s', join(folder, 'settings.js'), '-p', `${port}`], {
-        env: { ...process.env, NODE_TEST_CONTEXT: '' },
+        env: { ...process.env, NODE_TEST_CONTEXT: '', TMPDIR: folder },
         stdio: ['pipe', 'pipe', 'pipe'],
     });
     let log = '';
@@ -60,6 +60,8 @@ export async function nodeRed(folder = mkdtempSync(join(tmpdir(), 'node-red-')))
         url,
         folder,
         log: () => log,
+        /** What bytes of messages lie in the folders of its accounts. */
+        spooled: () => readdirSync(folder).flatMap((name) => (name.startsWith('node-red-zcrm-') ? readdirSync(join(folder, name)) : [])),
         async stop() {
             running.delete(red);
             child.kill('SIGTERM');
