@@ -1,9 +1,11 @@
 //! Names in a folder for files that a server names: each another one, and none that leads out of it.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use icu_normalizer::ComposingNormalizer;
+use zcrm::{Error, Result, Status};
 
 /// A name has at most this many bytes on common file systems.
 const MOST: usize = 255;
@@ -31,6 +33,16 @@ impl Folder {
             }
             number += 1;
         }
+    }
+}
+
+/// Where a file of the folder really is. A link in it that leads elsewhere isn't followed: the folder may be somebody else's.
+pub fn inside(folder: &Path, file: &Path) -> Result<PathBuf> {
+    let real = |path: &Path| fs::canonicalize(path).map_err(|e| Error::io("source_open", path.display(), &e));
+    let found = real(file)?;
+    match found.starts_with(real(folder)?) {
+        true => Ok(found),
+        false => Err(Error::new(Status::Argument, "source_open", format!("{}: is a link that leads out of the folder", file.display()))),
     }
 }
 

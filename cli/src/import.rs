@@ -10,6 +10,7 @@ use zcrm::{Call, Client, Error, File, Record, Result, Sink, Source, Status, phot
 use crate::app::App;
 use crate::budget::{Budget, SPENT};
 use crate::exit::Stop;
+use crate::folder::inside;
 use crate::manifest::{self, Entry, Line};
 use crate::output::About;
 use crate::{pool, same, target};
@@ -223,7 +224,7 @@ impl Import<'_> {
     }
 
     fn has_bytes_of(&self, path: &Path, id: &str) -> Result<bool> {
-        same::attachment(self.app, self.client, self.budget, self.record, id, path)
+        same::attachment(self.app, self.client, self.budget, self.record, id, &inside(&self.args.dir, path)?)
     }
 
     fn upload(&self, entry: &Entry, path: &Path) -> Result<()> {
@@ -243,13 +244,8 @@ impl Import<'_> {
         self.budget.spend(|| attachment::upload(self.client, self.record, source, call)).map(drop)
     }
 
-    /// A file of the folder. A link in it that leads elsewhere isn't followed: the folder may be somebody else's.
     fn file<'a>(&self, path: &Path) -> Result<File<'a>> {
-        let real = |path: &Path| fs::canonicalize(path).map_err(|e| Error::io("source_open", path.display(), &e));
-        if !real(path)?.starts_with(real(&self.args.dir)?) {
-            return Err(Error::new(Status::Argument, "source_open", format!("{}: is a link that leads out of the folder", path.display())));
-        }
-        File::open(path)
+        File::open(inside(&self.args.dir, path)?)
     }
 
     fn photo(&self, entry: &Entry, path: &Path) -> Result<bool> {

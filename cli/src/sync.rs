@@ -9,7 +9,7 @@ use zcrm::{Client, Error, File, Record, Result, Source};
 use crate::app::App;
 use crate::budget::Budget;
 use crate::exit::Stop;
-use crate::folder::Folder;
+use crate::folder::{Folder, inside};
 use crate::output::About;
 use crate::same;
 use crate::target::OneRecord;
@@ -115,6 +115,7 @@ impl Sync<'_> {
 
     fn file(&mut self, path: &Path) -> Result<&'static str> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = &inside(&self.args.dir, path)?;
         if let Some(url) = link(path, &name) {
             let key = format!("link {url}");
             if let Some(at) = self.left.iter().position(|(left, _)| *left == key) {
@@ -130,7 +131,7 @@ impl Sync<'_> {
             self.left.remove(at);
             return Ok("kept");
         }
-        self.upload(File::open(path)?.into())
+        self.upload(File::open(path)?.named(&name).into())
     }
 
     fn upload(&self, source: Source<'_>) -> Result<&'static str> {

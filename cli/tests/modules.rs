@@ -319,6 +319,25 @@ fn a_link_in_the_folder_that_leads_out_of_it_is_not_imported() {
 }
 
 #[test]
+fn sync_follows_links_within_the_folder_alone_and_twice_changes_nothing() {
+    let w = world();
+    let record = w.emulator.add_record("Widgets");
+    let target = format!("Widgets/{record}");
+    w.file("secret", b"of somebody else");
+    fs::create_dir_all(w.path("dir/below")).unwrap();
+    fs::write(w.path("dir/below/real"), b"mine").unwrap();
+    std::os::unix::fs::symlink("below/real", w.path("dir/near")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(run(&w, &["sync", "dir", &target, "--delete"]).code, Some(0));
+        assert_eq!(contents(&w, &record).len(), 1, "the file behind the link, once");
+    }
+    assert_eq!((contents(&w, &record)[0].0.as_str(), w.requests("attachment.upload").len()), ("near", 1));
+    std::os::unix::fs::symlink("../secret", w.path("dir/far")).unwrap();
+    let ran = run(&w, &["sync", "dir", &target]);
+    assert!(ran.code == Some(1) && ran.err.contains("leads out of the folder") && contents(&w, &record).len() == 1, "{ran:?}");
+}
+
+#[test]
 fn a_line_of_the_manifest_that_is_torn_in_the_middle_is_named_with_the_way_out() {
     let w = world();
     fill(&w);
