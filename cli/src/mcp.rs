@@ -24,7 +24,7 @@ use crate::settings::Settings;
 /// Serve the operations as tools of an MCP server, on standard input and output
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only the tools that change nothing in Zoho CRM
+    /// Only the tools that change nothing in Zoho CRM, and replace no file on this machine
     #[arg(long)]
     read_only: bool,
 }
@@ -53,9 +53,11 @@ struct Server {
     client: Mutex<Option<Client>>,
 }
 
-/// What a tool does to the CRM.
+/// What a tool does to the CRM and to this machine.
 enum Effect {
     Reads,
+    /// Writes a file here, in place of another where it is told to.
+    Saves,
     Adds,
     /// What was there before may be gone.
     Destroys,
@@ -63,7 +65,8 @@ enum Effect {
 
 fn effect(operation: &str) -> Effect {
     match operation {
-        "attachment.list" | "attachment.download" | "photo.download" | "record.list" => Effect::Reads,
+        "attachment.list" | "record.list" => Effect::Reads,
+        "attachment.download" | "photo.download" => Effect::Saves,
         "attachment.upload" => Effect::Adds,
         _ => Effect::Destroys,
     }
@@ -80,13 +83,15 @@ fn tool_name(operation: &str) -> String {
     operation.replace('.', "_")
 }
 
-fn tool(operation: &Value) -> Tool {
+/// `replaces`: whether a download may take the place of a file.
+fn tool(operation: &Value, replaces: bool) -> Tool {
     let text = |field: &str| operation[field].as_str().unwrap_or_default().to_owned();
     let schema = |field: &str| Arc::new(operation[field].as_object().cloned().unwrap_or_default());
     let (id, title) = (text("id"), text("title"));
     let hints = ToolAnnotations::with_title(title.clone());
     let hints = match effect(&id) {
         Effect::Reads => hints.read_only(true),
+        Effect::Saves => hints.read_only(false).destructive(replaces),
         Effect::Adds => hints.read_only(false).destructive(false),
         Effect::Destroys => hints.read_only(false).destructive(true),
     };
@@ -109,7 +114,7 @@ impl ServerHandler for Server {
     }
 
     async fn list_tools(&self, _: Option<PaginatedRequestParams>, _: RequestContext<RoleServer>) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.operations().iter().map(tool).collect()))
+        Ok(ListToolsResult::with_all_items(self.operations().iter().map(|operation| tool(operation, !self.read_only)).collect()))
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, context: RequestContext<RoleServer>) -> Result<CallToolResponse, ErrorData> {
@@ -121,6 +126,9 @@ impl ServerHandler for Server {
         arguments.entry("operation").or_insert_with(|| operation.into());
         if arguments["operation"] != *operation {
             return Ok(CallToolResult::error(vec![ContentBlock::text(format!("operation: this tool is {operation}"))]).into());
+        }
+        if self.read_only && arguments.get("sink").is_some_and(|sink| sink["overwrite"] == true) {
+            return Ok(CallToolResult::error(vec![ContentBlock::text("sink.overwrite: with --read-only no file is replaced")]).into());
         }
         let client = match self.client(&context.peer).await {
             Ok(client) => client,
@@ -137,7 +145,7 @@ impl ServerHandler for Server {
 impl Server {
     fn operations(&self) -> Vec<Value> {
         let mut all = operations();
-        all.retain(|operation| !self.read_only || matches!(effect(operation["id"].as_str().unwrap_or_default()), Effect::Reads));
+        all.retain(|operation| !self.read_only || matches!(effect(operation["id"].as_str().unwrap_or_default()), Effect::Reads | Effect::Saves));
         all
     }
 

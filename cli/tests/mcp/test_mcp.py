@@ -15,7 +15,8 @@ from mcp.types import ListRootsResult, Root
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DESCRIBED = json.loads((ROOT / "src/step/description.json").read_text())["operations"]
-READING = {"attachment_list", "attachment_download", "photo_download", "record_list"}
+LISTS = {"attachment_list", "record_list"}
+DOWNLOADS = {"attachment_download", "photo_download"}
 PNG = (ROOT / "tests/emulator/fixtures/portrait.png").read_bytes()
 
 
@@ -86,19 +87,36 @@ def test_each_step_is_a_tool_with_the_described_schemas(world, mode):
         tool = tools[operation["id"].replace(".", "_")]
         assert (tool.input_schema, tool.output_schema, tool.title) == (operation["input"], operation["output"], operation["title"])
         assert operation["help"] in tool.description
-        assert bool(tool.annotations.read_only_hint) == (tool.name in READING)
-        assert bool(tool.annotations.destructive_hint) == (tool.name not in READING | {"attachment_upload"})
+        assert bool(tool.annotations.read_only_hint) == (tool.name in LISTS)
+        assert bool(tool.annotations.destructive_hint) == (tool.name not in LISTS | {"attachment_upload"})
 
 
 def test_read_only_leaves_out_what_changes_something(world):
     async def run():
         async with world.client("--read-only") as client:
-            names = {tool.name for tool in (await client.list_tools()).tools}
+            tools = (await client.list_tools()).tools
             with pytest.raises(Exception, match="photo_delete"):
                 await client.call_tool("photo_delete", world.record)
-            return names
+            return tools
 
-    assert asyncio.run(run()) == READING and not world.requests("photo.delete")
+    tools = asyncio.run(run())
+    assert {tool.name for tool in tools} == LISTS | DOWNLOADS and not world.requests("photo.delete")
+    assert not any(tool.annotations.destructive_hint for tool in tools)
+
+
+def test_read_only_replaces_no_file(world):
+    attachment = {**world.record, "attachment_id": world.attach("a", b"new")}
+    (world.tmp / "mine").write_bytes(b"old")
+
+    async def run():
+        async with world.client("--read-only", allow_paths=str(world.tmp)) as client:
+            download = lambda sink: client.call_tool("attachment_download", {**attachment, "sink": sink})  # noqa: E731
+            replaced = await download({"path": str(world.tmp / "mine"), "overwrite": True})
+            assert replaced.is_error and "--read-only" in told(replaced)
+            assert not (await download({"path": str(world.tmp / "other")})).is_error
+
+    asyncio.run(run())
+    assert [(world.tmp / name).read_bytes() for name in ("mine", "other")] == [b"old", b"new"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
