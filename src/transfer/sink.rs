@@ -121,9 +121,9 @@ impl<'a> Output<'a> {
                 let replaces = match partial::there(&directory, name).map_err(broken)? {
                     There::Nothing => false,
                     There::File(_) if again && !overwrite => false, // compared once it is here
-                    _ if !overwrite => return Err(exists(&path)),
-                    There::File(_) => true,
                     There::Other => return Err(no_file(&path)),
+                    There::File(_) if !overwrite => return Err(exists(&path)),
+                    There::File(_) => true,
                 };
                 let partial = Partial::create(directory, replaces).map_err(broken)?;
                 Ok(Output::File { partial, path, overwrite, again, written: 0 })

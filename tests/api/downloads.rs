@@ -307,8 +307,10 @@ fn nothing_but_a_regular_file_is_ever_replaced() {
     std::os::unix::fs::symlink(dir.path(), &to_directory).unwrap();
     for path in [&*fifo, &to_device, &to_directory, dir.path(), Path::new("/dev/null")] {
         let before = path.symlink_metadata().unwrap().file_type();
-        let failed = attachment::download(&w.client, &w.contact, &id, Sink::file(path, true), Call::default());
-        assert_eq!(why(failed), (Status::Io, "target_not_a_file"), "{}", path.display());
+        for overwrite in [true, false] {
+            let failed = attachment::download(&w.client, &w.contact, &id, Sink::file(path, overwrite), Call::default());
+            assert_eq!(why(failed), (Status::Io, "target_not_a_file"), "{}", path.display()); // nobody is told to remove it
+        }
         assert_eq!(path.symlink_metadata().unwrap().file_type(), before);
     }
     assert!(w.emulator.ledger().requests.is_empty());
