@@ -50,7 +50,8 @@ impl App {
 
     /// A client with the settings of the options, the environment and the profile.
     pub fn client(&self) -> Result<Client, Stop> {
-        Ok(Client::new(self.heard(Settings::read(&self.common)?.config()?))?)
+        let settings = Settings::read(&self.common)?;
+        Client::new(self.heard(settings.config()?)).map_err(|error| settings.without_client(error))
     }
 
     /// The same settings, with log lines where they are wanted.

@@ -48,6 +48,11 @@ impl Stop {
         Stop { why: why.to_string(), error: None }
     }
 
+    /// What the library says, in words of the command.
+    pub fn of(why: String, error: zcrm::Error) -> Stop {
+        Stop { why, error: Some(error) }
+    }
+
     /// Says so on standard error or, as JSON, on standard output.
     pub fn tell(self, as_json: bool) -> ExitCode {
         let told = as_json && writeln!(std::io::stdout(), "{}", self.json()).is_ok();
@@ -73,6 +78,6 @@ impl fmt::Display for Stop {
 
 impl From<zcrm::Error> for Stop {
     fn from(error: zcrm::Error) -> Stop {
-        Stop { why: error.to_string(), error: Some(error) }
+        Stop::of(error.to_string(), error)
     }
 }

@@ -151,7 +151,7 @@ impl Args {
     /// What options say, and what the environment says of who logs in and where.
     fn given(&self, app: &App) -> Result<Login, Stop> {
         let mut login = Login::new();
-        let all = Settings { profile: None, given: settings::given(&app.common)? };
+        let all = Settings { profile: None, absent: None, given: settings::given(&app.common)? };
         all.config()?; // what is wrong is told with its place
         for given in &all.given {
             let group = KEYS.iter().find(|key| key.name == given.key).map_or("", |key| key.group);

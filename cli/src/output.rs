@@ -94,7 +94,8 @@ impl Output {
             }
             return self.print(&json(&Line { about, what: Failed { error: error.detail() } }));
         }
-        self.warn(format_args!("{}: {error}", zcrm::one_line(about.shown())));
+        let way_out = if error.reason() == "target_exists" { " (--overwrite)" } else { "" }; // the library can't know how it is asked here
+        self.warn(format_args!("{}: {error}{way_out}", zcrm::one_line(about.shown())));
         Ok(())
     }
 

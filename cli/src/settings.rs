@@ -31,6 +31,8 @@ impl FromStr for Pair {
 /// The settings of a command, and where they come from.
 pub struct Settings {
     pub profile: Option<Profile>,
+    /// Why there is no profile, where none was named.
+    pub absent: Option<zcrm::Error>,
     /// Those of the environment and of options, which come before the profile's: the later one of a key holds.
     pub given: Vec<Given>,
 }
@@ -51,7 +53,16 @@ const TOKENS: &str = "tokens.json";
 
 impl Settings {
     pub fn read(common: &Common) -> Result<Settings, Stop> {
-        Ok(Settings { profile: profile(common)?, given: given(common)? })
+        let (profile, absent) = profile(common)?;
+        Ok(Settings { profile, absent, given: given(common)? })
+    }
+
+    /// Why there is no client: where credentials are missing, which logins there are.
+    pub fn without_client(&self, error: zcrm::Error) -> Stop {
+        match &self.absent {
+            Some(absent) if error.reason() == "credentials" => Stop::of(format!("{error}; or name a login with --profile ({absent})"), error),
+            _ => error.into(),
+        }
     }
 
     /// What the library is configured with. Credentials are those of one place: where the environment or an option gives a token, none of
@@ -116,12 +127,12 @@ fn is_token(key: &str) -> bool {
     matches!(key, "access_token" | "refresh_token" | "soid")
 }
 
-/// The profile that is named, or the default one where there is one.
-fn profile(common: &Common) -> Result<Option<Profile>, Stop> {
+/// The profile that is named, or the default one, or why there is none.
+fn profile(common: &Common) -> Result<(Option<Profile>, Option<zcrm::Error>), Stop> {
     let (path, name) = (profiles_named(common), profile_named(common)?);
     match Profile::read(path.as_deref(), name.as_deref()) {
-        Ok(profile) => Ok(Some(profile)),
-        Err(error) if path.is_none() && name.is_none() && matches!(error.reason(), "profile_absent" | "profile_path") => Ok(None),
+        Ok(profile) => Ok((Some(profile), None)),
+        Err(error) if path.is_none() && name.is_none() && matches!(error.reason(), "profile_absent" | "profile_path") => Ok((None, Some(error))),
         Err(error) => Err(error.into()),
     }
 }

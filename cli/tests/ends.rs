@@ -24,7 +24,7 @@ fn what_keeps_a_command_from_starting_is_one_line_and_exit_code_2() {
         assert!(ran.code == Some(2) && ran.err.contains(word) && ran.out.is_empty(), "{arguments:?} {variable}: {ran:?}");
     }
     let no_credentials = ran(&mut bare(&w, &["ls", "Contacts/1"]));
-    assert!(no_credentials.code == Some(2) && no_credentials.err.contains("credentials"), "{no_credentials:?}");
+    assert!(no_credentials.code == Some(2) && no_credentials.err.contains("`zcrm login` writes one"), "{no_credentials:?}");
     for usage in [&["ls"][..], &["ls", "Contacts"], &["nothing"], &["upload", "Contacts/1"], &["ls", "Contacts/1", "--nothing"]] {
         assert_eq!(run(&w, usage).code, Some(2), "{usage:?}");
     }

@@ -131,6 +131,17 @@ fn a_profile_that_is_named_must_be_there() {
 }
 
 #[test]
+fn without_a_login_it_is_told_which_there_are() {
+    let w = world();
+    with_code(&w, &["--profile", "work"]);
+    for command in [&["ls", "Contacts/1"][..], &["whoami"], &["doctor"]] {
+        let ran = ran(&mut bare(&w, command));
+        let told = ran.out + &ran.err;
+        assert!(ran.code != Some(0) && ["--profile", "\"work\"", "zcrm login"].iter().all(|word| told.contains(word)), "{command:?}: {told}");
+    }
+}
+
+#[test]
 fn whoami_tells_the_login_and_no_secret() {
     let w = world();
     with_code(&w, &[]);

@@ -129,7 +129,7 @@ fn a_file_that_is_there_is_replaced_only_on_request() {
     w.file("a.txt", b"mine");
     let ran = run(&w, &["get", &contact(&w)]);
     assert_eq!((ran.code, fs::read(w.path("a.txt")).unwrap()), (Some(1), b"mine".to_vec()));
-    assert!(ran.err.contains("exists"), "{}", ran.err);
+    assert!(ran.err.contains("exists") && ran.err.contains("--overwrite"), "{}", ran.err);
     let ran = run(&w, &["get", &contact(&w), "--overwrite"]);
     assert_eq!((ran.code, fs::read(w.path("a.txt")).unwrap()), (Some(0), b"from the server".to_vec()));
     assert_eq!(run(&w, &["get", &contact(&w), "--again"]).code, Some(0), "a file of the same bytes is the download");

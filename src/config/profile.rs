@@ -68,7 +68,11 @@ impl Profile {
                 let others = file.iter().filter(|(_, value)| value.is_table()).map(|(name, _)| format!("{:?}", one_line(name)));
                 let others = others.collect::<Vec<_>>().join(", ");
                 let others = if others.is_empty() { "none".to_owned() } else { others };
-                Err(refused(&path, "profile_absent", format_args!("there is no profile {:?}; there is {others}", one_line(name))))
+                Err(refused(
+                    &path,
+                    "profile_absent",
+                    format_args!("there is no profile {:?}; there is {others}; `zcrm login` writes one", one_line(name)),
+                ))
             }
         }
     }

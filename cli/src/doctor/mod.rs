@@ -81,7 +81,11 @@ pub fn run(args: &Args, app: &App) -> Result<(), Stop> {
     report.tell(&origin(&settings))?;
     let client = match Client::new(config.clone()) {
         Ok(client) => client,
-        Err(error) => return report.tell(&Finding::bad("settings", error.to_string(), "see `zcrm login`, or set what is missing")).map(drop),
+        Err(error) => {
+            return report
+                .tell(&Finding::bad("settings", settings.without_client(error).to_string(), "see `zcrm login`, or set what is missing"))
+                .map(drop);
+        }
     };
     let way = network::look(app, &settings, &config, &hosts);
     if !report.tell_all(way)? {
