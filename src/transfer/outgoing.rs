@@ -27,6 +27,9 @@ struct FilePart<'a> {
     sent: u64,
 }
 
+/// Free behind a body that is read as a whole, so that the end of a file is seen without more memory.
+const ROOM: usize = 64;
+
 /// Where the next byte comes from.
 enum At {
     Head(usize),
@@ -115,24 +118,18 @@ impl<'a> Outgoing<'a> {
         Ok(())
     }
 
-    /// Fills `buf` with the next bytes of the body, as far as there are any; 0 is the end.
-    fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buf.len() {
-            let n = self.read_some(&mut buf[filled..])?;
-            if n == 0 {
-                break;
-            }
-            filled += n;
-        }
-        Ok(filled)
-    }
-
-    /// The whole body, which is known to be short.
+    /// The whole body from its start, which is known to be short.
     pub(crate) fn read_all(&mut self) -> Result<Bytes> {
-        let mut all = fallible::zeroed(self.length().unwrap_or_default() as usize)?;
-        let n = self.read(&mut all)?;
-        all.truncate(n);
+        let mut all = Vec::new();
+        fallible::reserve(&mut all, self.length().unwrap_or_default() as usize + ROOM)?;
+        all.extend_from_slice(&self.head);
+        self.at = At::File;
+        if let Some(file) = &mut self.file {
+            file.progress.start(file.input.length())?;
+            while file.append(&mut all)? > 0 {}
+        }
+        all.extend_from_slice(&self.tail);
+        self.at = At::Tail(self.tail.len());
         Ok(all.into())
     }
 
@@ -171,16 +168,26 @@ impl<'a> Outgoing<'a> {
 impl FilePart<'_> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
         let n = self.input.read(buf)?;
-        if n == 0 {
+        self.was_read(&buf[..n])
+    }
+
+    /// Appends some of the next bytes; 0 is the end.
+    fn append(&mut self, to: &mut Vec<u8>) -> Result<usize> {
+        let n = self.input.append(to)?;
+        self.was_read(&to[to.len() - n..])
+    }
+
+    fn was_read(&mut self, bytes: &[u8]) -> Result<usize> {
+        if bytes.is_empty() {
             // Before the closing boundary is sent: a body with the wrong bytes never becomes complete, so nothing is stored.
             self.digest.check()?;
             self.progress.finish()?;
             return Ok(0);
         }
-        self.digest.update(&buf[..n]);
-        self.sent += n as u64;
-        self.progress.add(n)?;
-        Ok(n)
+        self.digest.update(bytes);
+        self.sent += bytes.len() as u64;
+        self.progress.add(bytes.len())?;
+        Ok(bytes.len())
     }
 }
 
@@ -208,7 +215,7 @@ mod tests {
             let mut body = body(SourceBytes::Memory(&bytes), Digest::new(None, None));
             let (mut all, mut buf) = (0, vec![0; step]);
             loop {
-                match body.read(&mut buf).unwrap() {
+                match body.read_some(&mut buf).unwrap() {
                     0 => break,
                     n => all += n as u64,
                 }

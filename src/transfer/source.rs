@@ -46,7 +46,7 @@ impl<R: Read> Reader for Streamed<R> {
         loop {
             match self.0.read(buf) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                read => return read.map_err(|e| Error::io("source_read", "the source can't be read", &e)),
+                read => return read.map_err(|e| unreadable(&e)),
             }
         }
     }
@@ -221,9 +221,31 @@ impl<'a> Input<'a> {
             buf[..n].copy_from_slice(&ahead[..n]);
             n
         };
+        self.gave(n, n == 0 && !buf.is_empty())
+    }
+
+    /// Appends some of the next bytes, of which there are few and whose number is known; 0 is the end. Where zcrm itself reads them, their memory
+    /// isn't zeroed first, which would cost as much as to copy them.
+    pub(crate) fn append(&mut self, to: &mut Vec<u8>) -> Result<usize> {
+        let left = self.length().unwrap_or_default().saturating_sub(self.given);
+        if let (Bytes::File(file, _), true) = (&mut self.bytes, self.ahead.is_empty()) {
+            let n = file.take(left + 1).read_to_end(to).map_err(|e| unreadable(&e))?; // one more, to see that the file has grown
+            return self.gave(n, n == 0);
+        }
+        let at = to.len();
+        let room = usize::try_from(left).map_or(1, |left| left.max(1));
+        fallible::reserve(to, room)?;
+        to.resize(at + room, 0);
+        let n = self.read(&mut to[at..])?;
+        to.truncate(at + n);
+        Ok(n)
+    }
+
+    /// So many bytes were given out. More or fewer than the known length are an error.
+    fn gave(&mut self, n: usize, is_end: bool) -> Result<usize> {
         self.given += n as u64;
         match (self.length(), self.limit) {
-            (Some(length), _) if self.given > length || (n == 0 && !buf.is_empty() && self.given < length) => Err(changed(length, self.given)),
+            (Some(length), _) if self.given > length || (is_end && self.given < length) => Err(changed(length, self.given)),
             (None, Some((limit, reason))) if self.given > limit => Err(too_large(&format!("more than {limit} bytes"), limit, reason)),
             _ => Ok(n),
         }
@@ -280,6 +302,10 @@ impl<'a> Input<'a> {
         file.seek(SeekFrom::Start(0)).map_err(broken)?;
         Ok(Input::new(Bytes::File(file, self.given)))
     }
+}
+
+fn unreadable(cause: &io::Error) -> Error {
+    Error::io("source_read", "the source can't be read", cause)
 }
 
 fn too_large(has: &str, limit: u64, reason: &'static str) -> Error {
