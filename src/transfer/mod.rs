@@ -58,12 +58,9 @@ pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
-    let mut text = String::with_capacity(2 * bytes.len());
-    for b in bytes {
-        text.extend([digit(b >> 4), digit(b & 15)]);
-    }
-    text
+    let digit = |n: u8| b"0123456789abcdef"[usize::from(n)];
+    let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect();
+    String::from_utf8(digits).expect("digits are ASCII")
 }
 
 /// Whether a file was last written so long ago.
