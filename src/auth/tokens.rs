@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use reqwest::Url;
 use reqwest::header::HeaderValue;
 use tokio::sync::Mutex;
 
@@ -24,8 +25,8 @@ const MOST_IN_WINDOW: usize = 8;
 pub(crate) struct Access {
     /// The `Authorization` header.
     pub(crate) header: HeaderValue,
-    /// The API host.
-    pub(crate) api: String,
+    /// The API host: a URL without a path. Each call's begins with it, and to take it apart anew costs as much as the rest of a head.
+    pub(crate) api: Url,
     /// The token, as a reply may repeat it.
     pub(crate) secrets: Arc<Secrets>,
 }
@@ -91,7 +92,7 @@ impl Tokens {
         };
         let file = || config.token_file.as_ref().map(|path| Arc::new(FileStore::new(path)) as Arc<dyn TokenStore>);
         let store = config.token_store.clone().or_else(file);
-        let first = config.access_token.as_ref().map(|token| Held::new(token, hosts.api.clone(), Duration::from_secs(3600))).transpose()?;
+        let first = config.access_token.as_ref().map(|token| Held::new(token, &hosts.api, Duration::from_secs(3600))).transpose()?;
         Ok(Tokens { origin, store, first, shared: PerProcess::new() })
     }
 
@@ -158,7 +159,7 @@ impl Tokens {
         shared.read().as_ref().filter(|held| held.is_good(&self.origin)).map(|held| held.access.clone())
     }
 
-    fn hold(&self, token: &Secret, api: String, lives: Duration) -> Result<Arc<Access>> {
+    fn hold(&self, token: &Secret, api: &str, lives: Duration) -> Result<Arc<Access>> {
         let held = Held::new(token, api, lives)?;
         Ok(self.held().insert(held).access.clone())
     }
@@ -169,13 +170,13 @@ impl Tokens {
         if token.expose().is_empty() {
             return Err(Error::new(Status::Callback, "token_callback", "the token callback succeeded, but gave an empty token"));
         }
-        self.hold(&token, hosts.api.clone(), Duration::ZERO)
+        self.hold(&token, &hosts.api, Duration::ZERO)
     }
 
     /// A token from the store, if it can be sent, has life left and isn't the one that was just refused.
     fn adopt(&self, session: &Session<'_>, entry: &Entry, hosts: &Hosts) -> Result<Option<Arc<Access>>> {
         let Some(lives) = entry.lives() else { return Ok(None) };
-        let mut new = match Held::new(&entry.access_token, hosts.follow(entry.api_domain.as_deref())?, lives) {
+        let mut new = match Held::new(&entry.access_token, &hosts.follow(entry.api_domain.as_deref())?, lives) {
             Ok(new) => new,
             Err(error) => {
                 session.config.log(LogLevel::Warn, || format!("the token store's token is asked for again: {error}"));
@@ -199,7 +200,7 @@ impl Tokens {
                 Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
                 None => {
                     let granted = self.ask(state, session, hosts, grant).await?;
-                    self.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+                    self.hold(&granted.access_token, &hosts.follow(granted.api_domain.as_deref())?, granted.lives)
                 }
             },
         }
@@ -235,7 +236,7 @@ impl Tokens {
             }
         }
         let granted = asked?;
-        self.hold(&granted.access_token, hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+        self.hold(&granted.access_token, &hosts.follow(granted.api_domain.as_deref())?, granted.lives)
     }
 
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Issued> {
@@ -275,8 +276,9 @@ impl Shared {
 }
 
 impl Held {
-    fn new(token: &Secret, api: String, lives: Duration) -> Result<Held> {
+    fn new(token: &Secret, api: &str, lives: Duration) -> Result<Held> {
         let header = sendable(token)?;
+        let api = Url::parse(api).map_err(|e| Error::new(Status::Config, "api_domain", format!("{api} is not a URL: {e}")))?;
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
         let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])) };

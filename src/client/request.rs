@@ -165,7 +165,7 @@ impl Client {
         let flight = session.gate.sends();
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
-            response = self.redirected(session, &response, &access.api).await?;
+            response = self.redirected(session, &response, access.api.as_str()).await?;
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
@@ -179,11 +179,11 @@ impl Client {
     }
 
     fn request(&self, ask: &Ask<'_>, access: &Access) -> Result<Request> {
-        let mut url = format!("{}/crm/{}", access.api, self.version().name);
-        for segment in &ask.path {
-            push_segment(&mut url, segment)?;
-        }
-        let mut url = Url::parse(&url).map_err(|e| Error::new(Status::Config, "api_domain", format!("{} is not a URL: {e}", access.api)))?;
+        let mut path = String::with_capacity(MOST_PATHS);
+        path.extend(["/crm/", self.version().name]);
+        ask.path.iter().try_for_each(|segment| push_segment(&mut path, segment))?;
+        let mut url = access.api.clone();
+        url.set_path(&path);
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
         }
@@ -210,13 +210,16 @@ impl Client {
     }
 }
 
+/// Bytes that are enough for most paths.
+const MOST_PATHS: usize = 128;
+
 /// The one place where text becomes part of a path. What a caller gives has been checked before; this check is for ids from replies.
-fn push_segment(url: &mut String, segment: &str) -> Result<()> {
+fn push_segment(path: &mut String, segment: &str) -> Result<()> {
     if !is_segment(segment) {
         return Err(Error::new(Status::Protocol, "path_segment", format!("the reply's id {segment:?} can't be asked for: it would be another URL")));
     }
-    url.push('/');
-    url.extend(utf8_percent_encode(segment, SEGMENT));
+    path.push('/');
+    path.extend(utf8_percent_encode(segment, SEGMENT));
     Ok(())
 }
 
