@@ -212,7 +212,7 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     let texts = result.pointed.attachments.get_or_try_init(|| {
         let mut texts = Texts::none();
         for row in (0..count).filter_map(|i| readable.attachment(i)) {
-            texts_of(&row).into_iter().try_for_each(|text| texts.push(text))?;
+            texts.extend(&texts_of(&row))?;
         }
         Ok::<_, Error>(texts)
     })?;
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn zcrm_result_record_id(result: *const zcrm_result, index
         borrowed(result, n, |result| {
             let ids = result.readable().record_ids();
             ids.get(index).ok_or_else(|| absent("record"))?;
-            let id = result.pointed.record_ids.get_or_try_init(|| Texts::new(ids.iter().map(String::as_str)))?.get(index);
+            let id = result.pointed.record_ids.get_or_try_init(|| Texts::new(ids))?.get(index);
             Ok((id.ptr, id.len))
         })
     }
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     unsafe {
         fill(result, out, err, |result| {
             let moved = result.readable().transfer().ok_or_else(|| absent("transfer"))?;
-            let texts = || Texts::new([moved.file_name, moved.content_type, moved.sha256, &moved.path]);
+            let texts = || Texts::new(&[moved.file_name, moved.content_type, moved.sha256, &moved.path]);
             let texts = result.pointed.transfer.get_or_try_init(texts)?;
             Ok(zcrm_transfer {
                 struct_size: size_of::<zcrm_transfer>(),
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
     unsafe {
         fill(result, out, err, |result| {
             let (more, token) = result.readable().page().ok_or_else(|| absent("page"))?;
-            let next_page_token = result.pointed.page_token.get_or_try_init(|| Texts::new([token]))?.get(0);
+            let next_page_token = result.pointed.page_token.get_or_try_init(|| Texts::new(&[token]))?.get(0);
             Ok(zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 })
         })
     }
@@ -289,7 +289,7 @@ pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut
     unsafe {
         fill(result, out, err, |result| {
             let summary = result.readable().summary().ok_or_else(|| absent("batch"))?;
-            let stopped = result.pointed.stopped.get_or_try_init(|| Texts::new([summary.stopped.unwrap_or_default()]))?.get(0);
+            let stopped = result.pointed.stopped.get_or_try_init(|| Texts::new(&[summary.stopped.unwrap_or_default()]))?.get(0);
             Ok(zcrm_batch_summary {
                 struct_size: size_of::<zcrm_batch_summary>(),
                 done: summary.done,

@@ -97,9 +97,9 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Texts> {
+    pub(super) fn new(texts: &[impl AsRef<str>]) -> Result<Texts> {
         let mut all = Texts::none();
-        texts.into_iter().try_for_each(|text| all.push(text))?;
+        all.extend(texts)?;
         Ok(all)
     }
 
@@ -107,15 +107,17 @@ impl Texts {
         Texts { bytes: Vec::new(), starts: vec![0] }
     }
 
-    pub(super) fn push(&mut self, text: &str) -> Result<()> {
-        fallible::reserve(&mut self.bytes, text.len() + 1)?;
-        match text.contains('\0') {
-            true => self.bytes.extend(text.bytes().filter(|b| *b != 0)),
-            false => self.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
+    pub(super) fn extend(&mut self, texts: &[impl AsRef<str>]) -> Result<()> {
+        fallible::reserve(&mut self.starts, texts.len())?;
+        fallible::reserve(&mut self.bytes, texts.iter().map(|text| text.as_ref().len() + 1).sum())?;
+        for text in texts.iter().map(AsRef::as_ref) {
+            match text.contains('\0') {
+                true => self.bytes.extend(text.bytes().filter(|b| *b != 0)),
+                false => self.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
+            }
+            self.bytes.push(0);
+            self.starts.push(self.bytes.len());
         }
-        self.bytes.push(0);
-        fallible::reserve(&mut self.starts, 1)?;
-        self.starts.push(self.bytes.len());
         Ok(())
     }
 
