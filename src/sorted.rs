@@ -3,54 +3,78 @@
 /// Millions of numbers, in pieces: nothing large is ever moved or held twice as it grows. A number takes 8 bytes where they come in their order,
 /// 11 where they come in none, 16 where they come backwards.
 #[derive(Debug, Default)]
-pub(crate) struct Sorted(Vec<Vec<u64>>);
+pub(crate) struct Sorted(Vec<Piece>);
+
+/// Some numbers that follow one another: never none.
+#[derive(Debug)]
+struct Piece {
+    numbers: Vec<u64>,
+    /// The last of them as it was inserted. It stands here since most time would be spent in fetching it from there.
+    last: u64,
+}
 
 /// Numbers of a piece.
-const PIECE: usize = 500;
+const FULL: usize = 500;
 
 impl Sorted {
     /// The numbers from this one on. What they are changed to may not change their order among those that are sought or inserted.
     pub(crate) fn from(&mut self, least: u64) -> impl Iterator<Item = &mut u64> {
         let (piece, at) = self.place(least);
-        self.0.iter_mut().skip(piece).flatten().skip(at)
+        self.0.iter_mut().skip(piece).flat_map(|piece| &mut piece.numbers).skip(at)
     }
 
     pub(crate) fn contains(&self, number: u64) -> bool {
         let (piece, at) = self.place(number);
-        self.0.get(piece).and_then(|piece| piece.get(at)) == Some(&number)
+        self.0.get(piece).and_then(|piece| piece.numbers.get(at)) == Some(&number)
     }
 
     /// Puts a number before those that are not less than `least`.
     pub(crate) fn insert(&mut self, least: u64, number: u64) {
         let (piece, at) = self.place(least);
         // Behind the last of all, or of the piece before.
-        let (piece, at) = if at == 0 && piece > 0 { (piece - 1, self.0[piece - 1].len()) } else { (piece, at) };
+        let (piece, at) = if at == 0 && piece > 0 { (piece - 1, self.0[piece - 1].numbers.len()) } else { (piece, at) };
         match self.0.get_mut(piece) {
-            Some(numbers) if numbers.len() < PIECE => numbers.insert(at, number),
-            Some(numbers) => {
-                // A full piece is parted, at its end where numbers come in their order.
-                let cut = if at == PIECE { at } else { PIECE / 2 };
-                let mut rest = Vec::with_capacity(PIECE);
-                rest.extend(numbers.drain(cut..));
-                if at >= cut {
-                    rest.insert(at - cut, number)
-                } else {
-                    numbers.insert(at, number)
-                }
+            Some(there) if there.numbers.len() < FULL => there.insert(at, number),
+            Some(there) => {
+                let rest = there.part(at, number);
                 self.0.insert(piece + 1, rest);
             }
             None => {
-                let mut first = Vec::with_capacity(PIECE);
-                first.push(number);
-                self.0.push(first);
+                let mut numbers = Vec::with_capacity(FULL);
+                numbers.push(number);
+                self.0.push(Piece { numbers, last: number });
             }
         }
     }
 
-    /// Where the first number is that isn't less: its piece, and its place in that. No piece is empty.
+    /// Where the first number is that isn't less: its piece, and its place in that.
     fn place(&self, least: u64) -> (usize, usize) {
-        let piece = self.0.partition_point(|numbers| numbers[numbers.len() - 1] < least);
-        (piece, self.0.get(piece).map_or(0, |numbers| numbers.partition_point(|number| *number < least)))
+        let piece = self.0.partition_point(|piece| piece.last < least);
+        (piece, self.0.get(piece).map_or(0, |piece| piece.numbers.partition_point(|number| *number < least)))
+    }
+}
+
+impl Piece {
+    fn insert(&mut self, at: usize, number: u64) {
+        if at == self.numbers.len() {
+            self.last = number;
+        }
+        self.numbers.insert(at, number);
+    }
+
+    /// Parts a full piece, at its end where numbers come in their order, and inserts a number. Gives the second part.
+    fn part(&mut self, at: usize, number: u64) -> Piece {
+        let cut = if at == FULL { at } else { FULL / 2 };
+        let mut numbers = Vec::with_capacity(FULL);
+        numbers.extend(self.numbers.drain(cut..));
+        let mut rest = Piece { numbers, last: self.last };
+        self.last = self.numbers[cut - 1];
+        if at >= cut {
+            rest.insert(at - cut, number)
+        } else {
+            self.insert(at, number)
+        }
+        rest
     }
 }
 
@@ -59,7 +83,7 @@ mod tests {
     use super::*;
 
     fn bytes(sorted: &Sorted) -> usize {
-        sorted.0.iter().map(|piece| 8 * piece.capacity() + size_of::<Vec<u64>>()).sum()
+        sorted.0.iter().map(|piece| 8 * piece.numbers.capacity() + size_of::<Piece>()).sum()
     }
 
     #[test]
