@@ -161,14 +161,16 @@ test('a node is dragged onto the sheet, configured, deployed, shows its ring, an
     await w.fault('attachment.upload', { kind: 'delay', ms: 3000 });
     await page.click('#red-ui-header-button-deploy');
     await until(async () => (await red.admin('GET', '/flows')).some((node) => node.type === 'zcrm-file'));
+    // Each state is noted as it comes: a busy machine may look too late for one that lasts three seconds.
+    await page.evaluate((id) => {
+        window.states = [];
+        RED.comms.subscribe(`status/${id}`, (_topic, state) => window.states.push(state));
+    }, id);
     await page.evaluate(() => fetch('inject/start', { method: 'POST' }));
-    await page.waitForFunction(
-        (id) => RED.nodes.node(id).status?.shape === 'ring' && /%/.test(RED.nodes.node(id).status.text),
-        { timeout: 60_000 },
-        id,
-    );
+    const wait = { timeout: 300_000 };
+    await page.waitForFunction(() => states.some((state) => state.shape === 'ring' && /%/.test(state.text)), wait);
     await page.waitForSelector(`[id="${id}"] .red-ui-flow-node-status-ring-blue, [id="${id}"] .red-ui-flow-node-status-group`);
-    await page.waitForFunction((id) => RED.nodes.node(id).status?.fill === 'green', { timeout: 60_000 }, id);
+    await page.waitForFunction((id) => RED.nodes.node(id).status?.fill === 'green', wait, id);
     assert.equal(await page.evaluate((id) => RED.nodes.node(id).status.text, id), 'attachment.upload');
     assert.deepEqual(
         (await w.stored()).map((row) => [row.name, row.size]),
