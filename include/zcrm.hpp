@@ -189,8 +189,8 @@ class [[nodiscard]] Result {
     T &operator*() &noexcept { return *std::get_if<0>(&state_); }
     /** The value. */
     const T &operator*() const &noexcept { return *std::get_if<0>(&state_); }
-    /** The value, to be moved from. */
-    T &&operator*() &&noexcept { return std::move(*std::get_if<0>(&state_)); }
+    /** The value, taken out: it outlives a temporary Result, as what a `for` goes over, or a reference, does. */
+    T operator*() && { return std::move(*std::get_if<0>(&state_)); }
     /** A member of the value. Not of a temporary Result, which is gone before what was taken from it is used: give it a name. */
     T *operator->() &noexcept { return std::get_if<0>(&state_); }
     /** A member of the value. */
@@ -275,18 +275,23 @@ class Call {
     ZCRM_SETTER(Call, timeout(std::chrono::milliseconds bound), timeout_ = bound)
     /** The token that can end it; must live until the call has begun. */
     ZCRM_SETTER(Call, cancel(const Cancel &token), cancel_ = token.get())
+    /** Give the token a name. */
+    void cancel(const Cancel &&token) = delete;
     /** Told of the progress, at most about ten times a second and at the end. When an attempt is repeated, `done` starts over. */
     ZCRM_SETTER(Call, progress(Progress told), progress_ = std::move(told))
     /** Computes the SHA-256 of the bytes: Transfer::sha256. */
     ZCRM_SETTER(Call, sha256(), flags_ |= ZCRM_CALL_SHA256)
-    /** The SHA-256 that the bytes must have, as 64 hexadecimal digits; others fail with ZCRM_E_CHECKSUM. */
-    ZCRM_SETTER(Call, expect_sha256(std::string_view digits), expected_sha256_ = digits)
+    /** The SHA-256 that the bytes must have, as 64 hexadecimal digits; others fail with ZCRM_E_CHECKSUM. An empty one is ZCRM_E_ARGUMENT. */
+    ZCRM_SETTER(Call, expect_sha256(std::string_view digits), expected_sha256_ = digits.empty() ? "none" : digits)
     /** The size that a download must have, in bytes; 0 is a size too. */
     ZCRM_SETTER(Call, expect_bytes(std::int64_t bytes), expected_bytes_ = bytes, flags_ |= ZCRM_CALL_EXPECT_BYTES)
     /** Attachment upload: if the record already has one of the same name and size, or the same link, that is the result. Costs one list. */
     ZCRM_SETTER(Call, skip_existing(), flags_ |= ZCRM_CALL_SKIP_EXISTING)
     /** As skip_existing(), but only if the bytes are the same too. Downloads what is there to compare it. */
     ZCRM_SETTER(Call, skip_same_bytes(), flags_ |= ZCRM_CALL_SKIP_SAME_BYTES)
+    /** This call may have been made before, and nobody knows how it ended, as when a queue delivers a job a second time. The library first looks for
+     *  its effect, and doesn't repeat it: `ZCRM_CALL_AGAIN` says what counts as done, and what the look costs. */
+    ZCRM_SETTER(Call, again(), flags_ |= ZCRM_CALL_AGAIN)
     /** Stands in the log lines of this call. */
     ZCRM_SETTER(Call, trace_id(std::string_view text), trace_id_ = text)
     /** Photo upload: "workflow" keeps workflows from being triggered. */
@@ -326,8 +331,11 @@ class Source {
     friend Source detail::keeping(Source source, std::shared_ptr<const void> bytes);
     friend Source from_reader(std::string_view name, Read read, std::int64_t length, Rewind rewind);
     friend Source from_link(std::string_view url, std::string_view title);
+    friend Source from_stream(std::string_view name, std::istream &in, std::int64_t length);
+    friend class Client;
 
     std::int32_t kind_;
+    bool failed_ = false;
     std::string name_, content_type_, path_, link_url_;
     const void *data_ = nullptr;
     std::shared_ptr<const void> kept_;
@@ -428,6 +436,10 @@ void without_exceptions(Stream &stream, Body body) {
     stream.clear(state);
 }
 
+/** Whether it is the stream of a file, which can be asked whether it is open: its state doesn't say so before the file is named. */
+template <class Stream>
+using IfOfFile = decltype(std::declval<Stream &>().is_open(), 0);
+
 }  // namespace detail
 
 /**
@@ -441,8 +453,9 @@ void without_exceptions(Stream &stream, Body body) {
  * @param length  bytes that it will give; -1 = measure it, and if it can't seek the length is unknown: see from_reader()
  */
 inline Source from_stream(std::string_view name, std::istream &in, std::int64_t length = -1) {
-    // A file that couldn't be opened has failed before anything was read.
-    if (in.fail() && !in.eof()) return from_reader(name, [](std::uint8_t *, std::size_t, std::size_t &) { return ZCRM_E_IO; });
+    Source source(ZCRM_FROM_READER, name);
+    source.failed_ = in.fail() && !in.eof();
+    if (source.failed_) return source;
     std::istream::pos_type start;
     detail::without_exceptions(in, [&] {
         start = in.tellg();
@@ -468,6 +481,13 @@ inline Source from_stream(std::string_view name, std::istream &in, std::int64_t 
         return in.seekg(start) ? ZCRM_OK : ZCRM_E_IO;
     };
     return from_reader(name, std::move(read), length, start != std::istream::pos_type(-1) ? std::move(rewind) : Rewind{});
+}
+
+/** The same for the stream of a file: one that isn't open has failed. */
+template <class FileStream, detail::IfOfFile<FileStream> = 0>
+Source from_stream(std::string_view name, FileStream &in, std::int64_t length = -1) {
+    if (!in.is_open()) in.setstate(std::ios::failbit);
+    return from_stream(name, static_cast<std::istream &>(in), length);
 }
 
 /** No bytes but a link. Only for attachments. An empty title is that of the linked page. */
@@ -538,6 +558,13 @@ inline Sink to_stream(std::ostream &out) {
     });
     sink.finish_ = [&out] { return static_cast<bool>(out.flush()); };
     return sink;
+}
+
+/** The same for the stream of a file: one that isn't open has failed. */
+template <class FileStream, detail::IfOfFile<FileStream> = 0>
+Sink to_stream(FileStream &out) {
+    if (!out.is_open()) out.setstate(std::ios::failbit);
+    return to_stream(static_cast<std::ostream &>(out));
 }
 
 namespace detail {
@@ -1154,6 +1181,7 @@ class Client {
     }
     template <class T, class Function>
     Result<T> upload(Function function, const Record &record, const Source &source, const Call &call) const {
+        if (source.failed_) return Error(ZCRM_E_CALLBACK, nullptr, "the stream had failed before it was read: was its file opened?");
         detail::Frame frame(call);
         const zcrm_target target = target_of(record, {});
         const zcrm_source from = frame.c_source(source);

@@ -224,6 +224,7 @@ fn what_dangles_does_not_compile() {
         "zcrm::Source &source = zcrm::from_file(\"a\").name(\"b\"); (void)source;",
         "auto v = *c.attachment_download(r, \"1\", zcrm::to_memory())->data(); (void)v;",
         "auto pages = zcrm::Client::make({})->attachment_pages(r);",
+        "zcrm::Call call; call.cancel(zcrm::Cancel{});",
     ];
     let fine = "const auto list = c.attachment_list(r); if (list) for (auto &a : list->attachments) (void)a;\n\
         const auto &e = c.step_run(\"{}\").error(); (void)e.message();\n\

@@ -85,6 +85,15 @@ CASE(what_is_there_already_is_not_uploaded_again) {
     CHECK(again("ecno", zcrm::Call{}.skip_same_bytes()) != id);
 }
 
+CASE(a_call_that_may_have_been_made_before_is_not_done_twice) {
+    const auto c = client();
+    const std::string id = attach(c, "a.txt", "once");
+    const auto upload = NEED(c.attachment_upload(contact(), zcrm::from_memory("a.txt", std::string("once")), zcrm::Call{}.again()));
+    CHECK(upload.attachment.id == id && upload.attachment.flags == ZCRM_UPLOAD_SKIPPED);
+    CHECK(c.attachment_delete(contact(), id) && c.attachment_delete(contact(), id, zcrm::Call{}.again()));
+    CHECK(fails(c.attachment_delete(contact(), id), ZCRM_E_NOT_FOUND));
+}
+
 CASE(threads_share_one_client) {
     const auto c = client();
     const std::string id = attach(c, "a.txt", "shared");

@@ -148,3 +148,12 @@ CASE(a_result_with_a_name_gives_its_value_too) {
     CHECK(thrown);
 }
 #endif
+
+CASE(what_is_taken_from_a_temporary_result_outlives_it) {
+    const auto c = client();
+    attach(c, "a.txt", std::string(100, 'a'));
+    int seen = 0;
+    for (const auto &attachment : (*c.attachment_list(contact())).attachments) seen += attachment.file_name == "a.txt";
+    const auto &list = *c.attachment_list(contact());
+    CHECK(seen == 1 && list.attachments.size() == 1 && list.attachments[0].file_name == "a.txt");
+}

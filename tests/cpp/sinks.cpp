@@ -85,6 +85,7 @@ CASE(other_bytes_than_expected_are_refused) {
     CHECK(fails(download(zcrm::Call{}.expect_sha256(wrong)), ZCRM_E_CHECKSUM));
     CHECK(!download(zcrm::Call{}.expect_bytes(11)));
     CHECK(!download(zcrm::Call{}.expect_bytes(0)));
+    CHECK(fails(download(zcrm::Call{}.expect_sha256("")), ZCRM_E_ARGUMENT)); // as of a manifest that lacks it
 }
 
 CASE(what_never_reached_the_file_of_a_stream_is_an_error) {
@@ -94,6 +95,8 @@ CASE(what_never_reached_the_file_of_a_stream_is_an_error) {
     CHECK(fails(c.attachment_download(contact(), id, zcrm::to_stream(full)), ZCRM_E_CALLBACK));
     std::ofstream closed;
     CHECK(fails(c.attachment_download(contact(), id, zcrm::to_stream(closed)), ZCRM_E_CALLBACK));
+    std::ofstream never; // of no bytes nothing shows but that it isn't open
+    CHECK(fails(c.attachment_download(contact(), attach(c, "empty.txt", ""), zcrm::to_stream(never)), ZCRM_E_CALLBACK));
     std::ofstream good(path("small.txt"), std::ios::binary);
     CHECK(c.attachment_download(contact(), id, zcrm::to_stream(good)) && read_file(path("small.txt")) == "abc");
 }

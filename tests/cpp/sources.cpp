@@ -149,6 +149,13 @@ CASE(a_stream_of_a_file_that_could_not_be_opened_fails) {
     std::istringstream failed("text");
     failed.setstate(std::ios::failbit);
     CHECK(fails(c.attachment_upload(contact(), zcrm::from_stream("failed.txt", failed, 4)), ZCRM_E_CALLBACK));
+    std::ifstream never, closed("/etc/passwd", std::ios::binary), cleared("/nonexistent/contract.pdf", std::ios::binary);
+    closed.close();
+    cleared.clear();
+    for (std::ifstream *in : {&never, &closed, &cleared}) {
+        const auto upload = c.attachment_upload(contact(), zcrm::from_stream("a.txt", *in));
+        CHECK(fails(upload, ZCRM_E_CALLBACK) && upload.error().message().find("opened") != std::string_view::npos);
+    }
     std::ifstream directory(env("ZCRM_TEST_DIR"), std::ios::binary);
     CHECK(fails(c.attachment_upload(contact(), zcrm::from_stream("directory", directory)), ZCRM_E_CALLBACK));
     CHECK(NEED(c.attachment_list(contact())).attachments.empty());
