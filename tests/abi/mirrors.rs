@@ -137,3 +137,17 @@ fn the_structs_of_the_go_package_have_what_the_json_has() {
     // renamed, which error_fields_test.go knows.
     assert_eq!(lacks(&failure(), &go("internal/cabi/result.go", "Failure"), &["name"]), [""; 0], "Failure");
 }
+
+#[test]
+fn every_flag_of_a_call_can_be_set_from_cpp_and_go() {
+    let header = read("include/zcrm.h");
+    let flags: BTreeSet<&str> =
+        header.lines().filter_map(|line| line.strip_prefix("#define ")?.split(' ').next()).filter(|name| name.starts_with("ZCRM_CALL_")).collect();
+    assert!(flags.len() > 4, "{flags:?}");
+    for mirror in ["include/zcrm.hpp", "bindings/go/internal/cabi/call.go"] {
+        let text = read(mirror);
+        let code = text.lines().filter(|line| !line.trim_start().starts_with(['/', '*']));
+        let words: BTreeSet<&str> = code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+        assert!(flags.is_subset(&words), "{mirror} lacks {:?}", flags.difference(&words));
+    }
+}
