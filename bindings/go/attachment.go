@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/zcrm/zcrm/bindings/go/internal/cabi"
 )
@@ -206,8 +207,8 @@ func (c *Client) DeleteAttachments(ctx context.Context, record Record, ids []str
 		return argument(operation, "attachment_id", "no attachment is named")
 	}
 	for _, id := range ids {
-		// The ABI takes several ids with commas, and spaces, between them: one id must not become two, nor another one.
-		if strings.ContainsAny(id, ", ") {
+		// The ABI takes several ids with commas, and blanks, between them: one id must not become two, nor another one.
+		if strings.ContainsFunc(id, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
 			return argument(operation, "attachment_id", fmt.Sprintf("%q is not an id; an id is digits", id))
 		}
 	}

@@ -75,6 +75,9 @@ func (c *Client) RunBatch(ctx context.Context, steps []BatchStep, batch BatchOpt
 // blocks, no end is told; let it heed ctx where that may be long. An error that it yields stops the batch and comes back once the steps under
 // way have ended, and a panic of it goes on then. With a Journal let it begin at the first step each time.
 func (c *Client) RunBatchFrom(ctx context.Context, steps iter.Seq2[BatchStep, error], batch BatchOptions, ended func(BatchEnd) error, options ...CallOption) (*BatchSummary, error) {
+	if steps == nil {
+		return &BatchSummary{}, argument("batch", "steps", "the sequence is nil")
+	}
 	return c.runBatch(1, batch, ended, options, func(args cabi.BatchArgs, call cabi.Call) (cabi.BatchSummary, error) {
 		given := func(yield func(cabi.BatchStep, error) bool) {
 			steps(func(step BatchStep, err error) bool { return yield(cabi.BatchStep(step), err) })

@@ -133,8 +133,9 @@ func WithOption(key, value string) Option {
 const DefaultMaxCalls = cabi.DefaultMaxCalls
 
 // WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system.
-// Further ones wait in Go, where they hold no thread, until their context or their time ends. How many requests go to Zoho at once is
-// another limit: the setting "max_in_flight".
+// Further ones wait in Go, where they hold no thread, until their context or their time ends. A call that waits for its Reader, Writer or
+// other function lets another one in, as that may be the one it waits for: so bound how many slow Readers you upload from at once. How many
+// requests go to Zoho at once is another limit: the setting "max_in_flight".
 func WithMaxCalls(n int) Option {
 	return Option{func(config *cabi.Config) { config.MaxCalls = n }}
 }

@@ -404,7 +404,14 @@ func everyOperation(client *zcrm.Client, record zcrm.Record) map[string]error {
 func TestANilContextIsRefused(t *testing.T) {
 	w := newWorld(t)
 	var none context.Context
-	if _, err := w.client.ListAttachments(none, w.record, zcrm.ListOptions{}); !errors.Is(err, zcrm.ErrArgument) {
-		t.Errorf("got %v", err)
+	for what, call := range map[string]func() error{
+		"list":     func() error { _, err := w.client.ListAttachments(none, w.record, zcrm.ListOptions{}); return err },
+		"batch":    func() error { _, err := w.client.RunBatch(none, nil, zcrm.BatchOptions{}, nil); return err },
+		"exchange": func() error { _, err := zcrm.ExchangeGrantCode(none, "id", "secret", "code"); return err },
+	} {
+		var e *zcrm.Error
+		if err := call(); !errors.As(err, &e) || e.Code != zcrm.ErrArgument || e.Field != "ctx" || e.RequestSent != zcrm.SentNothing {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -167,8 +167,16 @@ func TestWrongParametersAreRefusedBeforeAnythingIsSent(t *testing.T) {
 			_, err := w.client.DownloadAttachment(ctx, w.record, "1", io.Discard, zcrm.WithExpectedSHA256(""))
 			return err
 		},
-		"no ids":         func() error { return w.client.DeleteAttachments(ctx, w.record, nil) },
-		"a space before": func() error { return w.client.DeleteAttachment(ctx, w.record, " 123") },
+		"no sequence": func() error {
+			summary, err := w.client.RunBatchFrom(ctx, nil, zcrm.BatchOptions{}, nil)
+			if summary == nil {
+				t.Error("there is no summary")
+			}
+			return err
+		},
+		"a line end behind": func() error { return w.client.DeleteAttachment(ctx, w.record, "123\n") },
+		"no ids":            func() error { return w.client.DeleteAttachments(ctx, w.record, nil) },
+		"a space before":    func() error { return w.client.DeleteAttachment(ctx, w.record, " 123") },
 		"size < -1": func() error {
 			_, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromReader("a", strings.NewReader(""), -2))
 			return err

@@ -181,6 +181,14 @@ func unsent(status C.zcrm_status, reason, message string) *Failure {
 	return &Failure{Status: int32(status), Reason: reason, Message: message, RequestSent: "no", RetryAfterMS: -1}
 }
 
+// given refuses a nil context, before anything asks it.
+func given(ctx context.Context) error {
+	if ctx == nil {
+		return Argument("ctx", "is nil; context.Background() is a context that never ends")
+	}
+	return nil
+}
+
 func cancelledBefore(ctx context.Context) *Failure {
 	failure := unsent(C.ZCRM_E_CANCELLED, "cancelled", "the context ended before the call began")
 	failure.Cause = ctxCause(ctx)

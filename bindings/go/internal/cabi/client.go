@@ -164,8 +164,8 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 		return nil, err
 	}
 	defer c.release()
-	if ctx == nil {
-		return nil, Argument("ctx", "is nil; context.Background() is a context that never ends")
+	if err := given(ctx); err != nil {
+		return nil, err
 	}
 	bound := of.Timeout
 	if bound == 0 {
@@ -245,14 +245,14 @@ func load(config *C.zcrm_config, profile *Profile) error {
 		return unsent(C.ZCRM_E_ARGUMENT, "argument", "profile: its path or its name holds a NUL byte")
 	}
 	var failed *C.zcrm_error
-	if status := C.zcrm_config_load_profile(config, given(profile.Path), given(profile.Name), &failed); status != C.ZCRM_OK {
+	if status := C.zcrm_config_load_profile(config, textOrNull(profile.Path), textOrNull(profile.Name), &failed); status != C.ZCRM_OK {
 		return takeFailure(status, failed)
 	}
 	return nil
 }
 
-// given is a NUL-terminated text for the duration of one C call, NULL for an empty one.
-func given(s string) *C.char {
+// textOrNull is a NUL-terminated text for the duration of one C call, NULL for an empty one.
+func textOrNull(s string) *C.char {
 	if s == "" {
 		return nil
 	}
@@ -273,6 +273,9 @@ func set(config *C.zcrm_config, setting Setting) error {
 
 // Exchange runs zcrm_auth_exchange and gives its JSON.
 func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
+	if err := given(ctx); err != nil {
+		return nil, err
+	}
 	built, _, err := config.build()
 	if err != nil {
 		return nil, err
