@@ -57,12 +57,26 @@ fn exports() -> BTreeMap<String, String> {
     lines.flat_map(|(room, names)| names.trim_matches(['{', '}']).split(',').map(move |name| (name.trim().to_owned(), room.to_owned()))).collect()
 }
 
+/// The text with each path that leads out of the room by `super` written from the crate's root. `depth` is how deep its module is; what stands behind
+/// an inner module is one deeper.
+fn from_the_root(text: &str, depth: usize) -> String {
+    let inner = text.lines().position(|line| line.starts_with("mod ") && line.ends_with('{')).unwrap_or(usize::MAX);
+    let rooted = |(at, line): (usize, &str)| line.replace(&"super::".repeat(depth + usize::from(at > inner)), "crate::") + "\n";
+    text.lines().enumerate().map(rooted).collect()
+}
+
+/// How deep the module of a file is: 1 for a room itself.
+fn depth(file: &Path) -> usize {
+    let parts = file.strip_prefix(root().join("src")).unwrap().components().count();
+    parts - usize::from(file.ends_with("mod.rs"))
+}
+
 /// Every import of one room by another, with a file that has it.
 fn arrows() -> BTreeMap<(String, String), PathBuf> {
     let exports = exports();
     let mut arrows = BTreeMap::new();
     for file in sources(&root().join("src")) {
-        let (from, text) = (room(&file), fs::read_to_string(&file).unwrap());
+        let (from, text) = (room(&file), from_the_root(&fs::read_to_string(&file).unwrap(), depth(&file)));
         for name in imports(&text) {
             let to = exports.get(name).map_or(name, String::as_str).to_owned();
             if to != from && !OUTSIDE.contains(&from.as_str()) {
@@ -97,4 +111,6 @@ fn arrows_go_down_and_never_between_rooms_of_one_floor() {
 fn an_arrow_is_found_in_each_form_of_an_import() {
     let found = imports("use crate::http::{self, Lanes};\nlet x = crate::error::one_line(y); // crate::capi\nuse crate::{Client, Record as R};");
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["Client", "Record", "error", "http"]);
+    let text = "use super::super::client;\nuse super::lane;\nmod tests {\n    use super::super::meter;\n    use super::super::super::auth;\n}\n";
+    assert_eq!(imports(&from_the_root(text, 2)).into_iter().collect::<Vec<_>>(), ["auth", "client"]);
 }
