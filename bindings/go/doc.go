@@ -32,7 +32,7 @@
 // # Goroutines and threads
 //
 // Each call that is in the library holds one thread of the operating system, and a client lets in 64 at once ([WithMaxCalls]). Of these
-// the setting "max_in_flight" lets as many send to Zoho at once as Zoho bears, up to 25 unless it says otherwise. So any number of
+// the setting "max_in_flight" lets as many send to Zoho at once as Zoho accepts, up to 25 unless it says otherwise. So any number of
 // goroutines may make calls: the others wait, and a context ends the wait.
 //
 // # Errors
