@@ -31,9 +31,9 @@
  *     zcrm_error_callback_status() gives it back. pthread_cancel takes effect after the call. An operation in a destructor that runs when its
  *     thread or the process ends may be ZCRM_E_STATE.
  *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print or handle signals, and reads the
- *     environment only where a setting says so and in zcrm_client_new(). The calling thread needs 128 KiB of stack, plus what its callbacks use.
- *     A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case: when memory runs out where
- *     nothing can report it. Elsewhere the status is ZCRM_E_MEMORY, whose comment says more.
+ *     environment only in zcrm_client_new(), and where a setting or zcrm_config_load_profile() says so. The calling thread needs 128 KiB of
+ *     stack, plus what its callbacks use. A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case:
+ *     when memory runs out where nothing can report it. Elsewhere the status is ZCRM_E_MEMORY, whose comment says more.
  *  8. zcrm_cancel_fire() ends a call within 100 ms from any thread.
  *  9. Compare zcrm_abi_version() with ZCRM_ABI_VERSION once at start. Don't unload the library.
  *
@@ -1013,8 +1013,9 @@ zcrm_status zcrm_auth_exchange(const struct zcrm_config *config,
  *
  * `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
  * `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
- * `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
- * `help`, `retry` (whether such a failure may pass by itself); `limits`.
+ * `settings`: each key of zcrm_config_set() with `name`, `group`, `default`, `secret`, `help`, and what its value can be: `type` (`string`,
+ * `integer` or `list`), and where they apply `format`, `enum`, `minimum`, `maximum`, `unit`, `separator`; `statuses`: each `ZCRM_E_*` with
+ * `number`, `name`, `help`, `retry` (whether such a failure may pass by itself); `limits`.
  */
 ZCRM_API const char *zcrm_step_describe(void);
 
@@ -1091,7 +1092,7 @@ ZCRM_API void zcrm_batch_pause(const struct zcrm_batch *batch, int32_t on);
  *                each step; nothing else of it is used. The setting `call_timeout_ms` bounds each step, never the whole
  * @param result  NULL, or receives the summary: zcrm_result_batch()
  * @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
- *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
+ *         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another batch has it), `ZCRM_E_ARGUMENT`
  */
 ZCRM_API
 zcrm_status zcrm_batch_run(const struct zcrm_client *client,

@@ -1428,7 +1428,7 @@ class Batch {
     void resume() const noexcept { zcrm_batch_pause(handle_.get(), 0); }
     /**
      * Runs the steps, which stay, so that it can be run again. Success also when steps have failed or are left: see the summary. An error
-     * only when nothing can be run: ZCRM_E_IO, ZCRM_E_PROTOCOL (the journal is broken), ZCRM_E_STATE (another process has it).
+     * only when nothing can be run: ZCRM_E_IO, ZCRM_E_PROTOCOL (the journal is broken), ZCRM_E_STATE (another batch has it).
      *
      * @param client   the client
      * @param options  how to run it

@@ -205,7 +205,7 @@ pub unsafe extern "C" fn zcrm_batch_pause(batch: *const zcrm_batch, on: i32) {
 ///                each step; nothing else of it is used. The setting `call_timeout_ms` bounds each step, never the whole
 /// @param result  NULL, or receives the summary: zcrm_result_batch()
 /// @return `ZCRM_OK` also when steps have failed or are left; an error only when nothing (further) can be run: `ZCRM_E_IO` (the journal can't
-///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another process has it), `ZCRM_E_ARGUMENT`
+///         be read or written), `ZCRM_E_PROTOCOL` (the journal is broken), `ZCRM_E_STATE` (another batch has it), `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_run(
     client: *const zcrm_client,

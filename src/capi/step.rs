@@ -23,8 +23,9 @@ const DESCRIPTION: &CStr = match CStr::from_bytes_with_nul(concat!(include_str!(
 ///
 /// `schema` (1: the form of the document itself), `library`, `version`; `operations`: each with `id`, `title`, `help`, `page` (Zoho's),
 /// `input` and `output` (JSON Schema draft 2020-12, without references), `examples`; `error`: the JSON Schema of zcrm_error_json();
-/// `settings`: each key of zcrm_config_set() with `name`, `default`, `secret`, `help`; `statuses`: each `ZCRM_E_*` with `number`, `name`,
-/// `help`, `retry` (whether such a failure may pass by itself); `limits`.
+/// `settings`: each key of zcrm_config_set() with `name`, `group`, `default`, `secret`, `help`, and what its value can be: `type` (`string`,
+/// `integer` or `list`), and where they apply `format`, `enum`, `minimum`, `maximum`, `unit`, `separator`; `statuses`: each `ZCRM_E_*` with
+/// `number`, `name`, `help`, `retry` (whether such a failure may pass by itself); `limits`.
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_step_describe() -> *const c_char {
     DESCRIPTION.as_ptr()
