@@ -149,7 +149,7 @@ pub unsafe extern "C" fn zcrm_attachment_delete(
     unsafe {
         operate(client, call, result, err, |client, call| {
             let (record, ids) = target::attachment(target)?;
-            let ids: Vec<&str> = ids.split(',').map(str::trim).collect();
+            let ids: Vec<&str> = ids.split(',').map(|id| id.trim_matches(' ')).collect();
             attachment::delete(client, &record, &ids, call.call()?)
         })
     }

@@ -111,6 +111,15 @@ fn a_source_is_asked_for_no_more_than_there_is_room_for_and_not_again_after_a_st
 }
 
 #[test]
+fn more_steps_at_once_than_there_can_be_are_refused() {
+    let f = files(1, &[]);
+    let at_once = |parallel| batch::run(&f.w.client, f.uploads(1), &Options { parallel, ..Options::default() }, Call::default(), &mut |_| true);
+    let error = at_once(257).expect_err("257 at once");
+    assert_eq!((error.status(), error.detail().field, f.posts()), (Status::Argument, Some("parallel"), 0), "{error}");
+    assert_eq!(at_once(256).unwrap().result.done, 1);
+}
+
+#[test]
 fn without_a_number_of_its_own_a_batch_has_as_many_steps_under_way_as_the_setting_lets_in() {
     let f = files(12, &[("max_in_flight", "3")]);
     let (asked, mut most, mut ended) = (Cell::new(0), 0, 0);

@@ -136,6 +136,8 @@ static void downloads(zcrm_client *client) {
     upload_text(client, "two.txt", "2", other);
     snprintf(ids, sizeof ids, "%s,%s", id, other);
     target = target_of("Contacts", env("ZCRM_TEST_RECORD"), ids);
+    zcrm_target line = target_of("Contacts", env("ZCRM_TEST_RECORD"), "123\n");
+    EXPECT(zcrm_attachment_delete(client, &line, NULL, NULL, &err), ZCRM_E_ARGUMENT, &err, "an id with a line end is none");
     EXPECT(zcrm_attachment_delete(client, &target, NULL, &result, &err), ZCRM_OK, &err, "two attachments are deleted");
     CHECK(strstr(zcrm_result_json(result, NULL), id) && strstr(zcrm_result_json(result, NULL), other), "and named");
     zcrm_result_free(result);

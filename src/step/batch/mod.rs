@@ -51,6 +51,13 @@ pub struct Options {
 }
 
 impl Options {
+    fn check(&self) -> Result<()> {
+        match self.parallel {
+            0..=MOST_AT_ONCE => Ok(()),
+            more => Err(Error::argument("parallel", format_args!("{more} is over {MOST_AT_ONCE}, the most steps at once"))),
+        }
+    }
+
     fn parallel(&self, config: &Config) -> usize {
         let wanted = if self.parallel == 0 { config.max_in_flight.most() as usize } else { self.parallel };
         wanted.min(MOST_AT_ONCE)
@@ -105,6 +112,7 @@ pub fn pull(
     call: Call<'_>,
     ended: &mut dyn FnMut(Ended<'_>) -> bool,
 ) -> Result<Outcome<Summary>> {
+    options.check()?;
     let journal = options.journal.as_deref().map(Journal::open).transpose()?;
     run_with(client, source, options, journal, call, ended)
 }

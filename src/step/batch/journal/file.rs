@@ -94,7 +94,8 @@ impl JournalFile {
                 Ok(()) if place.holds(&file) => return Ok(JournalFile::of(place, file)),
                 Ok(()) => file = place.open()?,
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::new(Status::State, "journal_in_use", format!("journal {}: another process works with it", place.shown)));
+                    let message = format!("journal {}: another batch works with it, in this process or another", place.shown);
+                    return Err(Error::new(Status::State, "journal_in_use", message));
                 }
                 Err(TryLockError::Error(e)) => return Err(place.unusable("locking", &e)),
             }
