@@ -14,7 +14,7 @@ use crate::transfer::{self, Directory, To};
 
 /// The file to send, opened, under the name that the step gives it.
 pub(super) fn source<'a>(config: &Config, path: &str) -> Result<transfer::File<'a>> {
-    let failed = |cause| refusal(path, cause, "source_open", "the source file");
+    let failed = |cause| refusal(config, path, cause, "source_open", "the source file");
     let file = existing(config, Path::new(path)).and_then(|beneath| beneath.file(Directory::read)).map_err(failed)?;
     transfer::File::opened(file, Path::new(path))
 }
@@ -34,7 +34,7 @@ pub(super) fn target<'a>(config: &Config, path: &str, overwrite: bool) -> Result
 pub(super) fn journal(config: &Config, path: &str) -> Result<(fs::File, Directory)> {
     let directory = directory_of(config, path, "journal")?;
     let file = directory.read_or_make(transfer::file_name(Path::new(path))?);
-    Ok((file.map_err(|e| refusal(path, moved(e), "journal", "journal"))?, directory))
+    Ok((file.map_err(|e| refusal(config, path, moved(e), "journal", "journal"))?, directory))
 }
 
 /// The directory of a file to write, opened.
@@ -43,7 +43,7 @@ fn directory_of(config: &Config, path: &str, reason: &'static str) -> Result<Dir
     transfer::file_name(given)?;
     let directory = given.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let opened = existing(config, directory).and_then(|beneath| beneath.directory(&beneath.real));
-    opened.map_err(|cause| refusal(path, cause, reason, "the directory of"))
+    opened.map_err(|cause| refusal(config, path, cause, reason, "the directory of"))
 }
 
 /// `None` = not allowed; else why it can't be found.
@@ -100,15 +100,27 @@ fn deepest(path: &Path) -> Option<PathBuf> {
     None
 }
 
-fn refusal(path: &str, cause: Cause, reason: &'static str, what: &str) -> Error {
+fn refusal(config: &Config, path: &str, cause: Cause, reason: &'static str, what: &str) -> Error {
     let shown = one_line(path);
     match cause {
         Some(error) => Error::io(reason, format_args!("{what} {shown}"), &error),
         None => {
-            let message = format!("{shown} is not below a directory that the setting allow_paths names; symbolic links and .. are resolved first");
+            let message = format!("{shown}: {}", why_not_allowed(config, Path::new(path)));
             Error::new(Status::Argument, "path_not_allowed", message).with(|d| d.field = Some("path"))
         }
     }
+}
+
+fn why_not_allowed(config: &Config, path: &Path) -> String {
+    let shown = |directory: &PathBuf| one_line(&directory.display().to_string());
+    if config.allow_paths.is_empty() {
+        return "allow_paths is not set, so no step may name a file; set it to the directory of your files".into();
+    }
+    if let Some(absent) = config.allow_paths.iter().find(|allowed| path.starts_with(allowed) && !allowed.is_dir()) {
+        return format!("there is no directory {}, which the setting allow_paths names", shown(absent));
+    }
+    let allowed: Vec<String> = config.allow_paths.iter().map(shown).collect();
+    format!("is not below a directory of the setting allow_paths ({}); symbolic links and .. are resolved first", allowed.join(", "))
 }
 
 #[cfg(test)]

@@ -75,6 +75,31 @@ fn no_path_is_allowed_unless_the_setting_names_one() {
     assert_eq!(step::run(&client, &input, Call::default()).unwrap_err().reason(), "path_not_allowed");
 }
 
+#[test]
+fn a_refused_path_says_whether_the_setting_its_directory_or_the_path_is_at_fault() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (there, absent) = (dir.path().join("there"), dir.path().join("absent"));
+    std::fs::create_dir(&there).unwrap();
+    let both = format!("{}:{}", there.display(), absent.display());
+    for (allowed, path, words) in [
+        ("", there.join("a"), "allow_paths is not set".to_owned()),
+        (both.as_str(), absent.join("a"), format!("there is no directory {}", absent.display())),
+        (both.as_str(), dir.path().join("a"), format!("is not below a directory of the setting allow_paths ({}", there.display())),
+    ] {
+        let client = client(&emulator, &[("allow_paths", allowed)]);
+        for input in [
+            upload("1", &json!({"path": path})),
+            json!({"operation": "photo.download", "module": "Contacts", "record_id": "1", "sink": {"path": path}}),
+            json!({"operation": "batch", "journal": path, "steps": [{"key": "a", "step": upload("1", &json!({"path": path}))}]}),
+        ] {
+            let error = step::run(&client, &input.to_string(), Call::default()).unwrap_err();
+            assert_eq!(error.reason(), "path_not_allowed", "{error}");
+            assert!(error.to_string().contains(&words), "{error}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn links_inside_of_the_allowed_directories_are_followed_and_the_file_keeps_the_name_of_the_step() {
