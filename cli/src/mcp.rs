@@ -101,8 +101,8 @@ fn tool(operation: &Value, replaces: bool) -> Tool {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let how = "Files and photos of Zoho CRM records. Give files by path, so that their bytes need not be read: at or below the directories that are allowed. \
-                   A failure says in retryable whether the same call may succeed later.";
+        let how = "Files and photos of Zoho CRM records. Give files by path, so that their bytes need not be read: at or below the directories that \
+                   are allowed. A failure says in retryable whether the same call may succeed later.";
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("zcrm", env!("CARGO_PKG_VERSION")))
             .with_instructions(how)

@@ -26,9 +26,9 @@ impl DataCenter {
         DataCenter { name: "ca", accounts: "accounts.zohocloud.ca", domain: "zohoapis.ca", note: "" },
         DataCenter { name: "sa", accounts: "accounts.zoho.sa", domain: "zohoapis.sa", note: "" },
         // UNCONFIRMED: known from other Zoho products.
-        DataCenter { name: "ae", accounts: "accounts.zoho.ae", domain: "zohoapis.ae", note: "UNCONFIRMED for CRM" },
+        DataCenter { name: "ae", accounts: "accounts.zoho.ae", domain: "zohoapis.ae", note: "not confirmed for CRM" },
         // UNCONFIRMED: only the accounts host is documented.
-        DataCenter { name: "uk", accounts: "accounts.zoho.uk", domain: "zohoapis.uk", note: "UNCONFIRMED for CRM" },
+        DataCenter { name: "uk", accounts: "accounts.zoho.uk", domain: "zohoapis.uk", note: "not confirmed for CRM" },
     ];
 }
 

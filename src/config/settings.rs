@@ -26,7 +26,7 @@ pub struct Key {
     pub default: &'static str,
     /// Whether the value is a secret.
     pub secret: bool,
-    text: &'static str,
+    pub(super) text: &'static str,
     words: fn() -> String,
     form: fn() -> Form,
     pub(super) put: fn(&mut Config, &str) -> Read<()>,
@@ -133,7 +133,8 @@ settings! {
             "API host as a URL, such as https://www.zohoapis.eu; pins it: the token reply's api_domain is not followed";
         accounts_url: Option<String> = "", BaseUrl, "accounts host as a URL, such as https://accounts.zoho.eu";
         allow_hosts: Vec<NamedHost> = "", HostList,
-            "comma list of further hosts (host, host:port or https://host:port) that api_domain of a token reply, or a download's redirect, may lead to";
+            "comma list of further hosts (host, host:port or https://host:port) that api_domain of a token reply, or a download's redirect, \
+             may lead to";
         allow_http: bool = "off", word(),
             "whether api_domain, accounts_url and allow_hosts may be http:// for hosts other than this machine, which sends tokens in the clear";
     }
@@ -149,7 +150,8 @@ settings! {
         soid: Option<String> = "", Text,
             "ZohoCRM.{organisation id}: with client_id and client_secret and no refresh token, client credentials are used";
         token_file: Option<PathBuf> = "", Path("path"),
-            "file in which processes share one access token: made with mode 0600, locked while a token is asked for; a file beside it holds their calls in flight";
+            "file in which processes share one access token: made with mode 0600, locked while a token is asked for; a file beside it holds \
+             their calls in flight";
     }
     "network" {
         ca_file: Option<PathBuf> = "", PathOrEnv, "PEM file of further CA certificates; the word env takes the path from SSL_CERT_FILE";
@@ -172,7 +174,7 @@ settings! {
         retry_max_wait as "retry_max_wait_ms": Duration = "60000", Millis,
             "longest single wait, a Retry-After included; a longer one ends the call";
         max_in_flight: InFlight = "auto", InFlightKind,
-            "most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho bears now, up to 25), auto:N \
+            "most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho accepts now, up to 25), auto:N \
              (up to N) or a number; fewer while Zoho answers 429";
         organisation: Option<String> = "", Text,
             "a label that says which clients share an organisation's limits: it is trusted, so one tenant must not choose another's; empty = those \

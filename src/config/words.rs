@@ -63,7 +63,7 @@ words! {
         /// Written to an unnamed temporary file first: its length is known then, and it can be sent again.
         Spool = "spool", "to a temporary file first";
         /// Sent as it comes, in HTTP chunks. UNCONFIRMED whether Zoho takes them.
-        Chunked = "chunked", "as it comes; UNCONFIRMED at Zoho";
+        Chunked = "chunked", "as it comes; not confirmed at Zoho";
     }
 
     /// How a link travels. Zoho's pages show a form, its SDKs a query; both are accepted.
@@ -76,8 +76,8 @@ words! {
 
     /// Whether several attachments are deleted by one request.
     BulkDelete {
-        /// One request, and one for each id where the server doesn't know that request (newest specification).
-        Auto = "auto", "one request where the server takes it; UNCONFIRMED in v8";
+        /// One request, and one for each id where the server doesn't know that request (newest specification; UNCONFIRMED in v8).
+        Auto = "auto", "one request where the server takes it; not confirmed in v8";
         /// One request for each id.
         Never = "never", "one request for each id";
     }

@@ -103,7 +103,23 @@ mod tests {
             s.inline_subschemas = true;
             s.contract = contract;
         });
-        settings.into_generator().into_root_schema_for::<T>().to_value()
+        let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+        join_lines(&mut schema);
+        schema
+    }
+
+    /// A description is made from a doc comment, which has its lines where the code wants them.
+    fn join_lines(schema: &mut Value) {
+        match schema {
+            Value::Object(object) => {
+                if let Some(Value::String(text)) = object.get_mut("description") {
+                    *text = text.replace('\n', " ");
+                }
+                object.values_mut().for_each(join_lines);
+            }
+            Value::Array(all) => all.iter_mut().for_each(join_lines),
+            _ => {}
+        }
     }
 
     /// What a form needs of each field, in a form that simple builders and every engine's regular expressions read: a title, plain enumerations, and

@@ -42,7 +42,8 @@ macro_rules! inputs {
             #[serde(default, deserialize_with = "at_least_1")]
             #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
             pub(super) timeout_ms: Option<u64>,
-            /// Whether the step may have been done before, as when a queue delivers a job a second time: zcrm first looks for its effect, and doesn't repeat it.
+            /// Whether the step may have been done before, as when a queue delivers a job a second time: zcrm first looks for its effect, and doesn't
+            /// repeat it.
             #[cfg_attr(test, schemars(extend("default" = false)))]
             pub(super) again: Option<bool>,
             /// Appears in the log lines of this step.
@@ -160,7 +161,8 @@ inputs! {
 
     /// # List a module's records
     ///
-    /// Lists the records of a module by their ids: every page, or one. Each page costs an API credit. Zoho lists the first 100,000 records of a module.
+    /// Lists the records of a module by their ids: every page, or one. Each page costs an API credit. Zoho lists the first 100,000 records of a
+    /// module.
     #[cfg_attr(test, schemars(extend("not" = number_and_token())))]
     RecordList = "record.list" {
         /// One page: its number, among the first 2,000 records. Every page when neither this nor page_token is given.
@@ -178,7 +180,8 @@ inputs! {
 
 /// # Many steps at once
 ///
-/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends only what its record doesn't show yet. It is done when `left` is 0: else `stopped` says why, and the next run with the journal does the rest.
+/// Runs steps of any other operation, several at a time. Run again with its journal, it goes on where it was and sends only what its record doesn't
+/// show yet. It is done when `left` is 0: else `stopped` says why, and the next run with the journal does the rest.
 #[derive(Debug, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -191,7 +194,9 @@ pub(super) struct Batch {
     #[serde(deserialize_with = "some_steps")]
     #[cfg_attr(test, schemars(length(min = 1, max = MAX_STEPS)))]
     pub(super) steps: Vec<Object<BatchStep>>,
-    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there. A journal belongs to one run of a job, which goes on with it after a crash. Begin a new file for the next run: the batch doesn't send again what the journal lists as done.
+    /// Path of a file, at or below one of the setting allow_paths, that remembers what was begun and done. It is made when it isn't there. A journal
+    /// belongs to one run of a job, which goes on with it after a crash. Begin a new file for the next run: the batch doesn't send again what the
+    /// journal lists as done.
     #[serde(default, deserialize_with = "filled_if_given")]
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) journal: Option<String>,
@@ -207,7 +212,8 @@ pub(super) struct Batch {
     #[serde(default, deserialize_with = "at_least_1")]
     #[cfg_attr(test, schemars(range(min = 1, max = MOST)))]
     pub(super) timeout_ms: Option<u64>,
-    /// Whether the batch may have been run before, without a journal that knows of it: zcrm first looks for the effect of each step, and doesn't repeat it.
+    /// Whether the batch may have been run before, without a journal that knows of it: zcrm first looks for the effect of each step, and doesn't
+    /// repeat it.
     #[cfg_attr(test, schemars(extend("default" = false)))]
     pub(super) again: Option<bool>,
     /// Appears in the log lines of every step that has none of its own.
@@ -251,7 +257,8 @@ fn file_or_links() -> Value {
 /// A page is named by its number or by its token.
 #[cfg(test)]
 fn number_and_token() -> Value {
-    serde_json::json!({"required": ["page", "page_token"], "properties": {"page": {"type": "integer"}, "page_token": {"type": "string", "minLength": 1}}})
+    let given = serde_json::json!({"page": {"type": "integer"}, "page_token": {"type": "string", "minLength": 1}});
+    serde_json::json!({"required": ["page", "page_token"], "properties": given})
 }
 
 impl AttachmentUpload {

@@ -111,7 +111,7 @@ struct SourceFields {
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a picture by its path", &["path"], &["base64"]), ("a picture inside the JSON", &["base64", "name"], &["path"])]))))]
+#[cfg_attr(test, schemars(extend("oneOf" = a_picture())))]
 struct PictureFields {
     /// Path of a file below one of the directories of the setting allow_paths.
     #[cfg_attr(test, schemars(length(min = 1)))]
@@ -184,7 +184,7 @@ pub(super) enum Sink {
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, schemars(extend("oneOf" = one_of(&[("a file", &["path"], &["base64"]), ("the result itself", &["base64"], &["path", "overwrite"])]))))]
+#[cfg_attr(test, schemars(extend("oneOf" = a_file_or_the_result())))]
 struct SinkFields {
     /// Path of the file, in a directory that exists and lies at or below one of the setting allow_paths. The file appears only when complete.
     #[cfg_attr(test, schemars(length(min = 1)))]
@@ -206,7 +206,7 @@ impl TryFrom<Object<SinkFields>> for Sink {
     fn try_from(Object(from): Object<SinkFields>) -> std::result::Result<Sink, Problem> {
         let SinkFields { path, overwrite, base64, max_bytes } = from;
         match (path, base64) {
-            (_, Some(false)) => Err(Problem::of("base64", "is false; it is true or not given")),
+            (_, Some(false)) => Err(Problem::of("base64", "is false; it must be true, or left out")),
             (Some(_), Some(true)) => Err(Problem::of("base64", "stands beside path; give one of path and base64")),
             (None, None) => Err(Problem::of("", "has none of its kinds; give one of path and base64")),
             (Some(path), None) if path.is_empty() => Err(Problem::of("path", "is empty")),
@@ -226,7 +226,8 @@ fn absent<T>(field: &'static str, value: &Option<T>, problem: &str) -> std::resu
 /// A small file inside the JSON: standard base64, with or without padding.
 #[derive(Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = BASE64, "maxLength" = MOST_CHARACTERS, "anyOf" = without_a_byte_more())))]
+#[cfg_attr(test, schemars(inline, with = "String", extend("contentEncoding" = "base64", "pattern" = BASE64)))]
+#[cfg_attr(test, schemars(extend("maxLength" = MOST_CHARACTERS, "anyOf" = without_a_byte_more())))]
 pub(super) struct Content(Vec<u8>);
 
 /// Of the most bytes that a file may have, with padding.
@@ -286,6 +287,16 @@ impl<'de> Deserialize<'de> for Content {
         }
         from.deserialize_str(Text)
     }
+}
+
+#[cfg(test)]
+fn a_picture() -> serde_json::Value {
+    one_of(&[("a picture by its path", &["path"], &["base64"]), ("a picture inside the JSON", &["base64", "name"], &["path"])])
+}
+
+#[cfg(test)]
+fn a_file_or_the_result() -> serde_json::Value {
+    one_of(&[("a file", &["path"], &["base64"]), ("the result itself", &["base64"], &["path", "overwrite"])])
 }
 
 /// JSON Schema of alternatives: in each some fields are given and others are not. `null` is not given.

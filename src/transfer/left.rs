@@ -77,7 +77,8 @@ fn cleared() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
 }
 
 fn clear_now(directory: &Directory) -> io::Result<()> {
-    let listed = rustix::fs::openat(directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?; // it may be open only to pass
+    // The directory may be open only to pass through it.
+    let listed = rustix::fs::openat(directory, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     for entry in Dir::new(listed)?.take(MOST_SEARCHED) {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());

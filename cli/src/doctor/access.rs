@@ -59,7 +59,8 @@ fn refused(settings: &Settings, hosts: &Hosts, granted: Option<&Granted>, error:
     Finding::bad(
         "access",
         format!(
-            "INVALID_TOKEN: {} doesn't take the access token: it is over an hour old, was revoked, is a refresh token, or is of another data centre or environment",
+            "INVALID_TOKEN: {} doesn't take the access token: it is over an hour old, was revoked, is a refresh token, \
+             or is of another data centre or environment",
             hosts.api
         ),
         "zcrm login once gives a refresh token, from which new ones come; else look at data_center and environment",

@@ -10,7 +10,8 @@ class Settings(TypedDict, total=False):
     """The settings of a client. A wrong one is ConfigError, which names it. True and False are on and off; a list may be one.
 
     api_version           API version: v2, v2.1, v3, v4, v5, v6, v7 or v8; default: v8
-    data_center           Zoho's data centre: us, eu, in, au, jp, cn, ca, sa, ae (UNCONFIRMED for CRM) or uk (UNCONFIRMED for CRM); default: us
+    data_center           Zoho's data centre: us, eu, in, au, jp, cn, ca, sa, ae (not confirmed for CRM) or uk (not confirmed for CRM); default:
+                          us
     environment           which of the organisation's copies: production, sandbox or developer; default: production
     api_domain            API host as a URL, such as https://www.zohoapis.eu; pins it: the token reply's api_domain is not followed
     accounts_url          accounts host as a URL, such as https://accounts.zoho.eu
@@ -41,16 +42,16 @@ class Settings(TypedDict, total=False):
     max_retries           further attempts of a call that may be repeated; 0 = none; default: 3
     retry_base_ms         first wait between attempts, doubled each time and halved at random, in milliseconds; default: 500
     retry_max_wait_ms     longest single wait, a Retry-After included; a longer one ends the call, in milliseconds; default: 60000
-    max_in_flight         most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho bears now, up to
-                          25), auto:N (up to N) or a number; fewer while Zoho answers 429; default: auto
+    max_in_flight         most API calls of one organisation at once, over all its clients in the process: auto (as many as Zoho accepts now, up
+                          to 25), auto:N (up to N) or a number; fewer while Zoho answers 429; default: auto
     organisation          a label that says which clients share an organisation's limits: it is trusted, so one tenant must not choose another's;
                           empty = those with the same hosts and OAuth client (and soid), or with the same token or callback
     credits_reserve       API credits to leave to others: calls stop below it, with a resumable error; default: 0
     attachment_max_bytes  largest attachment that is sent, in bytes; default: 104857600
     photo_max_bytes       largest photo that is sent, in bytes; default: 10485760
     photo_max_pixels      most pixels of a photo that is sent; default: 10000000
-    unknown_length        how a source without a length is sent: spool (to a temporary file first) or chunked (as it comes; UNCONFIRMED at Zoho);
-                          default: spool
+    unknown_length        how a source without a length is sent: spool (to a temporary file first) or chunked (as it comes; not confirmed at
+                          Zoho); default: spool
     spool_dir             directory of the temporary file of unknown_length=spool; empty = the system's
     link_carrier          how a link is sent: form (multipart fields) or query; default: form
     settle                how an upload whose reply was lost is looked for: cheap (by time, size and hash; costs nothing until then, and takes for
@@ -64,8 +65,8 @@ class Settings(TypedDict, total=False):
                           names it); default: report
     memory_max_bytes      largest download that is held in memory, in bytes; default: 104857600
     list_max_rows         most rows of one list; a longer one is an error, so that no list can fill the memory; default: 100000
-    bulk_delete           deleting several attachments: auto (one request where the server takes it; UNCONFIRMED in v8) or never (one request for
-                          each id); default: auto
+    bulk_delete           deleting several attachments: auto (one request where the server takes it; not confirmed in v8) or never (one request
+                          for each id); default: auto
     allow_paths           directories, separated by ':', below which a step's JSON may name files; empty = none
     checks_off            comma list of local checks to leave to Zoho, or all: id, module, photo_module, attachment_type, photo_format,
                           link_scheme, link_length, link_user_info, link_control or title_length
