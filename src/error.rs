@@ -244,9 +244,8 @@ impl Error {
 
     /// A local file failed: names what was done and the path.
     pub fn io(reason: &'static str, what: impl fmt::Display, cause: &std::io::Error) -> Error {
-        let said = cause.to_string();
-        let said = said.split(" (os error").next().unwrap_or_default(); // its number is in `os_error`
-        Error::new(Status::Io, reason, format!("{what}: {said}")).with(|d| d.os_error = cause.raw_os_error().unwrap_or(0))
+        let message = format!("{what}: {}", systems_words(&cause.to_string()));
+        Error::new(Status::Io, reason, message).with(|d| d.os_error = cause.raw_os_error().unwrap_or(0))
     }
 
     /// A callback of the caller failed: keeps what it returned.
@@ -292,6 +291,18 @@ impl Error {
     pub fn to_json(&self) -> String {
         serde_json::to_string(&*self.0).expect("an error holds only what JSON can say")
     }
+}
+
+/// `a, b or c`, of what there is to choose from.
+pub(crate) fn either(words: impl Iterator<Item = impl Into<String>>) -> String {
+    let mut words: Vec<String> = words.map(Into::into).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
+}
+
+/// What the system says of a failure, without the number that Rust writes behind it. `text` may end with it.
+pub fn systems_words(text: &str) -> &str {
+    text.split(" (os error").next().unwrap_or_default()
 }
 
 impl fmt::Display for Error {

@@ -42,7 +42,7 @@ pub use cancel::Cancel;
 pub use claimed::Claimed;
 pub use client::Client;
 pub use config::Config;
-pub use error::{Detail, Error, Result, Sent, Status, one_line};
+pub use error::{Detail, Error, Result, Sent, Status, one_line, systems_words};
 pub use record::Record;
 pub use step::batch;
 pub use transfer::{Bytes, File, Reader, Seekable, Sink, Source, Streamed, To, Writer, Written};

@@ -45,7 +45,7 @@ pub struct Stop {
 
 impl Stop {
     pub fn new(why: impl fmt::Display) -> Stop {
-        Stop { why: why.to_string(), error: None }
+        Stop { why: zcrm::systems_words(&why.to_string()).to_owned(), error: None }
     }
 
     /// What the library says, in words of the command.

@@ -97,6 +97,13 @@ fn what_is_missing_is_named_where_nobody_can_be_asked() {
 }
 
 #[test]
+fn without_a_login_the_command_that_makes_one_is_named() {
+    let w = world();
+    let ran = ran(&mut bare(&w, &["ls", &contact(&w)]));
+    assert!(ran.code == Some(2) && ran.err.contains("no credentials") && ran.err.contains("`zcrm login`"), "{ran:?}");
+}
+
+#[test]
 fn options_come_before_the_environment_and_that_before_the_profile() {
     let w = world();
     let file = w.file("profiles.toml", format!("[default]\napi_domain = \"{}\"\naccess_token = \"1000.profile\"\n", w.emulator.url()).as_bytes());

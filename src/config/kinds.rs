@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Secret;
-use crate::error::one_line;
+use crate::error::{either, one_line};
 use crate::text::mark_length;
 
 /// What stands in the way of a value, without the value where that is a secret.
@@ -79,7 +79,7 @@ impl<T: Words> Kind for Word<T> {
 
     fn read(&self, text: &str) -> Read<T> {
         let known = T::all().find(|(_, word, _)| *word == text).map(|(value, ..)| value);
-        known.ok_or_else(|| format!("{:?} is none of its words", one_line(text)))
+        known.ok_or_else(|| format!("{:?} is not {}", one_line(text), either(T::all().map(|(_, word, _)| word))))
     }
 
     fn form(&self) -> Form {
@@ -87,9 +87,7 @@ impl<T: Words> Kind for Word<T> {
     }
 
     fn words(&self) -> String {
-        let words: Vec<String> = T::all().map(|(_, word, note)| if note.is_empty() { word.to_owned() } else { format!("{word} ({note})") }).collect();
-        let (last, front) = words.split_last().expect("a setting of words has some");
-        format!("{} or {last}", front.join(", "))
+        either(T::all().map(|(_, word, note)| if note.is_empty() { word.to_owned() } else { format!("{word} ({note})") }))
     }
 }
 

@@ -109,7 +109,8 @@ fn unknown_key(name: &str) -> Error {
 
 /// A secret's value stays out of the text; every other value is shown by the problem itself where it helps.
 fn bad_value(key: &Key, problem: &str) -> Error {
-    Error::new(Status::Config, "bad_value", format!("setting {}: {problem}; it is: {}", key.name, key.help())).with(|d| d.field = Some(key.name))
+    let about = if key.form().words.is_empty() { key.help() } else { key.text.to_owned() }; // the problem has the words
+    Error::new(Status::Config, "bad_value", format!("setting {}: {problem} ({about})", key.name)).with(|d| d.field = Some(key.name))
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
@@ -157,6 +158,9 @@ mod tests {
         let error = Config::new().set("api_version", "v1").unwrap_err();
         assert_eq!(error.detail().field, Some("api_version"));
         assert!(error.to_string().contains("v2.1, v3") && error.to_string().contains("\"v1\""), "{error}");
+        let said = |key: &str| Config::new().set(key, "x").unwrap_err().to_string();
+        assert_eq!(said("environment"), "setting environment: \"x\" is not production, sandbox or developer (which of the organisation's copies)");
+        assert!(said("max_retries").starts_with("setting max_retries: \"x\" is not a whole number from 0 to 100 (further attempts"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::lookup::Unresolved;
 use crate::config::Config;
-use crate::error::{Error, Status};
+use crate::error::{Error, Status, systems_words};
 
 /// Where a request goes.
 #[derive(Clone)]
@@ -142,10 +142,8 @@ fn no_connection(error: &reqwest::Error, target: &Target) -> String {
     }
 }
 
-/// The system's words, without the number, which the error has beside them.
 fn words(cause: &io::Error) -> String {
-    let text = cause.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+    systems_words(&cause.to_string()).to_lowercase()
 }
 
 fn refused_tls(error: &rustls::Error, target: &Target) -> String {

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Config;
-use crate::error::{Error, Result, Status, one_line};
+use crate::error::{Error, Result, Status, one_line, systems_words};
 use crate::process::PerProcess;
 use crate::text::{self, mark_length};
 
@@ -81,7 +81,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> 
 
 /// A regular file, and no more of it than a bundle of certificates can have: a pipe would never end, and a device fill the memory.
 fn read(path: &Path) -> std::result::Result<Vec<u8>, String> {
-    let problem = |e: io::Error| one_line(&e.to_string());
+    let problem = |e: io::Error| one_line(systems_words(&e.to_string()));
     let meta = std::fs::metadata(path).map_err(problem)?;
     if !meta.is_file() {
         return Err(format!("is {}, and not a file", if meta.is_dir() { "a directory" } else { "a pipe or a device" }));

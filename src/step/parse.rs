@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor}
 use serde_json::json;
 
 use super::{MAX_ITEMS, MAX_STEPS};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, either, one_line};
 use crate::fallible;
 
 /// The largest whole number that every language keeps exactly.
@@ -40,7 +40,7 @@ pub(super) fn refused(path: &str, problem: impl fmt::Display) -> Error {
 
 /// `{"json_path":…}`, as Zoho's own errors have it.
 pub(super) fn details(json_path: &str) -> Option<Box<serde_json::value::RawValue>> {
-    serde_json::value::to_raw_value(&json!({"json_path": crate::error::one_line(json_path)})).ok()
+    serde_json::value::to_raw_value(&json!({"json_path": one_line(json_path)})).ok()
 }
 
 /// An error about a parameter of a typed function names the field of the step that it came from, in its message and as JSON path.
@@ -93,7 +93,11 @@ fn located(path: &str, error: &serde_json::Error) -> Error {
         return exhausted;
     }
     if !error.is_data() {
-        return refused("", format_args!("is not valid JSON: {error}"));
+        let place = format_args!("line {}, column {}", error.line(), error.column());
+        return match error.is_eof() {
+            true => refused("", format_args!("is not valid JSON: it ends too early, at {place}")),
+            false => refused("", format_args!("is not valid JSON: something is wrong at {place}")),
+        };
     }
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
@@ -197,13 +201,13 @@ impl<'de> Deserialize<'de> for Whole {
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> std::result::Result<Whole, E> {
-                Err(Problem::here(format!("is {number}; it is a whole number, not below 0")))
+                Err(Problem::here(format!("is {number}; it must be a whole number, not below 0")))
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> std::result::Result<Whole, E> {
                 match number {
                     n if n > MOST as f64 => Err(Problem::here(format!("is {n}; at most {MOST} is taken"))),
-                    n if n < 0.0 || n.fract() != 0.0 => Err(Problem::here(format!("is {n}; it is a whole number, not below 0"))),
+                    n if n < 0.0 || n.fract() != 0.0 => Err(Problem::here(format!("is {n}; it must be a whole number, not below 0"))),
                     n => Ok(Whole(n as u64)),
                 }
             }
@@ -224,7 +228,7 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<O
 
 pub(super) fn at_least_1<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<u64>, D::Error> {
     match whole(from)? {
-        Some(0) => Err(Problem::here("is 0; it is at least 1, or not given")),
+        Some(0) => Err(Problem::here("is 0; it must be at least 1, or left out")),
         number => Ok(number),
     }
 }
@@ -234,7 +238,7 @@ pub(super) fn up_to<'de, D: Deserializer<'de>, const MOST: u32>(from: D) -> std:
         None => Ok(None),
         Some(number) => match u32::try_from(number).ok().filter(|n| (1..=MOST).contains(n)) {
             Some(number) => Ok(Some(number)),
-            None => Err(Problem::here(format!("is {number}; it is 1 to {MOST}, or not given"))),
+            None => Err(Problem::here(format!("is {number}; it must be 1 to {MOST}, or left out"))),
         },
     }
 }
@@ -256,8 +260,8 @@ pub(super) fn word<'de, D: Deserializer<'de>, T: Copy>(from: D, words: &[(&str, 
     let text = String::deserialize(from)?;
     let known = words.iter().find(|(word, _)| *word == text);
     known.map(|(_, value)| *value).ok_or_else(|| {
-        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        Problem::here(format!("is {:?}; it is {}", crate::error::one_line(&text), all.join(" or ")))
+        let all = words.iter().map(|(word, _)| *word);
+        Problem::here(format!("is {:?}; it must be {}", one_line(&text), either(all)))
     })
 }
 
@@ -347,14 +351,14 @@ mod tests {
             (r#"{"list":["a",[]]}"#, "$.list[1]", "list[1]: is an array, not a string"),
             (r#"{"list":["a",null]}"#, "$.list[1]", "list[1]: is null, not a string"),
             (r#"{"inner":true}"#, "$.inner", "inner: is true or false, not an object"),
-            (r#"{"number":0}"#, "$.number", "number: is 0; it is at least 1, or not given"),
+            (r#"{"number":0}"#, "$.number", "number: is 0; it must be at least 1, or left out"),
             (r#"{"number":"a: b"}"#, "$.number", "number: is a string, not a whole number"),
-            (r#"{"number":-1}"#, "$.number", "number: is -1; it is a whole number, not below 0"),
-            (r#"{"number":1.5}"#, "$.number", "number: is 1.5; it is a whole number, not below 0"),
+            (r#"{"number":-1}"#, "$.number", "number: is -1; it must be a whole number, not below 0"),
+            (r#"{"number":1.5}"#, "$.number", "number: is 1.5; it must be a whole number, not below 0"),
             (r#"{"inner":{"a":"x","b":"y"}}"#, "$.inner.a", "inner.a: is: not wanted"),
             ("[]", "$", "the step: is an array, not an object"),
-            ("{", "$", "the step: is not valid JSON: EOF while parsing an object at line 1 column 1"),
-            ("{} x", "$", "the step: is not valid JSON: trailing characters at line 1 column 4"),
+            ("{", "$", "the step: is not valid JSON: it ends too early, at line 1, column 1"),
+            ("{} x", "$", "the step: is not valid JSON: something is wrong at line 1, column 4"),
         ] {
             assert_eq!(wrong(json), (path.to_owned(), message.to_owned()), "{json}");
         }

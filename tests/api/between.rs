@@ -167,6 +167,7 @@ fn a_ca_file_that_cannot_be_used_is_found_when_the_client_is_made_and_says_what_
         let error = with_ca_file(&path).err().expect("it can't be used");
         assert_eq!((error.status(), error.detail().field), (Status::Config, Some("ca_file")));
         assert!(error.to_string().contains(path.to_str().unwrap()) && error.to_string().contains(word), "{word}: {error}");
+        in_our_words(&error);
     }
 }
 

@@ -165,10 +165,10 @@ fn null_is_as_good_as_not_given() {
 fn text_that_is_no_json_is_refused_with_the_place() {
     let w = world();
     for (text, word) in [
-        ("", "EOF"),
-        ("{", "EOF"),
+        ("", "too early"),
+        ("{", "too early"),
         ("{\"operation\": attachment.list}", "column 15"),
-        ("{\"operation\":\"photo.delete\",\"module\":\"Contacts\",\"record_id\":\"1\"} x", "trailing"),
+        ("{\"operation\":\"photo.delete\",\"module\":\"Contacts\",\"record_id\":\"1\"} x", "wrong at line 1, column"),
         ("{\"operation\":\"photo.delete\",\"operation\":\"photo.delete\"}", "twice"),
         (&"[".repeat(100_000), "object"),
         (&format!("{{\"operation\":\"attachment.list\",\"x\":{}", "[".repeat(100_000)), "not a field"),
@@ -197,7 +197,7 @@ fn the_operation_may_stand_anywhere_in_a_step() {
     step::run(&w.client, &text, Call::default()).unwrap();
     for (text, word) in [
         (r#"{"operation":"attachment.list","operation":"photo.delete","module":"Contacts","record_id":"1"}"#, "twice"),
-        (r#"{"operation":"attachment.list","module":"Contacts","record_id":"1""#, "EOF"),
+        (r#"{"operation":"attachment.list","module":"Contacts","record_id":"1""#, "too early"),
         (r#"{"module":"Contacts","record_id":"1"}"#, "missing"),
         (r#"{"module":{"operation":"attachment.list"},"record_id":"1"}"#, "missing"),
     ] {

@@ -23,7 +23,7 @@ zcrm-emulator: a strict local Zoho CRM for attachments, photos and OAuth tokens
   --tls                  serve HTTPS with a certificate made at the start
   --ca-out FILE          write the certificate authority to trust there (with --tls)
   --seed, --no-seed      with records (default), or without
-  --data-centre NAME     another name gives other tokens (default: us)
+  --data-center NAME     another name gives other tokens (default: us)
   --json                 print one line of JSON, of url and world, in place of all others
   --until-stdin-closes   end when standard input closes
   --parent-pid N         end when that process ends
@@ -60,7 +60,7 @@ fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, lexopt::
             Long("seed") => all.options.seed = true,
             Long("no-seed") => all.options.seed = false,
             Long("json") => all.json = true,
-            Long("data-centre") => all.options.data_centre = parser.value()?.string()?,
+            Long("data-center" | "data-centre") => all.options.data_centre = parser.value()?.string()?,
             Long("until-stdin-closes") => all.until_stdin_closes = true,
             Long("parent-pid") => all.parent = Some(value(&mut parser, "--parent-pid: the number of a process is wanted")?),
             Long("help") | Short('h') => return Ok(Asked::Help),
@@ -88,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, started: impl FnOnce(&
         Ok(Asked::Version) => writeln!(io::stdout(), "zcrm-emulator {}", env!("CARGO_PKG_VERSION")),
         Err(error) => return Err(format!("{error}; --help tells the options")),
     };
-    ended.map_err(|error| error.to_string())
+    ended.map_err(|error| error.to_string().split(" (os error").next().unwrap_or_default().to_owned())
 }
 
 fn serve(arguments: Arguments, started: impl FnOnce(&Emulator) -> io::Result<()>) -> io::Result<()> {
