@@ -8,10 +8,10 @@ BENCH_PKG := PKG_CONFIG_PATH=$(BENCH_PREFIX)/lib/pkgconfig
 
 .PHONY: bench bench-build bench-server bench-million bench-instructions bench-concurrency
 
-bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go and Zoho's Python SDK: one table; QUICK=1 is shorter
+bench: bench-build ## zcrm against libcurl, reqwest::blocking, Go, Zoho's Python SDK and the least it can cost: one table; QUICK=1 is shorter
 	python3 bench/run.py
 
-bench-instructions: bench-build ## instructions for each small call, zcrm and libcurl, by callgrind
+bench-instructions: bench-build ## instructions for each small call, zcrm, libcurl and the least it can cost, by callgrind
 	python3 bench/instructions.py
 
 bench-million: bench-server ## a batch of STEPS=1000000 uploads, its memory and its time, and the same again with its journal
@@ -36,6 +36,7 @@ bench-build: bench-server
 	cargo build --release --manifest-path bench/Cargo.toml --target-dir $(BENCH_TARGET)/bench
 	install $(BENCH_TARGET)/bench/release/bench-reqwest-blocking $(BENCH)/reqwest-blocking
 	$(BENCH_CC) bench/peers/curl.c bench/peers/bench.c -o $(BENCH)/curl -lcurl -lcjson -lpthread
+	$(BENCH_CC) bench/peers/floor.c bench/peers/bench.c -o $(BENCH)/floor $$(pkg-config --cflags --libs openssl) -lpthread
 	$(BENCH_CC) bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm $$($(BENCH_PKG) pkg-config --cflags --libs zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
 	$(BENCH_CC) -DCOLD bench/peers/zcrm.c bench/peers/bench.c -o $(BENCH)/zcrm-cold $$($(BENCH_PKG) pkg-config --cflags zcrm) -Wl,-rpath,$(BENCH_PREFIX)/lib -lpthread
 	cd bench/peers/go-nethttp && go build -o $(abspath $(BENCH))/go-nethttp .

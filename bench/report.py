@@ -13,8 +13,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 FIGURES, PLACES, README, TABLES, CHART = HERE / "figures.json", HERE / "concurrency.json", HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
 
-BASE = "libcurl"
-CLIENTS = ["zcrm", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python zcrm", "Python requests", "Python SDK v8", "Python SDK v2"]
+BASE, FLOOR = "libcurl", "zcrm / floor"
+CLIENTS = ["zcrm", "floor", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python zcrm", "Python requests", "Python SDK v8", "Python SDK v2"]
 # What README.md shows, over https.
 FIVE = ["upload 2,000 × 10 KiB, 1 thread", "upload 2,000 × 10 KiB, 32 threads", "upload 5 × 100 MB from a file", "download 5 × 100 MB to a file",
         "2,000 lists of 20, parsed"]
@@ -39,9 +39,18 @@ def table(head, rows):
 def by_client(result, works):
     """A line for each work and scheme, a column for each client that was measured."""
     found = {(r["workload"], r["scheme"], r["client"]): r for r in result["ratios"]}
+    for (*line, client), floor in list(found.items()):
+        if client == "floor" and (zcrm := found.get((*line, "zcrm"))):
+            found[(*line, FLOOR)] = {what: zcrm[what] / floor[what] for what in ("cpu", "wall")}
     lines = [line for line in dict.fromkeys((r["workload"], r["scheme"]) for r in result["ratios"]) if works(*line)]
-    clients = [c for c in CLIENTS if any((*line, c) in found for line in lines)]
+    clients = [c for c in ("zcrm", FLOOR, *CLIENTS[1:]) if any((*line, c) in found for line in lines)]
     return table(["work", "", *clients], [[*line, *(cell(found.get((*line, c))) for c in clients)] for line in lines])
+
+
+def floor_told(result):
+    if not any(r["client"] == "floor" for r in result["ratios"]):
+        return []
+    return ["", "`floor` is the least that a small call can cost: blocking sockets, OpenSSL, and a reply that isn't looked into. `zcrm / floor` is the quotient of the two."]
 
 
 def measured(machine):
@@ -76,7 +85,7 @@ def markdown(result):
     lines = [measured(result["machine"]), "",
              "CPU / wall time relative to libcurl with its default settings doing the same work (below 1 = less than libcurl): ratios of medians over",
              f"{result['pairs']} pairs of runs in turn for zcrm, at most 5 for the other clients, 3 for Zoho's Python SDK, whose start is not counted.", "",
-             *by_client(result, lambda work, scheme: True)]
+             *by_client(result, lambda work, scheme: True), *floor_told(result)]
     if result["go"]:
         lines += ["", "Go through the binding, against the same calls from C (CPU / wall):", "",
                   *table(["work", "", "Go zcrm"], [[r["workload"], r["scheme"], cell(r)] for r in result["go"]])]
@@ -95,7 +104,7 @@ def five(result):
     peak = max(r["peak_mib"] for r in result["memory"] if r["client"] == "zcrm" and r["threads"] == 1)
     return "\n".join([
         f"CPU / wall time relative to libcurl doing the same work over https, measured {result['machine']['date']}; below 1 is less than libcurl:", "",
-        *by_client(result, lambda work, scheme: work in FIVE and scheme == "https"), "",
+        *by_client(result, lambda work, scheme: work in FIVE and scheme == "https"), *floor_told(result), "",
         f"A transfer needs at most {peak:.1f} MiB of memory, whatever the size of the file. `libzcrm.so`, stripped, has {result['size']:,} bytes."]) + "\n"
 
 

@@ -39,6 +39,7 @@ PEERS = pathlib.Path(__file__).parent / "peers"
 COMMANDS = {
     "zcrm": [OUT / "zcrm"],
     "libcurl": [OUT / "curl"],
+    "floor": [OUT / "floor"],
     "libcurl tuned": [OUT / "curl", "--tuned", "1"],
     "reqwest::blocking": [OUT / "reqwest-blocking"],
     "Go net/http": [OUT / "go-nethttp"],
@@ -71,8 +72,8 @@ class Workload:
 
 WORKLOADS = [
     Workload("upload 2,000 × 10 KiB, 1 thread", "upload-file", 2000, EVERYBODY, KB10),
-    Workload("upload 2,000 × 10 KiB, 8 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=8),
-    Workload("upload 2,000 × 10 KiB, 32 threads", "upload-file", 2000, ["reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=32),
+    Workload("upload 2,000 × 10 KiB, 8 threads", "upload-file", 2000, ["floor", "reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=8),
+    Workload("upload 2,000 × 10 KiB, 32 threads", "upload-file", 2000, ["floor", "reqwest::blocking", "Go net/http", "Go zcrm"], KB10, threads=32),
     Workload("upload 500 × 10 KiB, 1 thread of Python", "upload-file", 500, ["Python zcrm", "Python requests", "Python SDK v8"], KB10),
     Workload("upload 5 × 100 MB from a file", "upload-file", 5, ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python SDK v8"], MB100),
     Workload("upload 5 × 100 MB from memory", "upload-memory", 5, [], MB100),
@@ -81,7 +82,7 @@ WORKLOADS = [
     Workload("download 5 × 100 MB to a writer", "download-writer", 5, ["libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm"], MB100),
     Workload("download 5 × 100 MB to a file", "download-file", 5, ["reqwest::blocking", "Go net/http", "Python SDK v8"], MB100),
     Workload("2,000 lists of 20, parsed", "list", 2000, EVERYBODY),
-    Workload("20 lists of 2,000, parsed", "list", 20, ["reqwest::blocking", "Go net/http"], entries=2000),
+    Workload("20 lists of 2,000, parsed", "list", 20, ["floor", "reqwest::blocking", "Go net/http"], entries=2000),
     Workload("attach 2,000 links", "link", 2000),
     Workload("40 uploads of 10 KiB, 4 in flight, 50 ms away", "upload-file", 40, [], KB10, threads=4, delay="+50", pairs=3),
     Workload("40 uploads of 10 KiB, 4 in flight, 200 ms away", "upload-file", 40, [], KB10, threads=4, delay="+200", pairs=1 if QUICK else 3),

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a list is asked for: the fields that zcrm asks for. */
+#define BENCH_FIELDS "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created_By,Parent_Id,$file_id,$type,$link_url"
+
 typedef struct bench_job {
   const char *work;   /* upload-file, upload-memory, upload-reader, upload-stream (a reader that can't go back), download-file, download-memory, download-writer, list, link */
   const char *base;   /* scheme://host:port */

@@ -8,8 +8,6 @@
 
 #include "bench.h"
 
-#define FIELDS "id,File_Name,Size,Created_Time,Modified_Time,Owner,Created_By,Parent_Id,$file_id,$type,$link_url"
-
 typedef struct text {
   char *bytes;
   size_t len, cap;
@@ -140,7 +138,7 @@ static void list(CURL *curl, const bench_job *job, struct curl_slist *headers, b
   for (int page = 1, more = 1; more; page++) {
     char url[1024];
     text reply = {0};
-    snprintf(url, sizeof url, "%s/crm/v8/Contacts/%ld/Attachments?fields=%s&per_page=200&page=%d", job->base, job->entries, FIELDS, page);
+    snprintf(url, sizeof url, "%s/crm/v8/Contacts/%ld/Attachments?fields=%s&per_page=200&page=%d", job->base, job->entries, BENCH_FIELDS, page);
     prepare(curl, job, url, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply);
