@@ -177,7 +177,7 @@ pub struct Detail {
     pub api_code: String,
     /// Zoho's `message`, as one line; empty = none.
     pub api_message: String,
-    /// Zoho's `details`, untouched. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
+    /// Zoho's `details`, as one line. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub details: Option<Box<RawValue>>,
@@ -188,7 +188,7 @@ pub struct Detail {
     /// Whether the call may have taken effect although it failed, since no word of Zoho says that it didn't. Also after a cancelled or timed-out
     /// upload: look at the record before you repeat it.
     pub outcome_open: bool,
-    /// Ids of attachments that a lost upload may have become.
+    /// Ids of attachments that a lost upload may have become, at most 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
     /// How much of the request had left.
@@ -263,6 +263,10 @@ impl Error {
             if text.chars().any(breaks_a_line) {
                 *text = in_one_line(text);
             }
+        }
+        // JSON between whose values lines end is the same without them; a journal, and hosts, keep one document a line.
+        if let Some(details) = detail.details.as_ref().map(|details| details.get()).filter(|details| details.chars().any(breaks_a_line)) {
+            detail.details = RawValue::from_string(in_one_line(details)).ok();
         }
         self
     }
@@ -367,6 +371,17 @@ mod tests {
             });
             let detail = error.detail();
             assert_eq!([&detail.message, &detail.api_code, &detail.api_message], ["a b", "c [info] d", "e f"], "{evil:?}");
+        }
+    }
+
+    #[test]
+    fn details_that_have_several_lines_are_the_same_in_one() {
+        for (details, line) in
+            [("{\n  \"a\": [1,\r\n\t2]\n}", "{   \"a\": [1,   2] }"), ("{\"a\":\"b\u{2028}c\u{202e}d\\n\"}", "{\"a\":\"b c d\\n\"}")]
+        {
+            let error = Error::new(Status::Rejected, "x", "").with(|d| d.details = RawValue::from_string(details.to_owned()).ok());
+            assert_eq!(error.detail().details.as_ref().unwrap().get(), line);
+            assert!(!error.to_json().chars().any(breaks_a_line));
         }
     }
 }

@@ -154,8 +154,11 @@ pub(crate) fn not_listed(error: Error) -> Error {
     })
 }
 
+/// Most candidates that an error names: a record may have as many attachments alike as its list has rows.
+const MOST_CANDIDATES: usize = 100;
+
 /// The honest answer about an upload: what is not known, what was found, and what the caller can do.
-pub(crate) fn outcome_unknown(error: Error, candidates: Vec<String>) -> Error {
+pub(crate) fn outcome_unknown(error: Error, mut candidates: Vec<String>) -> Error {
     let found = match candidates.len() {
         0 => String::new(),
         1 => " (1 attachment could be it)".to_owned(),
@@ -167,6 +170,7 @@ pub(crate) fn outcome_unknown(error: Error, candidates: Vec<String>) -> Error {
         d.message = message;
         d.retryable = false;
         d.outcome_open = true;
+        candidates.truncate(MOST_CANDIDATES);
         d.candidates = candidates;
     })
 }
@@ -175,5 +179,18 @@ fn words(deed: Deed) -> &'static str {
     match deed {
         Deed::Upload => "; the upload was sent, and whether it is stored is not known: list the record's attachments to see",
         Deed::Change => "; the request was sent, and whether it was done is not known",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_how_many_candidates_there_are_and_names_a_hundred() {
+        let all = (1..=100_000).map(|i| i.to_string()).collect();
+        let error = outcome_unknown(Error::new(Status::Network, "connection_lost", ""), all);
+        assert!(error.to_string().contains("(100000 attachments could be it)"), "{error}");
+        assert_eq!((error.detail().candidates.len(), error.detail().candidates[99].as_str()), (100, "100"));
     }
 }

@@ -299,6 +299,20 @@ fn what_can_simply_be_done_again_waits_for_nothing() {
 }
 
 #[test]
+fn a_refusal_in_several_lines_is_one_line_of_the_journal() {
+    let w = journaled();
+    let refusal =
+        "{\n  \"code\": \"INVALID_URL_PATTERN\",\r\n  \"details\": {\n    \"a\": [1,\n\t2]\n  },\n  \"message\": \"no\", \"status\": \"error\"\n}";
+    w.emulator.script("attachment.upload", [Fault::none(), Fault::body(400, refusal.as_bytes())]);
+    let links = json!([{"url": "https://example.com/a"}, {"url": "https://example.com/b"}]);
+    let steps = [step(&w, "attachment.upload", json!({"links": links}))];
+    let (first, told) = run(&w, &steps);
+    assert_eq!((first.done, &told["k0"]["ok"]["links"][1]["error"]["details"]["a"]), (1, &json!([1, 2])), "{told:?}");
+    let (second, again) = run(&w, &steps);
+    assert_eq!((second.from_journal, again, w.stored().len()), (1, told, 1));
+}
+
+#[test]
 fn the_bytes_of_no_file_go_into_a_batch_or_its_journal() {
     let w = journaled();
     let id = w.attach("a.txt", b"content");
