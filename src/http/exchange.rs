@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
 
@@ -16,8 +16,6 @@ use crate::error::{Error, Result, Sent, Status, one_line};
 use crate::fallible;
 use crate::text::mark_length;
 use crate::transfer::{CHUNK, Outgoing};
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// One request, without its body.
 #[derive(Clone)]
@@ -116,9 +114,7 @@ impl Session<'_> {
 
     /// Keeps an idle connection no longer than the server says, less a margin: a request that is under way when the server closes it is lost.
     fn keep(&self, headers: &HeaderMap) {
-        let words = headers.get(KEEP_ALIVE).and_then(|value| value.to_str().ok()).unwrap_or_default().split(',');
-        let seconds = words.filter_map(|word| word.trim().strip_prefix("timeout=")).find_map(|seconds| seconds.trim().parse::<u32>().ok());
-        if let (Some(seconds), Some(lane)) = (seconds, self.lane.borrow().as_ref()) {
+        if let (Some(seconds), Some(lane)) = (framing::kept(headers), self.lane.borrow().as_ref()) {
             let time = Duration::from_secs(seconds.into());
             lane.keep_at_most(time.saturating_sub(Duration::from_secs(1)).max(time / 2));
         }

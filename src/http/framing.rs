@@ -26,6 +26,16 @@ pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
     elements(headers, CONTENT_ENCODING).find(|coding| !coding.eq_ignore_ascii_case("identity"))
 }
 
+/// How many seconds the server keeps a connection without a request, if it says so: `Keep-Alive: timeout=5, max=100`.
+pub(super) fn kept(headers: &HeaderMap) -> Option<u32> {
+    let parts = elements(headers, HeaderName::from_static("keep-alive")).flat_map(|e| e.split(';').map(str::to_owned).collect::<Vec<_>>());
+    let seconds = |part: String| {
+        let (name, seconds) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim_matches([' ', '\t', '"']).parse().ok())?
+    };
+    parts.filter_map(seconds).min()
+}
+
 /// The elements of a list, which may stand in several headers.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
     let values = headers.get_all(name).into_iter().map(|value| text::lossy(value.as_bytes()));
@@ -56,6 +66,23 @@ mod tests {
         ] {
             assert_eq!(check(&head(doubtful)).unwrap_err().reason(), "framing", "{doubtful:?}");
         }
+    }
+
+    #[test]
+    fn how_long_a_connection_is_kept_is_read_however_it_is_written() {
+        for (value, seconds) in [
+            ("timeout=5, max=100", Some(5)),
+            ("max=100,Timeout = 5", Some(5)),
+            ("max=100; TIMEOUT=\"5\"", Some(5)),
+            ("timeout=9, timeout=5", Some(5)),
+            ("timeout=soon", None),
+            ("timeout", None),
+            ("", None),
+        ] {
+            assert_eq!(kept(&head(&[("keep-alive", value)])), seconds, "{value}");
+        }
+        assert_eq!(kept(&head(&[("keep-alive", "max=100"), ("keep-alive", "timeout=5")])), Some(5));
+        assert_eq!(kept(&head(&[])), None);
     }
 
     #[test]
