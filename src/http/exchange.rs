@@ -236,6 +236,9 @@ impl Response {
     /// much wall time again as libcurl's many small reads. Looking again before going to sleep: once or five times makes no difference, thirty
     /// times it is faster than libcurl; but on a network, where nearly every look finds nothing, it would cost more CPU than the download.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        if !self.ahead.is_empty() {
+            return self.next().await; // they were counted when they came
+        }
         let began = Instant::now();
         let chunk = self.next().await?;
         self.pace.came(began.elapsed(), chunk.as_ref().map_or(0, Bytes::len), &self.target)?;
@@ -255,7 +258,7 @@ impl Response {
     /// The first bytes of the body, at least `least` of them or all that there are, which stay to be taken.
     pub(crate) async fn peek(&mut self, least: usize) -> Result<&[u8]> {
         let mut first = Vec::new();
-        while let Some(chunk) = self.next().await? {
+        while let Some(chunk) = self.chunk().await? {
             if first.is_empty() && chunk.len() >= least {
                 self.ahead = chunk; // as it nearly always is: nothing is copied
                 return Ok(&self.ahead);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zcrm::attachment::{self, ListArgs, Page};
-use zcrm::{Call, Client, Outcome, Result, Sink, Status};
+use zcrm::{Call, Client, Outcome, Result, Sink, Status, photo};
 use zcrm_emulator::{Endless, Fault, SlowPart};
 
 use crate::server::{LIST, Server, record, reply};
@@ -56,6 +56,16 @@ fn a_download_must_reach_its_least_speed() {
     let error = attachment::download(&w.client, &w.contact, &id, Sink::memory(), Call::default()).unwrap_err();
     assert_eq!((error.status(), error.reason()), (Status::Timeout, "too_slow"), "{error}");
     assert!(error.to_string().contains("least_speed"), "{error}");
+}
+
+#[test]
+fn what_is_looked_at_before_it_is_taken_must_come_as_fast() {
+    let w = world_with(&[("stall_timeout_ms", "500"), ("least_speed", "1000"), ("max_retries", "0")]);
+    w.emulator.set_photo("Contacts", &w.contact.id, zcrm_emulator::PNG);
+    w.emulator.script("photo.download", [Fault::Slow { bytes: 1, ms: 20, part: SlowPart::Body }]);
+    let began = std::time::Instant::now();
+    let error = photo::download(&w.client, &w.contact, Sink::memory(), Call::default()).unwrap_err();
+    assert_eq!((error.status(), error.reason()), (Status::Timeout, "too_slow"), "{error} after {:?}", began.elapsed());
 }
 
 #[test]
