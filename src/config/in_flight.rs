@@ -1,7 +1,6 @@
 //! The setting `max_in_flight`.
 
-use super::kinds::{Form, Kind, Read};
-use crate::error::one_line;
+use super::kinds::{Form, Kind, Read, shown};
 
 /// What Zoho's largest edition bears. <https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>
 const MOST: u32 = 25;
@@ -37,7 +36,7 @@ impl Kind for InFlightKind {
             Some(bound) => bound.strip_prefix(':').and_then(number).map(InFlight::Auto),
             None => number(text).map(InFlight::Fixed),
         };
-        value.ok_or_else(|| format!("{:?} is neither auto, nor auto:N or a number with 1 to {LARGEST} calls", one_line(text)))
+        value.ok_or_else(|| format!("{} is neither auto, nor auto:N or a number with 1 to {LARGEST} calls", shown(text)))
     }
 
     fn form(&self) -> Form {

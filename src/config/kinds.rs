@@ -67,6 +67,12 @@ pub(super) trait Words: Copy + 'static {
     fn all() -> impl Iterator<Item = (Self, &'static str, &'static str)>;
 }
 
+/// A value that is wrong, as an error shows it. One that is longer than any right one isn't shown: it may be a secret in the wrong place.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 24;
+    if text.len() > LONGEST { "a text that isn't shown, as it may be a secret,".to_owned() } else { format!("{:?}", one_line(text)) }
+}
+
 /// One word of a few.
 pub(super) struct Word<T>(PhantomData<T>);
 
@@ -79,7 +85,7 @@ impl<T: Words> Kind for Word<T> {
 
     fn read(&self, text: &str) -> Read<T> {
         let known = T::all().find(|(_, word, _)| *word == text).map(|(value, ..)| value);
-        known.ok_or_else(|| format!("{:?} is not {}", one_line(text), either(T::all().map(|(_, word, _)| word))))
+        known.ok_or_else(|| format!("{} is not {}", shown(text), either(T::all().map(|(_, word, _)| word))))
     }
 
     fn form(&self) -> Form {
@@ -143,8 +149,8 @@ impl<T: TryFrom<u64>> Kind for Number<T> {
     fn read(&self, text: &str) -> Read<T> {
         let n = text.parse::<u64>().ok().filter(|n| (self.minimum..=self.maximum).contains(n)).and_then(|n| T::try_from(n).ok());
         n.ok_or_else(|| match self.maximum {
-            MAX => format!("{:?} is not a whole number from {}", one_line(text), self.minimum),
-            most => format!("{:?} is not a whole number from {} to {most}", one_line(text), self.minimum),
+            MAX => format!("{} is not a whole number from {}", shown(text), self.minimum),
+            most => format!("{} is not a whole number from {} to {most}", shown(text), self.minimum),
         })
     }
 

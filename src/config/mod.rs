@@ -172,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_another_value_is_not_shown() {
+        const PATHS: &[&str] = &["ca_file", "token_file", "spool_dir", "allow_paths"]; // which a file's error has to name
+        for key in KEYS.iter().filter(|key| !PATHS.contains(&key.name)) {
+            for wrong in ["1000.canary7canary7canary7canary7", "https://u:canary7@a.example/canary7", "canary7canary7canary7canary7://x"] {
+                let Err(error) = Config::new().set(key.name, wrong) else { continue };
+                assert!(error.to_string().contains(key.name) && !error.to_json().contains("canary7"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn every_word_of_a_setting_is_in_its_help_and_its_form_and_is_taken() {
         for key in KEYS {
             for word in key.form().words {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::kinds::{Form, Kind, Read, SecretText};
-use crate::error::one_line;
+use super::Secret;
+use super::kinds::{Form, Kind, Read, SecretText, shown};
 
 const TAKES: &str = "http, https, socks5 or socks5h";
 
@@ -41,8 +41,7 @@ impl Proxies {
 
     /// Reads the variables. `get` gives their values.
     fn from_environment(get: impl Fn(&str) -> Option<String>) -> Read<Option<Proxies>> {
-        let first =
-            |names: &[&'static str]| names.iter().find_map(|name| get(name).filter(|value| !value.trim().is_empty()).map(|value| (*name, value)));
+        let first = |names: &[&'static str]| names.iter().find_map(|name| get(name).filter(|value| !value.is_empty()).map(|value| (*name, value)));
         let proxy = |names: &[&'static str]| {
             let found = first(names).map(|(name, value)| usable(&value).map_err(|problem| format!("takes it from {name}, which {problem}")));
             found.transpose()
@@ -107,11 +106,14 @@ fn usable(text: &str) -> Read<Url> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let scheme = whole.split("://").next().unwrap_or_default().to_ascii_lowercase();
     if !TAKES.split([',', ' ']).any(|known| known == scheme) {
-        return Err(format!("names a {:?} proxy; {TAKES} can be used", one_line(&scheme)));
+        return Err(format!("names a {} proxy; {TAKES} can be used", shown(&scheme)));
     }
     let mut url = Url::parse(&whole).map_err(|_| "is not a URL of the form http://user:password@host:port")?;
     if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
         return Err("names no host and port".into());
+    }
+    if text.contains('\u{fffd}') {
+        return Err("isn't UTF-8".into());
     }
     url.set_path("");
     url.set_query(None);
@@ -132,10 +134,14 @@ impl Kind for Proxy {
 
     fn read(&self, text: &str) -> Read<Option<Proxies>> {
         if text == "env" {
-            return Proxies::from_environment(|name| std::env::var(name).ok());
+            // A value that isn't UTF-8 isn't passed by: it can't be used, and is refused.
+            return Proxies::from_environment(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
         }
-        let Some(text) = SecretText.read(text.trim_matches(' '))? else { return Ok(None) };
-        let url = usable(text.expose())?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let secret = SecretText.read(text.trim_matches(' '))?;
+        let url = usable(secret.as_ref().map_or("", Secret::expose))?;
         Ok(Some(Proxies { https: Some(url.clone()), http: Some(url), direct: Vec::new() }))
     }
 
@@ -210,6 +216,9 @@ mod tests {
             "http://",
             "://a",
             "socks4://a:1",
+            "http://user:p\u{fffd}ss@a:1",
+            "http://a\u{fffd}:1",
+            "  ",
         ] {
             let problem = Proxy.read(text).err().expect(text);
             assert!(!problem.contains("canary"), "{problem}");

@@ -1,7 +1,6 @@
 //! Settings that name hosts.
 
 use super::kinds::{Form, Kind, Read, Text, entries};
-use crate::error::one_line;
 
 /// `scheme://host[:port]` without a path: what the API calls a domain.
 pub(super) struct BaseUrl;
@@ -63,13 +62,13 @@ impl Kind for HostList {
     type Value = Vec<NamedHost>;
 
     fn read(&self, text: &str) -> Read<Vec<NamedHost>> {
-        let read = |entry: &str| {
+        let read = |(i, entry): (usize, &str)| {
             let url = if entry.contains("://") { entry.to_owned() } else { format!("https://{entry}") };
             let named = BaseUrl.read(&url).ok().flatten().and_then(|url| NamedHost::of(&url)).filter(|named| !named.host.contains('*'));
-            let named = named.ok_or_else(|| format!("{:?} is not a host, host:port or https://host:port", one_line(entry)))?;
+            let named = named.ok_or_else(|| format!("entry {} is not a host, host:port or https://host:port", i + 1))?;
             Ok(if entry.contains("://") { named } else { NamedHost { scheme: None, ..named } })
         };
-        entries(text).map(read).collect()
+        entries(text).enumerate().map(read).collect()
     }
 
     fn form(&self) -> Form {
@@ -110,8 +109,9 @@ mod tests {
             named(Some("https"), "10.0.0.1", Some(1)),
         ];
         assert_eq!(read, all);
-        for wrong in ["*.example", "https://u:p@a", "a/b", "a b", "ftp://a", "a:99999"] {
-            assert!(HostList.read(wrong).is_err(), "{wrong}");
+        for wrong in ["*.example", "https://u:canary@a", "a/b", "https://a/?canary", "canary b", "ftp://a", "a:99999"] {
+            let problem = HostList.read(&format!("a.example, {wrong}")).unwrap_err();
+            assert!(problem.contains("entry 2") && !problem.contains("canary"), "{problem}");
         }
     }
 }
