@@ -173,6 +173,9 @@ pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
     if token.expose().is_empty() {
         return Err(malformed("is empty"));
     }
+    if token.expose().trim() != token.expose() {
+        return Err(malformed("has a blank or a line end around it")); // nothing but blanks would go out as no token at all
+    }
     let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
     let mut header = HeaderValue::from_str(&text).map_err(|_| malformed("holds a line end or another character that a header can't"))?;
     header.set_sensitive(true);

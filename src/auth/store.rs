@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -24,8 +25,21 @@ pub struct FileStore {
 
 /// Far more than the tokens of some hundred credentials need.
 const LONGEST: u64 = 1 << 20;
-/// How each of our documents begins; a file that begins in another way is somebody else's.
+/// How each of our documents begins.
 const BEGINS: &[u8] = b"{\"version\":";
+
+/// Whether it is a document of ours, of whichever version, or the beginning of one that was cut off. Anything else is somebody else's.
+fn is_ours(document: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        #[serde(rename = "version")]
+        _version: u32,
+        #[serde(rename = "tokens")]
+        _tokens: HashMap<String, IgnoredAny>,
+    }
+    let begins = document.iter().zip(BEGINS).all(|(a, b)| a == b) && document.get(BEGINS.len()).is_none_or(u8::is_ascii_digit);
+    begins && serde_json::from_slice::<Shape>(document).map_or_else(|e| e.is_eof(), |_| true)
+}
 
 impl FileStore {
     /// The store in this file, which need not exist; its directory must.
@@ -67,7 +81,7 @@ impl TokenStore for FileStore {
         // Large enough that it rarely moves: moving it would leave a copy that isn't wiped.
         let mut document = Zeroizing::new(Vec::with_capacity(4096));
         file.take(LONGEST + 1).read_to_end(&mut document).map_err(|e| self.failed("reading", &e))?;
-        if document.len() as u64 > LONGEST || !document.iter().zip(BEGINS).all(|(a, b)| a == b) {
+        if document.len() as u64 > LONGEST || !is_ours(&document) {
             return Err(self.refused("holds something else than tokens, and is left as it is; name another file"));
         }
         Ok(Some(document))
@@ -283,7 +297,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("my.ini");
         let large = "x".repeat(2 << 20);
-        for other in ["[section]\nkey = 1\n", "null", "{\"a\":1}", "1", large.as_str()] {
+        let package = r#"{"version":"1.0.0","name":"x"}"#;
+        let lock = r#"{"version":1,"packages":{}}"#;
+        let cut = r#"{"version":"1.0"#;
+        for other in ["[section]\nkey = 1\n", "null", "{\"a\":1}", "1", large.as_str(), package, lock, cut, r#"{"version":2,"tokens":[]}"#] {
             std::fs::write(&path, other).unwrap();
             let error = Document::read(&FileStore::new(&path)).err().unwrap();
             assert_eq!((error.reason(), error.detail().field), ("token_store", Some("token_file")));

@@ -173,13 +173,14 @@ impl Tokens {
         self.hold(&token, &hosts.api, Duration::ZERO)
     }
 
-    /// A token from the store, if it can be sent, has life left and isn't the one that was just refused.
+    /// A token from the store, if it can be sent, to a host that it may go to, has life left and isn't the one that was just refused.
     fn adopt(&self, session: &Session<'_>, entry: &Entry, hosts: &Hosts) -> Result<Option<Arc<Access>>> {
         let Some(lives) = entry.lives() else { return Ok(None) };
-        let mut new = match Held::new(&entry.access_token, &hosts.follow(entry.api_domain.as_deref())?, lives) {
+        let usable = hosts.follow(entry.api_domain.as_deref()).and_then(|api| Held::new(&entry.access_token, &api, lives));
+        let mut new = match usable {
             Ok(new) => new,
             Err(error) => {
-                session.config.log(LogLevel::Warn, || format!("the token store's token is asked for again: {error}"));
+                session.config.log(LogLevel::Warn, || format!("the token store's token can't be used, and is asked for again: {}", error.reason()));
                 return Ok(None);
             }
         };
@@ -222,7 +223,8 @@ impl Tokens {
         let last = state.asked_at.back().copied();
         let asked = self.ask(state, session, hosts, grant).await;
         entry.asked_at = state.requests();
-        if let Ok(granted) = &asked {
+        let asked = asked.and_then(|granted| Ok((hosts.follow(granted.api_domain.as_deref())?, granted)));
+        if let Ok((_, granted)) = &asked {
             entry.expires_at = store::now() + granted.lives.as_secs();
             entry.access_token = granted.access_token.clone();
             entry.api_domain = granted.api_domain.clone();
@@ -235,8 +237,8 @@ impl Tokens {
                 state.unwritten.extend(new);
             }
         }
-        let granted = asked?;
-        self.hold(&granted.access_token, &hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+        let (api, granted) = asked?;
+        self.hold(&granted.access_token, &api, granted.lives)
     }
 
     async fn ask(&self, state: &mut State, session: &Session<'_>, hosts: &Hosts, grant: &Grant) -> Result<Issued> {

@@ -166,6 +166,18 @@ fn a_callback_that_gives_no_bytes_is_an_error_and_nothing_is_sent() {
 }
 
 #[test]
+fn a_callback_that_gives_blanks_or_a_line_end_is_an_error_and_nothing_is_sent() {
+    let e = emulator();
+    for token in ["  ", "\t", " 1000.a", "1000.a\n", "1000.a "] {
+        let mut config = Config::new();
+        config.set("api_domain", e.url()).unwrap();
+        config.set_token_fn(move |_| Ok(Secret::new(token)));
+        assert_eq!(why(list(&Client::new(config).unwrap(), &e)), (Status::Auth, "token_malformed"), "{token:?}");
+    }
+    assert!(e.ledger().requests.is_empty());
+}
+
+#[test]
 fn the_hosts_callback_may_wait_for_another_call_that_asks_it_too() {
     let e = emulator();
     let both = Arc::new(Barrier::new(2));

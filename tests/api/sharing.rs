@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zcrm::attachment::{self, ListArgs};
-use zcrm::{Call, Client, Record, Result, Status};
+use zcrm::{Call, Client, Config, Record, Result, Status};
 use zcrm_emulator::{Emulator, Fault, Options};
 
 use crate::server::{LIST, Server, record, reply};
@@ -117,15 +117,49 @@ fn a_shared_token_that_cannot_be_sent_is_asked_for_again_once_for_all() {
 }
 
 #[test]
+fn a_shared_token_for_a_host_that_may_not_be_followed_is_asked_for_again_once_for_all() {
+    let e = emulator();
+    e.settings(|s| s.api_domain = Some(e.url().to_owned()));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t");
+    let unpinned = || {
+        let mut config = Config::new();
+        let settings = refreshing(&e);
+        let more = [("accounts_url", e.url().to_owned()), ("token_file", file.to_str().unwrap().to_owned()), ("max_retries", "0".to_owned())];
+        settings.iter().chain(&more).for_each(|(key, value)| config.set(key, value).unwrap());
+        Client::new(config).unwrap()
+    };
+    list(&unpinned(), &e).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    for elsewhere in ["https://evil.example", "http://www.zohoapis.com", "", "x y"] {
+        let (before, changed) = (token_requests(&e), text.replacen(e.url(), elsewhere, 1));
+        assert_ne!(text, changed);
+        std::fs::write(&file, changed).unwrap();
+        for _ in 0..3 {
+            list(&unpinned(), &e).unwrap();
+        }
+        assert_eq!(token_requests(&e), before + 1, "{elsewhere}");
+    }
+    // What Zoho itself says so isn't kept for the others either.
+    e.settings(|s| s.api_domain = Some("https://evil.example".to_owned()));
+    e.expire_tokens();
+    let there = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(why(list(&unpinned(), &e)), (Status::Protocol, "api_domain_refused"));
+    assert!(there.contains(e.url()) && !std::fs::read_to_string(&file).unwrap().contains("evil"));
+}
+
+#[test]
 fn a_token_file_that_is_somebodys_other_file_is_refused_and_left_as_it_is() {
     let e = emulator();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("my.ini");
-    std::fs::write(&file, "[section]\nkey = 1\n").unwrap();
-    let error = list(&storing(&e, &file, &[]), &e).unwrap_err();
-    assert_eq!((error.status(), error.reason(), error.detail().field), (Status::Config, "token_store", Some("token_file")));
-    assert!(error.to_string().contains("my.ini"), "{error}");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "[section]\nkey = 1\n");
+    for other in ["[section]\nkey = 1\n", "{\"version\":\"1.0.0\",\"name\":\"x\"}"] {
+        std::fs::write(&file, other).unwrap();
+        let error = list(&storing(&e, &file, &[]), &e).unwrap_err();
+        assert_eq!((error.status(), error.reason(), error.detail().field), (Status::Config, "token_store", Some("token_file")));
+        assert!(error.to_string().contains("my.ini"), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), other);
+    }
     assert_eq!(token_requests(&e), 0);
 }
 
