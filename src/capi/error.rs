@@ -2,9 +2,8 @@
 
 use std::ffi::{CString, c_char};
 
-use once_cell::sync::OnceCell;
-
 use super::handle::{self, Noun};
+use super::made::Made;
 use super::status::zcrm_status;
 use super::text::to_c;
 use super::{guard, status};
@@ -30,7 +29,7 @@ pub struct zcrm_error {
     reason: CString,
     api_code: CString,
     candidates: Vec<CString>,
-    json: OnceCell<CString>,
+    json: Made<CString>,
 }
 
 impl Noun for zcrm_error {
@@ -42,7 +41,7 @@ impl From<Error> for zcrm_error {
         let detail = error.detail();
         let (message, reason, api_code) = (to_c(&detail.message), to_c(detail.reason), to_c(&detail.api_code));
         let candidates = detail.candidates.iter().map(|id| to_c(id)).collect();
-        zcrm_error { error, message, reason, api_code, candidates, json: OnceCell::new() }
+        zcrm_error { error, message, reason, api_code, candidates, json: Made::default() }
     }
 }
 
@@ -166,7 +165,7 @@ pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: u
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_json(error: *const zcrm_error) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.
-    unsafe { get(error, EMPTY, |e| e.json.get_or_init(|| to_c(&e.error.to_json())).as_ptr()) }
+    unsafe { get(error, EMPTY, |e| e.json.get(|| Ok(to_c(&e.error.to_json()))).map_or(EMPTY, |json| json.as_ptr())) }
 }
 
 /// Frees an error object and the texts borrowed from it. NULL is accepted.

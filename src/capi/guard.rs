@@ -1,7 +1,7 @@
 //! The guard around every entry point: no panic leaves the library, and none is printed.
 
 use std::cell::Cell;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
@@ -93,18 +93,17 @@ fn panicked(panic: &Caught) -> Error {
 /// even one written in Rust, shares it. Panics that nobody here catches, which only a Rust program that links this crate can have, go to
 /// the hook that was there before.
 fn prepare() {
-    static ONCE: Once = Once::new();
-    if std::thread::panicking() {
-        return; // a hook can't be changed then; the next entry does it
+    static PREPARED: AtomicBool = AtomicBool::new(false);
+    // A hook can't be changed in a panic: the next entry does it. Nobody waits for the one that does, which a forked child may not have.
+    if std::thread::panicking() || PREPARED.swap(true, Ordering::AcqRel) {
+        return;
     }
-    ONCE.call_once(|| {
-        #[cfg(unix)]
-        crate::threads::start_by(super::thread::without_signals);
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !panics::note(info) {
-                before(info);
-            }
-        }));
-    });
+    #[cfg(unix)]
+    crate::threads::start_by(super::thread::without_signals);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !panics::note(info) {
+            before(info);
+        }
+    }));
 }

@@ -32,6 +32,7 @@ mod config;
 mod error;
 mod guard;
 mod handle;
+mod made;
 mod outputs;
 mod pages;
 mod photo;

@@ -209,7 +209,7 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
         return Ok(with_texts(&row, |text| zcrm_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }, flags));
     }
     let row = readable.attachment(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {count}")))?;
-    let texts = result.pointed.attachments.get_or_try_init(|| {
+    let texts = result.pointed.attachments.get(|| {
         let mut texts = Texts::none();
         for row in (0..count).filter_map(|i| readable.attachment(i)) {
             texts.extend(&texts_of(&row))?;
@@ -231,7 +231,7 @@ pub unsafe extern "C" fn zcrm_result_record_id(result: *const zcrm_result, index
         borrowed(result, n, |result| {
             let ids = result.readable().record_ids();
             ids.get(index).ok_or_else(|| absent("record"))?;
-            let id = result.pointed.record_ids.get_or_try_init(|| Texts::new(ids))?.get(index);
+            let id = result.pointed.record_ids.get(|| Texts::new(ids))?.get(index);
             Ok((id.ptr, id.len))
         })
     }
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
         fill(result, out, err, |result| {
             let moved = result.readable().transfer().ok_or_else(|| absent("transfer"))?;
             let texts = || Texts::new(&[moved.file_name, moved.content_type, moved.sha256, &moved.path]);
-            let texts = result.pointed.transfer.get_or_try_init(texts)?;
+            let texts = result.pointed.transfer.get(texts)?;
             Ok(zcrm_transfer {
                 struct_size: size_of::<zcrm_transfer>(),
                 bytes: moved.bytes,
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
     unsafe {
         fill(result, out, err, |result| {
             let (more, token) = result.readable().page().ok_or_else(|| absent("page"))?;
-            let next_page_token = result.pointed.page_token.get_or_try_init(|| Texts::new(&[token]))?.get(0);
+            let next_page_token = result.pointed.page_token.get(|| Texts::new(&[token]))?.get(0);
             Ok(zcrm_page { struct_size: size_of::<zcrm_page>(), next_page_token, more_records: i32::from(more), reserved: 0 })
         })
     }
@@ -289,7 +289,7 @@ pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut
     unsafe {
         fill(result, out, err, |result| {
             let summary = result.readable().summary().ok_or_else(|| absent("batch"))?;
-            let stopped = result.pointed.stopped.get_or_try_init(|| Texts::new(&[summary.stopped.unwrap_or_default()]))?.get(0);
+            let stopped = result.pointed.stopped.get(|| Texts::new(&[summary.stopped.unwrap_or_default()]))?.get(0);
             Ok(zcrm_batch_summary {
                 struct_size: size_of::<zcrm_batch_summary>(),
                 done: summary.done,

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::ffi::c_char;
 
-use once_cell::sync::OnceCell;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::error::zcrm_error;
 use super::guard;
 use super::handle::{self, Noun};
+use super::made::Made;
 use super::status::zcrm_status;
 use super::text::Texts;
 use crate::attachment::Attachment;
@@ -22,20 +22,20 @@ use crate::step::batch::Summary;
 /// It needs no client and may outlive every other handle. Any thread may read it.
 pub struct zcrm_result {
     outcome: Box<dyn Kept>,
-    // Built on first use: callers of the typed functions never pay for JSON, and vice versa.
+    // Callers of the typed functions never pay for JSON, and vice versa.
     /// With a NUL behind it. Wiped, as that of zcrm_auth_exchange() holds a refresh token.
-    json: OnceCell<Zeroizing<Vec<u8>>>,
+    json: Made<Zeroizing<Vec<u8>>>,
     pub(super) pointed: Pointed,
 }
 
 /// The texts that a result's structs point to, made at the first look.
 #[derive(Default)]
 pub(super) struct Pointed {
-    pub(super) attachments: OnceCell<Texts>,
-    pub(super) record_ids: OnceCell<Texts>,
-    pub(super) transfer: OnceCell<Texts>,
-    pub(super) page_token: OnceCell<Texts>,
-    pub(super) stopped: OnceCell<Texts>,
+    pub(super) attachments: Made<Texts>,
+    pub(super) record_ids: Made<Texts>,
+    pub(super) transfer: Made<Texts>,
+    pub(super) page_token: Made<Texts>,
+    pub(super) stopped: Made<Texts>,
 }
 
 impl Noun for zcrm_result {
@@ -122,7 +122,7 @@ impl<T: Readable + Serialize> Kept for Outcome<T> {
 impl zcrm_result {
     /// The JSON, which escapes every NUL, with one behind it.
     fn json(&self) -> Result<&[u8]> {
-        let made = self.json.get_or_try_init(|| {
+        let made = self.json.get(|| {
             let mut json = self.outcome.json()?;
             fallible::append(&mut json, b"\0")?;
             Ok(Zeroizing::new(json))
@@ -131,7 +131,7 @@ impl zcrm_result {
     }
 
     pub(super) fn new<T: Readable + Serialize + 'static>(outcome: Outcome<T>) -> zcrm_result {
-        zcrm_result { outcome: Box::new(outcome), json: OnceCell::new(), pointed: Pointed::default() }
+        zcrm_result { outcome: Box::new(outcome), json: Made::default(), pointed: Pointed::default() }
     }
 
     pub(super) fn readable(&self) -> &dyn Readable {

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -32,22 +32,27 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The idle lanes of this process, in the order of their last use. They are in one place so that any call clears away the old ones of every client.
 static IDLE_LANES: PerProcess<Mutex<Vec<Lane>>> = PerProcess::new();
 
-/// Makes event loops. tokio reads the environment where a builder is made, and not where a runtime is built: so there is one builder, made with
-/// the first client. (A forked child makes its own, at its first call.)
-static RUNTIMES: PerProcess<Mutex<Builder>> = PerProcess::new();
+/// Make event loops. tokio reads the environment where a builder is made, and not where a runtime is built: so they are made with the first
+/// client, and a forked child goes on with its parent's. Of the two, the second is for a child whose parent was just using the first.
+static RUNTIMES: PerProcess<Vec<Arc<Mutex<Builder>>>> = PerProcess::new();
 
 fn idle_lanes() -> MutexGuard<'static, Vec<Lane>> {
     IDLE_LANES.get(|_| Mutex::default()).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn runtimes() -> &'static Mutex<Builder> {
-    RUNTIMES.get(|_| {
-        let mut builder = Builder::new_current_thread();
-        // A connection that is flooded keeps a cancel waiting for so many of its turns, of at most 128 reads each. With 1 in place of 2, every
-        // turn would cost a system call more.
-        builder.enable_all().event_interval(2);
-        Mutex::new(builder)
-    })
+    &RUNTIMES.get(|parents| {
+        let free: Vec<_> = parents.into_iter().flatten().filter(|builder| builder.try_lock().is_ok()).cloned().collect();
+        if free.is_empty() { vec![builder(), builder()] } else { free }
+    })[0]
+}
+
+fn builder() -> Arc<Mutex<Builder>> {
+    let mut builder = Builder::new_current_thread();
+    // A connection that is flooded keeps a cancel waiting for so many of its turns, of at most 128 reads each. With 1 in place of 2, every
+    // turn would cost a system call more.
+    builder.enable_all().event_interval(2);
+    Arc::new(Mutex::new(builder))
 }
 
 pub(crate) struct Lane {

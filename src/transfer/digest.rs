@@ -1,6 +1,6 @@
 //! Hashes of the bytes that pass: SHA-256 on request, and a fast one by which an upload can be recognised.
 
-use once_cell::sync::Lazy;
+use once_cell::race::OnceBox;
 use ring::digest::{Context, SHA256};
 use twox_hash::XxHash3_128;
 
@@ -41,10 +41,10 @@ enum Running {
 
 impl Running {
     fn new(kind: HashKind) -> Running {
-        static SEED: Lazy<u64> = Lazy::new(|| getrandom::u64().unwrap_or_default());
+        static SEED: OnceBox<u64> = OnceBox::new(); // nobody waits for another thread, which a forked child may not have
         match kind {
             HashKind::Sha256 => Running::Sha256(Context::new(&SHA256)),
-            HashKind::Fast => Running::Fast(Box::new(XxHash3_128::with_seed(*SEED))),
+            HashKind::Fast => Running::Fast(Box::new(XxHash3_128::with_seed(*SEED.get_or_init(|| Box::new(getrandom::u64().unwrap_or_default()))))),
         }
     }
 

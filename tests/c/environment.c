@@ -1,6 +1,7 @@
 /* Nothing of the library reads the environment once a client is made: another thread of the host may be changing it. (The system's own look-up of
    names does, as it does for every program.) */
 #include <dlfcn.h>
+#include <sys/wait.h>
 
 #include "check.h"
 
@@ -61,6 +62,14 @@ int main(void) {
     EXPECT(zcrm_batch_run(client, batch, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a batch of four steps");
     CHECK(reads == 0, "threads of a batch");
     zcrm_batch_free(batch);
+    pid_t child = fork();
+    if (child == 0) {
+        zcrm_status status = zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL);
+        _exit(status != ZCRM_OK || reads != 0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the first call of a forked child");
     zcrm_client_free(client);
     return finish();
 }

@@ -60,6 +60,56 @@ static void with_busy_threads(int busy, int forks) {
     if (!CHECK(answered == forks, what)) printf("     %d children had no answer\n", forks - answered);
 }
 
+static zcrm_result *shared;
+static zcrm_error *refused;
+static _Atomic int begun;
+
+static void *read_it(void *unused) {
+    begun = 1;
+    zcrm_result_json(shared, NULL);
+    zcrm_error_json(refused);
+    return unused;
+}
+
+/* A result and an error that a thread of the parent is just looking at for the first time can be read by the child. The page has so many rows that
+   most forks fall into the time in which its JSON is made. */
+static void with_results_being_read(int forks) {
+    zcrm_target target = contact();
+    zcrm_target other = target_of("-", "1", NULL);
+    int answered = 0;
+    for (int i = 0; i < 200; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d.txt", i);
+        zcrm_source source = memory_source(name, "x", 1);
+        wrong += zcrm_attachment_upload(client, &target, &source, NULL, NULL, NULL) != ZCRM_OK;
+    }
+    for (int i = 0; i < forks; i++) {
+        pthread_t reader;
+        wrong += zcrm_attachment_list(client, &target, NULL, NULL, &shared, NULL) != ZCRM_OK;
+        wrong += zcrm_attachment_list(client, &other, NULL, NULL, NULL, &refused) != ZCRM_E_ARGUMENT;
+        begun = 0;
+        pthread_create(&reader, NULL, read_it, NULL);
+        while (!begun) {}
+        pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            int good = strlen(zcrm_result_json(shared, NULL)) > 1000 && zcrm_error_json(refused)[0] == '{';
+            zcrm_attachment first = {.struct_size = sizeof first};
+            good &= zcrm_result_attachment(shared, 0, &first, NULL) == ZCRM_OK;
+            _exit(!good);
+        }
+        int status = 0;
+        waitpid(pid, &status, 0);
+        answered += WIFEXITED(status);
+        pthread_join(reader, NULL);
+        zcrm_result_free(shared);
+        zcrm_error_free(refused);
+        shared = NULL;
+        refused = NULL;
+    }
+    CHECK(answered == forks, "a child reads what a thread of its parent is reading");
+}
+
 int main(void) {
     zcrm_error *err = NULL;
     zcrm_target target = contact();
@@ -67,6 +117,7 @@ int main(void) {
     EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call before the first fork");
     with_busy_threads(0, 3);
     for (int busy = 1; busy <= MOST && !is_slow(); busy += busy == 1 ? 3 : busy == 4 ? 4 : 24) with_busy_threads(busy, FORKS);
+    with_results_being_read(is_slow() ? 3 : FORKS);
     EXPECT(zcrm_attachment_list(client, &target, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a call after the last child ended");
     CHECK(wrong == 0, "the parent's calls");
     zcrm_client_free(client);
