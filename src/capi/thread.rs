@@ -89,10 +89,10 @@ fn take() {
 }
 
 /// Whether SIGPIPE waits for this thread. `sigpending` shows that of the process as well, which isn't this call's: the kernel's own list tells
-/// them apart.
+/// them apart. Where that can't be read, for want of a descriptor perhaps, it counts as the thread's: one that is left would end the process.
 #[cfg(target_os = "linux")]
 fn is_pending() -> bool {
-    seems_pending() && std::fs::read_to_string("/proc/thread-self/status").ok().and_then(|status| pending_here(&status)).unwrap_or(false)
+    seems_pending() && std::fs::read_to_string("/proc/thread-self/status").ok().and_then(|status| pending_here(&status)).unwrap_or(true)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,5 +1,6 @@
 /* A program that has SIGPIPE at its default, which ends a process, and a peer that goes away while a file is being written to it. */
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "server.h"
 
@@ -21,6 +22,31 @@ static void *leave(void *argument) {
         close(fd);
     }
     return NULL;
+}
+
+static int without_descriptors;
+
+/* A reader that brings the thread a SIGPIPE, as a write to a broken connection does, in a process that can't open another file. */
+static zcrm_status breaks(void *user, uint8_t *buf, size_t cap, size_t *n) {
+    (void)user, (void)buf, (void)cap;
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 0;
+    without_descriptors = setrlimit(RLIMIT_NOFILE, &limit) == 0;
+    pthread_kill(pthread_self(), SIGPIPE);
+    *n = 0;
+    return 7;
+}
+
+static void with_no_descriptor_left(zcrm_client *client) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    zcrm_target target = target_of("Contacts", "1", NULL);
+    zcrm_source source = {.struct_size = sizeof source, .kind = ZCRM_FROM_READER, .name = ZCRM_CSTR("a"), .length = 9, .read = breaks};
+    zcrm_error *err = NULL;
+    EXPECT(zcrm_attachment_upload(client, &target, &source, NULL, NULL, &err), ZCRM_E_CALLBACK, &err, "a call after which no file can be opened");
+    setrlimit(RLIMIT_NOFILE, &limit);
+    CHECK(without_descriptors, "its SIGPIPE ends the process no more than another's");
 }
 
 static zcrm_status zeros(void *user, uint8_t *buf, size_t cap, size_t *n) {
@@ -67,6 +93,7 @@ int main(void) {
     int failed = 0;
     for (int i = 0; i < ROUNDS / (is_slow() ? 6 : 1); i++) failed += upload(client, i % 3 ? LENGTH : 3000, i & 1);
     CHECK(failed == ROUNDS / (is_slow() ? 6 : 1), "a peer that leaves is an error");
+    with_no_descriptor_left(client);
     CHECK(1, "the process lives");
     sigaction(SIGPIPE, NULL, &action);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
