@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
+use crate::transfer::hex;
 
 /// No secret of Zoho's is shorter, and blanking shorter texts would hit ordinary words.
 const SHORTEST: usize = 8;
@@ -58,8 +59,9 @@ impl Secrets {
 /// A piece of a secret that is this long is blanked in an error: a gateway may cut a header that it repeats.
 const PIECE: usize = 16;
 
-/// Blanks, in every text of an error, what it has of these secrets: pieces of 16 bytes and more, in upper or lower case, as JSON escapes,
-/// percent-encoded or in base64. Errors are rare, so that it may look closely; of a reply that is read well, [`Secrets::blank`] blanks the rest.
+/// Blanks, in every text of an error, what it has of these secrets: pieces of 16 bytes and more, in upper or lower case, in hexadecimal or
+/// base64, as escapes of JSON, of a URL or of HTML, or as one of these within another. Errors are rare, so that it may look closely; of a reply
+/// that is read well, [`Secrets::blank`] blanks the rest.
 pub(crate) fn scrub<'t>(error: Error, secrets: impl Iterator<Item = &'t str>) -> Error {
     let needles = Needles::of(secrets);
     error.with(|d| {
@@ -86,18 +88,19 @@ impl Drop for Needles {
 impl Needles {
     fn of<'t>(secrets: impl Iterator<Item = &'t str>) -> Needles {
         let mut needles = Needles(HashMap::new());
-        for secret in secrets.flat_map(in_url) {
-            needles.add(&secret);
+        for (secret, shortest) in secrets.flat_map(in_url) {
+            needles.add(&secret, shortest);
+            needles.add(&Zeroizing::new(hex(secret.as_bytes())), SHORTEST);
             for before in 0..3 {
-                needles.add(&in_base64(&secret, before, &STANDARD_NO_PAD));
-                needles.add(&in_base64(&secret, before, &URL_SAFE_NO_PAD));
+                needles.add(&in_base64(&secret, before, &STANDARD_NO_PAD), SHORTEST);
+                needles.add(&in_base64(&secret, before, &URL_SAFE_NO_PAD), SHORTEST);
             }
         }
         needles
     }
 
-    fn add(&mut self, text: &str) {
-        if text.len() < SHORTEST {
+    fn add(&mut self, text: &str, shortest: usize) {
+        if text.len() < shortest {
             return;
         }
         let length = text.len().min(PIECE);
@@ -107,11 +110,8 @@ impl Needles {
 
     /// The text with stars for what it has of the secrets; `None` when it has nothing.
     fn blanked(&self, text: &str) -> Option<String> {
-        let plain: Vec<Read> = text.bytes().enumerate().map(|(at, byte)| Read { byte, from: at, to: at + 1 }).collect();
-        let unescaped = decoded(&plain, json_escape);
-        let twice = decoded(&unescaped, json_escape); // JSON in a string of JSON
         let mut hidden = vec![false; text.len()];
-        for view in [&decoded(&plain, percent_escape), &decoded(&twice, percent_escape), &plain, &unescaped, &twice] {
+        for view in views(text) {
             let bytes = Zeroizing::new(view.iter().map(|read| read.byte.to_ascii_lowercase()).collect::<Vec<u8>>());
             for (length, pieces) in &self.0 {
                 for (at, _) in bytes.windows(*length).enumerate().filter(|(_, window)| pieces.contains(*window)) {
@@ -124,14 +124,16 @@ impl Needles {
     }
 }
 
-/// A secret as it is; of a URL with a password, the password and what is sent of it: the rest of a proxy's URL may be shown.
-fn in_url(secret: &str) -> Vec<Zeroizing<String>> {
+/// A secret as it is, and how many bytes of it are no ordinary word. Of a URL with a password, the password, which people choose shorter, and
+/// what is sent of it: the rest of a proxy's URL may be shown.
+fn in_url(secret: &str) -> Vec<(Zeroizing<String>, usize)> {
+    const SHORTEST_PASSWORD: usize = 6;
     let url = reqwest::Url::parse(secret).ok().filter(|url| url.has_host());
-    let Some(url) = url else { return vec![Zeroizing::new(secret.to_owned())] };
+    let Some(url) = url else { return vec![(Zeroizing::new(secret.to_owned()), SHORTEST)] };
     let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let Some(password) = url.password().map(decoded) else { return Vec::new() };
     let both = format!("{}:{password}", decoded(url.username()));
-    [password, both].map(Zeroizing::new).into()
+    [password, both].map(|secret| (Zeroizing::new(secret), SHORTEST_PASSWORD)).into()
 }
 
 /// What base64 makes of a secret behind `before` other bytes: the characters that nothing but the secret decides.
@@ -150,37 +152,81 @@ struct Read {
     to: usize,
 }
 
-/// The text with its escapes undone, by a function that reads one: its byte and how many bytes it took.
-fn decoded(text: &[Read], escape: fn(&[u8]) -> Option<(u8, usize)>) -> Vec<Read> {
+/// Reads the escape at the beginning of a text: its byte and how many bytes it took.
+type Escape = fn(&[u8]) -> Option<(u8, usize)>;
+
+/// No escape that is known has more bytes: `&#x0000041;`.
+const LONGEST_ESCAPE: usize = 11;
+/// Escapes are undone at most so often: JSON in a string of JSON that has a URL's.
+const MOST_LAYERS: usize = 3;
+
+/// The text as it is, and as each order of the decoders makes it.
+fn views(text: &str) -> Vec<Vec<Read>> {
+    const ESCAPES: [Escape; 3] = [backslash, percent, entity];
+    let mut all: Vec<Vec<Read>> = vec![text.bytes().enumerate().map(|(at, byte)| Read { byte, from: at, to: at + 1 }).collect()];
+    let mut layer = 0..1;
+    for _ in 0..MOST_LAYERS {
+        let next: Vec<_> = all[layer.clone()].iter().flat_map(|view| ESCAPES.iter().filter_map(|escape| decoded(view, *escape))).collect();
+        layer = layer.end..layer.end + next.len();
+        all.extend(next);
+    }
+    all
+}
+
+/// The text with its escapes undone; `None` when it has none.
+fn decoded(text: &[Read], escape: Escape) -> Option<Vec<Read>> {
     let mut view = Vec::with_capacity(text.len());
     let mut at = 0;
     while let Some(read) = text.get(at) {
-        let ahead: Vec<u8> = text[at..text.len().min(at + 6)].iter().map(|read| read.byte).collect();
-        let (byte, taken) = escape(&ahead).unwrap_or((read.byte, 1));
+        let mut ahead = [0; LONGEST_ESCAPE];
+        text[at..].iter().zip(&mut ahead).for_each(|(read, byte)| *byte = read.byte);
+        let (byte, taken) = escape(&ahead[..LONGEST_ESCAPE.min(text.len() - at)]).unwrap_or((read.byte, 1));
         view.push(Read { byte, from: read.from, to: text[at + taken - 1].to });
         at += taken;
     }
-    view
+    (view.len() < text.len()).then_some(view)
 }
 
-fn json_escape(text: &[u8]) -> Option<(u8, usize)> {
+/// Of JSON and of most languages: `\n`, `\x41`, `\u0041`, `\u{41}`.
+fn backslash(text: &[u8]) -> Option<(u8, usize)> {
     match text {
-        [b'\\', b'u', digits @ ..] => Some((u8::try_from(hex(digits.get(..4)?)?).unwrap_or(b'?'), 6)),
+        [b'\\', b'u', b'{', rest @ ..] => numbered(rest, b'}', 16).map(|(byte, taken)| (byte, 3 + taken)),
+        [b'\\', b'u', digits @ ..] => Some((number(digits.get(..4)?, 16)?, 6)),
+        [b'\\', b'x', digits @ ..] => Some((number(digits.get(..2)?, 16)?, 4)),
         [b'\\', other, ..] => Some((*other, 2)),
         _ => None,
     }
 }
 
-fn percent_escape(text: &[u8]) -> Option<(u8, usize)> {
+/// Of a URL: `%41`, and `%u0041` as browsers had it.
+fn percent(text: &[u8]) -> Option<(u8, usize)> {
     match text {
-        [b'%', digits @ ..] => Some((hex(digits.get(..2)?)? as u8, 3)),
+        [b'%', b'u', digits @ ..] => Some((number(digits.get(..4)?, 16)?, 6)),
+        [b'%', digits @ ..] => Some((number(digits.get(..2)?, 16)?, 3)),
         _ => None,
     }
 }
 
-fn hex(digits: &[u8]) -> Option<u32> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    u32::from_str_radix(digits, 16).ok()
+/// Of HTML: `&#65;`, `&#x41;`, and the names of the signs that a page must write so.
+fn entity(text: &[u8]) -> Option<(u8, usize)> {
+    const NAMED: [(&[u8], u8); 5] = [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+    match text {
+        [b'&', b'#', b'x' | b'X', rest @ ..] => numbered(rest, b';', 16).map(|(byte, taken)| (byte, 3 + taken)),
+        [b'&', b'#', rest @ ..] => numbered(rest, b';', 10).map(|(byte, taken)| (byte, 2 + taken)),
+        _ => NAMED.iter().find(|(name, _)| text.starts_with(name)).map(|(name, byte)| (*byte, name.len())),
+    }
+}
+
+/// The digits before `end`, and how many bytes both are.
+fn numbered(text: &[u8], end: u8, radix: u32) -> Option<(u8, usize)> {
+    let length = text.iter().position(|b| *b == end).filter(|length| *length > 0)?;
+    Some((number(&text[..length], radix)?, length + 1))
+}
+
+/// The byte that these digits stand for; `?` for another character.
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| char::from(b).is_digit(radix)))?;
+    u32::from_str_radix(digits, radix).ok().map(|number| u8::try_from(number).unwrap_or(b'?'))
 }
 
 #[cfg(test)]
@@ -228,6 +274,16 @@ mod tests {
             STANDARD.encode(TOKEN),
             STANDARD.encode(format!("Zoho-oauthtoken {TOKEN}")),
             STANDARD.encode(format!("x{TOKEN}y")),
+            escaped(|b| format!("%25{b:02x}")),
+            escaped(|b| format!("%u00{b:02x}")),
+            escaped(|b| format!("&#{b};")),
+            escaped(|b| format!("&#x{b:04X};")),
+            escaped(|b| format!("&amp;#{b};")),
+            escaped(|b| format!("\\x{b:02x}")),
+            escaped(|b| format!("\\u{{{b:x}}}")),
+            escaped(|b| format!("%5Cu00{b:02x}")),
+            hex(TOKEN.as_bytes()),
+            hex(TOKEN.as_bytes()).to_uppercase(),
         ];
         for form in forms {
             let shown = scrubbed(&format!("before {form} behind"), &[TOKEN]);
@@ -244,6 +300,10 @@ mod tests {
         let basic = base64::engine::general_purpose::STANDARD.encode("user:p@ssword-of-it");
         assert!(!scrubbed(&format!("Proxy-Authorization: Basic {basic}"), &[url]).contains(&basic[4..20]));
         assert_eq!(scrubbed("http://proxy.example:3128", &["http://proxy.example:3128"]), "http://proxy.example:3128");
+        let short = "http://user:a%26b%3Cc@proxy.example:3128";
+        for form in ["a&b<cd", "a&amp;b&lt;cd", "a%26b%3ccd"] {
+            assert!(!scrubbed(&format!("<b>{form}</b>"), &[&short.replace("c@", "cd@")]).contains("cd"), "{form}");
+        }
     }
 
     #[test]
