@@ -26,6 +26,8 @@ use crate::text::{self, Arena};
 const PER_PAGE: u32 = 200;
 /// Most bytes of a page: 200 attachments have about 100 KB.
 const MOST: usize = 8 << 20;
+/// Most bytes of texts that the rows of a whole list have, on an average: those of Zoho's have some 300, and no list is all of the longest links.
+const MOST_OF_A_ROW: u64 = 2 << 10;
 
 /// Which part of a list to fetch. Default: every page, with every field that its rows have.
 #[derive(Debug, Clone, Default)]
@@ -109,6 +111,17 @@ impl<R: Row> Rows<R> {
         self.list.extend(rows.list.into_iter().map(|row| row.moved(by)));
         Ok(())
     }
+
+    /// A list that is held as a whole mustn't fill the memory with what stands in its rows, either. One page may.
+    fn check_size(&self, most_rows: u64) -> Result<()> {
+        let (bytes, most) = (self.texts.len() as u64, most_rows.saturating_mul(MOST_OF_A_ROW).saturating_add(MOST as u64));
+        if bytes <= most {
+            return Ok(());
+        }
+        let rows = self.list.len();
+        let message = format!("the list has {bytes} bytes in {rows} rows, and goes on; no list of Zoho's has over {most} within list_max_rows");
+        Err(Error::new(Status::Page, "list_too_long", message))
+    }
 }
 
 /// A page of a list, or all of them as one.
@@ -166,6 +179,7 @@ pub(crate) async fn all<R: Row>(client: &Client, session: &Session<'_>, list: Li
     let mut all = Page::empty();
     while let Some(page) = walk.next(client, session).await? {
         all.rows.append(page.rows)?;
+        all.rows.check_size(client.config().list_max_rows)?;
     }
     Ok(all)
 }

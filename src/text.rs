@@ -53,6 +53,11 @@ impl Arena {
         Ok(Span { start, end })
     }
 
+    /// Bytes of all texts.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Adds all texts of another, and says by how much their spans move.
     pub(crate) fn append(&mut self, other: &Arena) -> Result<u32> {
         self.reserve(other.all.len())?;

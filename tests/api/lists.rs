@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use zcrm::attachment::{self, Attachment, ListArgs, Page, Pages};
 use zcrm::{Call, Cancel, Record, Result, Status};
 use zcrm_emulator::{EmptyList, Fault, StallAt};
@@ -200,6 +201,18 @@ fn a_list_that_never_ends_in_pages_of_one_row_is_left_long_before_that() {
     w.emulator.script("attachment.list", (0..2_000).map(|i| reply(&ids(i..i + 1), Some("next"))));
     assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "list_too_long"));
     assert!(w.requests("attachment.list").len() < 1_200);
+}
+
+#[test]
+fn a_list_whose_rows_are_as_long_as_no_row_is_is_left_before_it_fills_the_memory() {
+    let w = world_with(&[("list_max_rows", "1000")]);
+    let page = |i: u32| {
+        let rows: Vec<Value> = (0..100).map(|n| json!({"id": (1000 * i + n + 1).to_string(), "File_Name": "x".repeat(40_000)})).collect();
+        json!({"data": rows, "info": {"more_records": true, "next_page_token": "next"}})
+    };
+    w.emulator.script("attachment.list", (0..10).map(|i| Fault::body(200, page(i).to_string().as_bytes())));
+    assert_eq!(why(list(&w, ListArgs::default())), (Status::Page, "list_too_long"));
+    assert_eq!(w.requests("attachment.list").len(), 3);
 }
 
 #[test]
