@@ -117,7 +117,7 @@ fn organisation_key(config: &Config, hosts: &Hosts) -> String {
         return format!("label {label}");
     }
     let Hosts { api, accounts, .. } = hosts;
-    if config.client_id.is_some() || config.soid.is_some() {
+    if config.client_id.is_some() {
         return format!("oauth {api} {accounts} {:?} {:?}", config.client_id, config.soid);
     }
     match (&config.access_token, &config.token_fn) {
@@ -162,6 +162,7 @@ mod tests {
             assert_ne!(with(&[]), with(&[other]), "{other:?}");
         }
         assert_eq!(with(&[("organisation", "a")]), key(&[("organisation", "a"), ("access_token", "b")]));
-        assert_ne!(key(&[("access_token", "a")]), key(&[("access_token", "b")]));
+        let bare = |token| key(&[("access_token", token), ("soid", "ZohoCRM.1")]);
+        assert_ne!(bare("a"), bare("b"), "whoever has a token of their own can name any soid");
     }
 }
