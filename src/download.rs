@@ -174,7 +174,7 @@ impl Head<'_> {
         Named {
             file_name: self.disposition.file_name.clone(),
             content_disposition: one_line(&text::lossy(self.content_disposition)),
-            content_type: self.content_type.clone(),
+            content_type: one_line(&self.content_type),
         }
     }
 }
