@@ -130,7 +130,7 @@ impl Journal {
         Ok(match self.0.before(key, step, |_| false)? {
             journal::Before::New => None,
             journal::Before::Begun => Some(String::new()),
-            journal::Before::Done(outcome) => Some(outcome.get().to_owned()),
+            journal::Before::Done(outcome) => Some(outcome),
         })
     }
 

@@ -205,7 +205,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let before = journal.before(key, &does, |then| source_has_changed(config, json, then));
         if let Ok(Before::Done(outcome)) = &before {
             (self.summary.done, self.summary.from_journal) = (self.summary.done + 1, self.summary.from_journal + 1);
-            self.tell(Ended { key, outcome: Ok(outcome.get()), from_journal: true, left: false });
+            self.tell(Ended { key, outcome: Ok(outcome), from_journal: true, left: false });
             return Ok(None);
         }
         let step = Step::for_batch(json)?;

@@ -7,6 +7,7 @@ mod index;
 mod line;
 mod rewrite;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use file::JournalFile;
 pub(crate) use file::Place;
 use index::Index;
 pub(crate) use line::SourceFile;
-use line::{HEAD, Line, OLD, VERSION};
+use line::{HEAD, Line, OLD, VERSION, Written};
 
 /// What a step does, as far as a journal knows it.
 pub(crate) struct Deed {
@@ -41,7 +42,7 @@ pub(crate) enum Before {
     /// It was begun, and its end is not known.
     Begun,
     /// It was done, with this outcome.
-    Done(Box<RawValue>),
+    Done(String),
 }
 
 /// An open journal, locked for this process.
@@ -106,11 +107,8 @@ impl Journal {
             text.clear();
             text.extend_from_slice(line);
             self.lines += 1;
-            match line::done(&text).filter(|_| self.lines > 1) {
-                Some((key, attachments)) => {
-                    attachments.iter().for_each(|id| _ = self.claimed.claim(id));
-                    self.note_key(&key, at, true)?;
-                }
+            match Written::read(&text).filter(|_| self.lines > 1) {
+                Some(written) => self.note_written(&written, at)?,
                 None => self.note(&text, at)?,
             }
             at += text.len() as u64 + 1;
@@ -119,6 +117,18 @@ impl Journal {
             }
         }
         Ok(at)
+    }
+
+    fn note_written(&mut self, written: &Written<'_>, at: u64) -> Result<()> {
+        self.claim(written.outcome)?;
+        self.note_key(written.key, at, true)
+    }
+
+    /// What was stored belongs to the step that stored it.
+    fn claim(&mut self, outcome: Option<&str>) -> Result<()> {
+        let ids = outcome.map(line::attachments).transpose().map_err(|e| self.corrupt(&e.to_string()))?;
+        ids.into_iter().flatten().for_each(|id| _ = self.claimed.claim(id));
+        Ok(())
     }
 
     fn note(&mut self, text: &[u8], at: u64) -> Result<()> {
@@ -136,7 +146,7 @@ impl Journal {
             _ => {}
         }
         if let Line::Done { outcome, .. } = &line {
-            line::attachments(outcome).iter().for_each(|id| _ = self.claimed.claim(id));
+            self.claim(Some(outcome.get()))?;
         }
         self.is_old |= matches!(line, Line::Done { step: None, .. });
         let stands_alone = matches!(line, Line::Begin { .. } | Line::Done { step: Some(_), .. });
@@ -188,13 +198,12 @@ impl Journal {
         }
         entry.set_given();
         let at = entry.at();
-        let line = self.file.line(at)?.and_then(|line| Line::parse(line).ok());
-        let (then, source, before) = match line {
-            Some(Line::Failed { .. }) => return Ok(Before::New),
-            Some(Line::Begin { step, source, .. }) => (step, source, Before::Begun),
-            Some(Line::Done { step: Some(step), source, outcome, .. }) => (step, source, Before::Done(outcome.to_owned())),
-            _ => return Err(self.corrupt("it has changed while it was in use")),
+        let Some((then, source, before)) = self.file.line(at)?.and_then(recorded) else {
+            return Err(self.corrupt("it has changed while it was in use"));
         };
+        if let Before::New = before {
+            return Ok(before);
+        }
         if then != step {
             let message = format!("the journal has the key {:?} with another step; keys are for one step each", one_line(key));
             return Err(Error::new(Status::Argument, "journal_key", message));
@@ -241,6 +250,21 @@ impl Journal {
 
     fn add(&mut self, line: &Line<'_>) -> Result<u64> {
         self.file.add(&line.text())
+    }
+}
+
+/// The step that a line stands for, the file that it sent, and how far it came: the first two are none where it was refused. `None` when it isn't
+/// the line of a step.
+fn recorded(line: &[u8]) -> Option<(Cow<'_, str>, Option<SourceFile>, Before)> {
+    let before = |outcome: Option<&str>| outcome.map_or(Before::Begun, |outcome| Before::Done(outcome.to_owned()));
+    if let Some(Written { step, source, outcome, .. }) = Written::read(line) {
+        return Some((step.into(), source, before(outcome)));
+    }
+    match Line::parse(line).ok()? {
+        Line::Failed { .. } => Some((Cow::Borrowed(""), None, Before::New)),
+        Line::Begin { step, source, .. } => Some((step, source, before(None))),
+        Line::Done { step: Some(step), source, outcome, .. } => Some((step, source, before(Some(outcome.get())))),
+        Line::Done { step: None, .. } | Line::Journal { .. } => None,
     }
 }
 

@@ -29,7 +29,7 @@ fn filled(dir: &Path) {
 fn is_filled(journal: &mut Journal) {
     assert!(journal.claimed().contains("7") && !journal.claimed().contains("8"));
     assert!(begun(journal, "begun"));
-    assert!(matches!(before(journal, "done"), Before::Done(outcome) if outcome.get().contains("\"7\"")));
+    assert!(matches!(before(journal, "done"), Before::Done(outcome) if outcome.contains("\"7\"")));
     assert!(matches!(before(journal, "failed"), Before::New));
 }
 
