@@ -59,8 +59,8 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An upload begins. `None` while it has to wait for one that may be stored as it is: a call that looks whether it is there already must not look while it
-    /// is on its way.
+    /// An upload begins. `None` while it has to wait for one that may be stored as it is: a call that looks whether it is there already must not
+    /// look while it is on its way.
     pub(crate) fn begin(&self, mark: &Arc<Mark>, looks: bool) -> Option<UnderWay<'_>> {
         let mut state = self.state();
         if state.under_way.iter().any(|other| (looks || other.looks) && other.mark.may_be_stored_as(mark)) {
