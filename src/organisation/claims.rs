@@ -15,8 +15,6 @@ pub(crate) struct Mark {
     pub(crate) module: String,
     pub(crate) record_id: String,
     pub(crate) name: String,
-    /// What a server may take for one name has one skeleton.
-    pub(crate) skeleton: String,
     pub(crate) bytes: u64,
 }
 
@@ -25,8 +23,8 @@ impl Mark {
         (&self.module, &self.record_id) == (&other.module, &other.record_id)
     }
 
-    fn may_be_stored_as(&self, other: &Mark) -> bool {
-        self.is_of_the_record_of(other) && (&self.skeleton, self.bytes) == (&other.skeleton, other.bytes)
+    fn may_be_stored_as(&self, other: &Mark, are_alike: impl Fn(&str, &str) -> bool) -> bool {
+        self.is_of_the_record_of(other) && self.bytes == other.bytes && are_alike(&self.name, &other.name)
     }
 }
 
@@ -60,10 +58,10 @@ impl Claims {
     }
 
     /// An upload begins. `None` while it has to wait for one that may be stored as it is: a call that looks whether it is there already must not
-    /// look while it is on its way.
-    pub(crate) fn begin(&self, mark: &Arc<Mark>, looks: bool) -> Option<UnderWay<'_>> {
+    /// look while it is on its way. `are_alike`: whether a server may take two names for one.
+    pub(crate) fn begin(&self, mark: &Arc<Mark>, looks: bool, are_alike: impl Fn(&str, &str) -> bool) -> Option<UnderWay<'_>> {
         let mut state = self.state();
-        if state.under_way.iter().any(|other| (looks || other.looks) && other.mark.may_be_stored_as(mark)) {
+        if state.under_way.iter().any(|other| (looks || other.looks) && other.mark.may_be_stored_as(mark, &are_alike)) {
             return None;
         }
         state.under_way.push(Running { mark: mark.clone(), looks });
@@ -112,7 +110,11 @@ mod tests {
     use super::*;
 
     fn mark(name: &str) -> Arc<Mark> {
-        Arc::new(Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), skeleton: name.to_lowercase(), bytes: 3 })
+        Arc::new(Mark { module: "Leads".into(), record_id: "1".into(), name: name.into(), bytes: 3 })
+    }
+
+    fn begin<'c>(claims: &'c Claims, mark: &Arc<Mark>, looks: bool) -> Option<UnderWay<'c>> {
+        claims.begin(mark, looks, str::eq_ignore_ascii_case)
     }
 
     #[test]
@@ -124,33 +126,33 @@ mod tests {
     #[test]
     fn an_upload_that_looks_first_is_alone_with_its_mark_while_others_go_side_by_side() {
         let claims = Claims::default();
-        let plain = claims.begin(&mark("a"), false).unwrap();
-        assert!(claims.begin(&mark("a"), false).is_some() && claims.begin(&mark("b"), true).is_some());
-        assert!(claims.begin(&mark("a"), true).is_none());
+        let plain = begin(&claims, &mark("a"), false).unwrap();
+        assert!(begin(&claims, &mark("a"), false).is_some() && begin(&claims, &mark("b"), true).is_some());
+        assert!(begin(&claims, &mark("a"), true).is_none());
         drop(plain);
-        let looks = claims.begin(&mark("a"), true).unwrap();
-        assert!(claims.begin(&mark("a"), true).is_none() && claims.begin(&mark("a"), false).is_none());
+        let looks = begin(&claims, &mark("a"), true).unwrap();
+        assert!(begin(&claims, &mark("a"), true).is_none() && begin(&claims, &mark("a"), false).is_none());
         drop(looks);
-        assert!(claims.begin(&mark("a"), false).is_some());
+        assert!(begin(&claims, &mark("a"), false).is_some());
     }
 
     #[test]
     fn names_that_a_server_may_take_for_one_take_turns_and_are_no_doubles() {
         let claims = Claims::default();
-        let first = claims.begin(&mark("A"), true).unwrap();
-        assert!(claims.begin(&mark("a"), true).is_none() && claims.begin(&mark("a"), false).is_none());
+        let first = begin(&claims, &mark("A"), true).unwrap();
+        assert!(begin(&claims, &mark("a"), true).is_none() && begin(&claims, &mark("a"), false).is_none());
         drop(first);
-        let (first, second) = (claims.begin(&mark("A"), false).unwrap(), claims.begin(&mark("a"), false).unwrap());
+        let (first, second) = (begin(&claims, &mark("A"), false).unwrap(), begin(&claims, &mark("a"), false).unwrap());
         assert!(!first.has_double() && first.is_anothers("a") && second.is_anothers("A") && !first.is_anothers("A") && !first.is_anothers("b"));
     }
 
     #[test]
     fn a_double_is_seen_only_while_it_is_under_way() {
         let claims = Claims::default();
-        let first = claims.begin(&mark("a"), false).unwrap();
-        let other = claims.begin(&mark("b"), false).unwrap();
+        let first = begin(&claims, &mark("a"), false).unwrap();
+        let other = begin(&claims, &mark("b"), false).unwrap();
         assert!(!first.has_double());
-        let second = claims.begin(&mark("a"), false).unwrap();
+        let second = begin(&claims, &mark("a"), false).unwrap();
         assert!(first.has_double() && second.has_double() && !other.has_double());
         drop(second);
         assert!(!first.has_double());

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::list::{self, Attachment};
-use super::sought::{Likeness, skeleton};
+use super::sought::{Likeness, are_alike};
 use super::{Deletion, Uploaded};
 use crate::call::{Call, IfExists};
 use crate::claimed::Claimed;
@@ -86,11 +86,10 @@ impl<'c, 's> Settlement<'c, 's> {
     ) -> Self {
         // A link's title isn't what makes it the same.
         let (module, record_id) = (record.module.clone(), record.id.clone());
-        let what = link_url.unwrap_or(name);
-        let (name_joined, skeleton) = (joined(what).into_owned(), skeleton(what));
-        let mark = Arc::new(Mark { module, record_id, name: name_joined, skeleton, bytes: bytes.unwrap_or_default() });
+        let what = joined(link_url.unwrap_or(name)).into_owned();
+        let mark = Arc::new(Mark { module, record_id, name: what, bytes: bytes.unwrap_or_default() });
         let under_way = loop {
-            match client.claims().begin(&mark, earlier.is_asked()) {
+            match client.claims().begin(&mark, earlier.is_asked(), are_alike) {
                 Some(under_way) => break under_way,
                 None => session.rest("same_upload", TURN).await, // the other one may need its place
             }
