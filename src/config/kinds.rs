@@ -70,7 +70,7 @@ pub(super) trait Words: Copy + 'static {
 /// A value that is wrong, as an error shows it. One that is longer than any right one isn't shown: it may be a secret in the wrong place.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 24;
-    if text.len() > LONGEST { "a text that isn't shown, as it may be a secret,".to_owned() } else { format!("{:?}", one_line(text)) }
+    if text.len() > LONGEST { "a text (not shown, as it may be a secret)".to_owned() } else { format!("{:?}", one_line(text)) }
 }
 
 /// One word of a few.

@@ -106,7 +106,7 @@ fn usable(text: &str) -> Read<Url> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let scheme = whole.split("://").next().unwrap_or_default().to_ascii_lowercase();
     if !TAKES.split([',', ' ']).any(|known| known == scheme) {
-        return Err(format!("names a {} proxy; {TAKES} can be used", shown(&scheme)));
+        return Err(format!("begins with {}; {TAKES} can be used", shown(&scheme)));
     }
     let mut url = Url::parse(&whole).map_err(|_| "is not a URL of the form http://user:password@host:port")?;
     if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
