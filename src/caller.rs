@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Where a call is. Its word is odd while the call is in its caller's own code, another one each time, and has `LENT` when somebody took the
 /// call's place meanwhile. So a callback costs two additions, and only who waits for a place looks at the clock.
 #[derive(Default)]
-pub(crate) struct Whereabouts(AtomicU64);
+pub(crate) struct Whereabouts {
+    word: AtomicU64,
+    /// Shows each new word to other processes, where there are any.
+    show: Option<Box<dyn Fn(u64) + Send + Sync>>,
+}
 
 const LENT: u64 = 1 << 63;
 
@@ -20,6 +24,19 @@ thread_local! {
 pub(crate) struct Here(Option<Arc<Whereabouts>>);
 
 impl Whereabouts {
+    pub(crate) fn shown(show: impl Fn(u64) + Send + Sync + 'static) -> Whereabouts {
+        Whereabouts { show: Some(Box::new(show)), ..Whereabouts::default() }
+    }
+
+    pub(crate) fn is_shown(&self) -> bool {
+        self.show.is_some()
+    }
+
+    fn goes_on(&self) {
+        let word = self.word.fetch_add(1, Ordering::AcqRel) + 1;
+        self.show.iter().for_each(|show| show(word & !LENT));
+    }
+
     /// Says that the current thread makes this call.
     pub(crate) fn here(self: &Arc<Self>) -> Here {
         Here(CALL.try_with(|call| call.replace(Some(self.clone()))).unwrap_or_default())
@@ -27,18 +44,18 @@ impl Whereabouts {
 
     /// While the call is in its caller's own code: a number that stands for this time, and for no other.
     pub(crate) fn outside(&self) -> Option<u64> {
-        let word = self.0.load(Ordering::Acquire);
+        let word = self.word.load(Ordering::Acquire);
         (word % 2 == 1 && word & LENT == 0).then_some(word)
     }
 
     /// Lends the call's place, if the call is still where it was when `outside` gave this number.
     pub(crate) fn lend(&self, outside: u64) -> bool {
-        self.0.compare_exchange(outside, outside | LENT, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.word.compare_exchange(outside, outside | LENT, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the place back: whether it was lent.
     pub(crate) fn take_back(&self) -> bool {
-        self.0.load(Ordering::Acquire) & LENT != 0 && self.0.fetch_and(!LENT, Ordering::AcqRel) & LENT != 0
+        self.word.load(Ordering::Acquire) & LENT != 0 && self.word.fetch_and(!LENT, Ordering::AcqRel) & LENT != 0
     }
 }
 
@@ -60,13 +77,13 @@ struct Outside(Arc<Whereabouts>);
 
 impl Outside {
     fn new(call: Arc<Whereabouts>) -> Outside {
-        call.0.fetch_add(1, Ordering::AcqRel);
+        call.goes_on();
         Outside(call)
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::AcqRel);
+        self.0.goes_on();
     }
 }

@@ -137,7 +137,7 @@ impl Lanes {
 
     /// Keeps a lane whose connection is in order, unless there are more calls than places.
     pub(super) fn give_back(&self, mut lane: Lane, place: &Place<'_>) {
-        if place.was_lent() {
+        if place.may_be_one_too_many() {
             return;
         }
         lane.thread = thread::current().id();

@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 
 use super::place::{Holders, MOMENT, Place};
-use super::shared::{self, Seat, Shared, Table};
+use super::shared::{self, Locked, Outside, Shared, Table};
 use super::trust::Trust;
 use super::window::{Flight, Window};
 use crate::cancel::{Ended, Limits};
@@ -36,6 +36,8 @@ pub(crate) struct Gate {
 
 struct State {
     holders: Holders,
+    /// The calls of all processes that are in their callers' code.
+    outside: Outside,
     window: Window,
     /// Whether one of those who wait looks for a place that can be borrowed. One is enough, and the others sleep.
     watched: bool,
@@ -63,7 +65,7 @@ enum Look<'g> {
 /// Whoever has it looks for places to borrow, and for those of other processes, until it is dropped.
 struct Watch<'g> {
     gate: &'g Gate,
-    _seat: Option<Seat>,
+    _waits: Option<Locked>,
 }
 
 /// What the gate learns from an answer.
@@ -150,7 +152,7 @@ impl Gate {
         }
         let credits = state.credits.map_or(u32::MAX, |left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
         let waits = state.waits;
-        let State { window, holders, .. } = &mut *state;
+        let State { window, holders, outside, .. } = &mut *state;
         let (table, clock) = (self.table(window), self.now());
         let pause = window.paused_until().saturating_sub(clock);
         if !pause.is_zero() {
@@ -159,15 +161,16 @@ impl Gate {
         let most = window.places(bound, clock).min(credits);
         let in_flight = table.as_ref().map_or(holders.in_flight, Table::in_flight);
         let full = in_flight >= most || !in_turn && table.as_ref().is_some_and(|table| table.others_wait(waits));
-        if !full {
-            let seat = table.and_then(|table| table.take(window));
+        let lender = table.as_ref().filter(|_| full && borrow).and_then(|table| table.borrow(outside, now));
+        if !full || lender.is_some() {
+            let seat = table.and_then(|table| table.take(window, lender));
             return Ok(Look::Room(holders.enter(self, most, seat)));
         }
+        let shared = table.is_some();
         if let Some(table) = table {
             table.leave(window);
         }
-        // A place that is borrowed stays its owner's for the other processes.
-        if borrow && holders.borrow(now) { Ok(Look::Room(holders.enter(self, most, None))) } else { Ok(Look::Full) }
+        if borrow && holders.borrow(now, shared) { Ok(Look::Room(holders.enter(self, most, None))) } else { Ok(Look::Full) }
     }
 
     fn watch(&self) -> Option<Watch<'_>> {
@@ -175,9 +178,9 @@ impl Gate {
         if std::mem::replace(&mut state.watched, true) {
             return None;
         }
-        let seat = self.shared.get().and_then(|shared| shared.wait(state.window.random()));
-        state.waits = seat.as_ref().map(|seat| seat.byte);
-        Some(Watch { gate: self, _seat: seat })
+        let waits = self.shared.get().and_then(|shared| shared.wait(state.window.random()));
+        state.waits = waits.as_ref().map(|waits| waits.byte);
+        Some(Watch { gate: self, _waits: waits })
     }
 
     /// How long who watches waits between two looks.
@@ -229,6 +232,7 @@ impl Default for Gate {
     fn default() -> Gate {
         let state = State {
             holders: Holders::default(),
+            outside: Outside::default(),
             window: Window::new(getrandom::u64().unwrap_or_default()),
             watched: false,
             waits: None,
@@ -331,10 +335,33 @@ mod tests {
         });
         drop(here);
         first.take_back();
-        assert!(first.was_lent());
+        assert!(first.may_be_one_too_many());
         assert!(enter(&gate, 1, SHORT).is_err(), "back from its caller's code, it has its place again");
         drop(first);
         drop(enter(&gate, 1, SHORT).unwrap());
+    }
+
+    #[test]
+    fn a_place_is_lent_to_other_processes_too_and_once_in_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other] = [Gate::default(), Gate::default()]; // which know nothing of each other but what the file says
+        [&one, &other].into_iter().for_each(|gate| gate.share(&dir.path().join("places")));
+        let first = enter(&one, 1, SHORT).unwrap();
+        let here = first.here();
+        for _ in 0..2 {
+            assert!(enter(&other, 1, SHORT).is_err(), "a call that works keeps its place");
+            caller::runs(|| {
+                for (borrows, waits) in [(&other, &one), (&one, &other), (&one, &one)] {
+                    let second = enter(borrows, 1, LONG).unwrap();
+                    assert!(enter(waits, 1, SHORT).is_err(), "it is lent to one");
+                    assert!(second.may_be_one_too_many());
+                }
+            });
+        }
+        drop(here);
+        assert!(!first.may_be_one_too_many(), "who borrows drops its connection");
+        drop(first);
+        drop(enter(&other, 1, SHORT).unwrap());
     }
 
     #[test]
@@ -351,7 +378,7 @@ mod tests {
             assert!(waits.join().unwrap());
         });
         place.take_back();
-        assert!(!place.was_lent());
+        assert!(!place.may_be_one_too_many());
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub(crate) struct Place<'g> {
     call: Arc<Whereabouts>,
     /// Further calls that could have had a place when this one got its own.
     pub(crate) spare: usize,
-    borrowed: Cell<bool>,
+    one_too_many: Cell<bool>,
     /// Where processes share the window.
-    _seat: Option<Seat>,
+    seat: Option<Arc<Seat>>,
 }
 
 /// A call with a place, as it was when somebody looked.
@@ -41,14 +41,20 @@ pub(super) struct Holders {
 impl Holders {
     pub(super) fn enter<'g>(&mut self, gate: &'g Gate, most: u32, seat: Option<Seat>) -> Place<'g> {
         self.in_flight += 1;
-        let call = Arc::<Whereabouts>::default();
+        let one_too_many = Cell::new(seat.as_ref().is_some_and(Seat::is_borrowed));
+        let seat = seat.map(Arc::new);
+        let call = Arc::new(seat.as_ref().map_or_else(Whereabouts::default, |seat| {
+            let seat = Arc::downgrade(seat); // the place alone says when it is given back
+            Whereabouts::shown(move |word| seat.upgrade().iter().for_each(|seat| seat.show(word)))
+        }));
         self.all.push(Seen { call: call.clone(), outside: 0, since: None });
-        Place { gate, call, spare: most.saturating_sub(self.in_flight) as usize, borrowed: Cell::new(false), _seat: seat }
+        Place { gate, call, spare: most.saturating_sub(self.in_flight) as usize, one_too_many, seat }
     }
 
-    /// Takes the place of a call that has been in its caller's code for a moment, if there is one.
-    pub(super) fn borrow(&mut self, now: Instant) -> bool {
-        for seen in &mut self.all {
+    /// Takes the place of a call that has been in its caller's code for a moment, if there is one. `shared`: but for the places that other processes
+    /// see, which are borrowed through the file.
+    pub(super) fn borrow(&mut self, now: Instant, shared: bool) -> bool {
+        for seen in self.all.iter_mut().filter(|seen| !(shared && seen.call.is_shown())) {
             let Some(outside) = seen.call.outside() else { continue };
             if seen.outside != outside {
                 (seen.outside, seen.since) = (outside, Some(now));
@@ -74,13 +80,13 @@ impl Place<'_> {
     pub(crate) fn take_back(&self) {
         if self.call.take_back() {
             self.gate.holders(|holders| holders.in_flight += 1);
-            self.borrowed.set(true);
+            self.one_too_many.set(true);
         }
     }
 
-    /// Whether another call has had the place meanwhile, so that there may be more calls than places.
-    pub(crate) fn was_lent(&self) -> bool {
-        self.borrowed.get()
+    /// Whether it was lent meanwhile or is borrowed, so that there may be more calls than places.
+    pub(crate) fn may_be_one_too_many(&self) -> bool {
+        self.one_too_many.get()
     }
 
     /// The same for all places of one organisation.
@@ -96,6 +102,7 @@ impl Drop for Place<'_> {
             holders.in_flight -= 1;
             holders.all.retain(|seen| !Arc::ptr_eq(&seen.call, &self.call));
         });
+        drop(self.seat.take());
         self.gate.place_is_free();
     }
 }

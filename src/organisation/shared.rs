@@ -3,21 +3,30 @@
 //! A place is a lock on one byte of that file, which the kernel gives back when its holder ends, however it ends. What is known of the organisation
 //! stands in the file, as JSON. Each lock has an open file of its own (OFD locks): threads and forked children are told apart like processes. A child
 //! that is forked in the middle of a call has its file open, too; so a place is given back by unlocking it, and not by closing the file alone.
+//!
+//! While a call is in its caller's own code, one more byte is locked, another one each time. Whoever waits and sees the same byte locked for a moment
+//! borrows that call's place: it locks a byte that belongs to that one, so that nobody else borrows it too, and takes a place of its own. The
+//! lender's isn't counted until the lender goes on. Calls of one process borrow from each other in the same way, so that no place is lent twice.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::place::MOMENT;
 use super::window::Window;
 
 /// Bytes that are locked; what is written is shorter, and lies below but for the first byte.
 const HEAD: u32 = 0;
 const PLACES: Range<u32> = 10_000..12_000;
 const WAITING: Range<u32> = 20_000..22_000;
+const OUTSIDE: Range<u32> = 1 << 30..2 << 30;
+/// From a byte of `OUTSIDE` to the one by which that call's place is borrowed.
+const BORROWED: u32 = 1 << 30;
 const LONGEST: u64 = 4096;
 /// What was found longer ago says nothing of now.
 const FORGOTTEN: Duration = Duration::from_secs(60);
@@ -38,17 +47,29 @@ struct Document {
 
 /// The file, open, with its head locked: nobody else changes anything meanwhile.
 pub(super) struct Table {
-    head: Seat,
+    head: Locked,
     /// The bytes of the places that are taken.
     taken: Vec<u32>,
     known: Window,
 }
 
 /// A byte that is locked, until it is dropped.
-pub(super) struct Seat {
+pub(super) struct Locked {
     file: File,
     pub(super) byte: u32,
 }
+
+/// A place among those of all processes, until it is dropped.
+pub(super) struct Seat {
+    /// Given back before the place: in between there seems to be a call more, and not one less.
+    borrowed: Option<Locked>,
+    place: Locked,
+    /// Where in `OUTSIDE` the call's bytes begin.
+    first: u32,
+}
+
+/// The locked bytes of `OUTSIDE`, and when each was seen first.
+pub(super) type Outside = BTreeMap<u32, Instant>;
 
 impl Shared {
     /// Opens the file and puts what it knows into `window`. `None` where there can be no such file, or no such locks: each process has a window of
@@ -63,7 +84,7 @@ impl Shared {
             }
             std::thread::sleep(EVERY);
         }
-        let (now, mut head) = (now(), Seat { file, byte: HEAD });
+        let (now, mut head) = (now(), Locked { file, byte: HEAD });
         match read(&mut head.file) {
             Some(Document { at, window: known }) if at <= now && now - at < FORGOTTEN => window.learn(known, now),
             _ => window.forget(),
@@ -72,17 +93,18 @@ impl Shared {
         Some(Table { head, taken, known: window.clone() })
     }
 
-    /// How many places are taken.
+    /// How many calls there are, but for those whose places are lent.
     pub(super) fn in_flight(&self) -> Option<u32> {
-        Some(taken(&self.open().ok()?, PLACES).ok()?.len() as u32)
+        let file = self.open().ok()?;
+        Some(in_flight(&file, &taken(&file, PLACES).ok()?))
     }
 
     /// Says that this process waits for a place, until it is dropped.
-    pub(super) fn wait(&self, random: u32) -> Option<Seat> {
+    pub(super) fn wait(&self, random: u32) -> Option<Locked> {
         let file = self.open().ok()?;
         let free = |byte: &u32| try_lock(&file, *byte).unwrap_or(false);
         let byte = (0..8).map(|n| WAITING.start + random.wrapping_add(n * 257) % WAITING.len() as u32).find(free)?;
-        Some(Seat { file, byte })
+        Some(Locked { file, byte })
     }
 
     fn open(&self) -> io::Result<File> {
@@ -100,7 +122,7 @@ impl Shared {
 
 impl Table {
     pub(super) fn in_flight(&self) -> u32 {
-        self.taken.len() as u32
+        in_flight(&self.head.file, &self.taken)
     }
 
     /// Whether another process waits for a place; `own` is the byte by which this one does.
@@ -112,12 +134,24 @@ impl Table {
         }
     }
 
-    /// Takes a place, and writes what is known now.
-    pub(super) fn take(self, window: &Window) -> Option<Seat> {
+    /// Borrows the place of a call that has been in its caller's code for a moment, if there is one. The head's file has the lock, which stays when
+    /// the head is given back.
+    pub(super) fn borrow(&self, outside: &mut Outside, now: Instant) -> Option<Locked> {
+        let bytes = taken(&self.head.file, OUTSIDE).ok()?;
+        *outside = bytes.into_iter().map(|byte| (byte, *outside.get(&byte).unwrap_or(&now))).collect();
+        let long = outside.iter().filter(|(_, since)| now.duration_since(**since) >= MOMENT);
+        let file = self.head.file.try_clone().ok()?;
+        let byte = long.map(|(byte, _)| byte + BORROWED).find(|byte| try_lock(&file, *byte).unwrap_or(false))?;
+        Some(Locked { file, byte })
+    }
+
+    /// Takes a place, beside one that is `borrowed` where all are taken, and writes what is known now.
+    pub(super) fn take(self, window: &Window, borrowed: Option<Locked>) -> Option<Seat> {
         let file = self.head.file.try_clone().ok()?; // the same open file: its lock stays when the head is given back
         let byte = PLACES.into_iter().find(|byte| !self.taken.contains(byte) && try_lock(&file, *byte).unwrap_or(false))?;
         self.leave(window);
-        Some(Seat { file, byte })
+        let first = now().as_nanos() as u32; // another call begins at another time, so that its bytes are others
+        Some(Seat { borrowed, place: Locked { file, byte }, first })
     }
 
     /// Writes what is known now, and lets the others on.
@@ -134,7 +168,21 @@ impl Table {
     }
 }
 
-impl Drop for Seat {
+impl Seat {
+    pub(super) fn is_borrowed(&self) -> bool {
+        self.borrowed.is_some()
+    }
+
+    /// Shows the others whether the call is in its caller's own code: the `word` is that of its whereabouts.
+    pub(super) fn show(&self, word: u64) {
+        let file = &self.place.file;
+        let byte = |word: u64| OUTSIDE.start + self.first.wrapping_add((word / 2) as u32) % OUTSIDE.len() as u32;
+        // A failure lends nothing.
+        let _ = if word % 2 == 1 { try_lock(file, byte(word)).map(drop) } else { unlock(file, byte(word - 1)) };
+    }
+}
+
+impl Drop for Locked {
     fn drop(&mut self) {
         let _ = unlock(&self.file, self.byte);
     }
@@ -148,6 +196,14 @@ fn read(file: &mut File) -> Option<Document> {
     let mut text = Vec::with_capacity(512);
     file.take(LONGEST).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
+}
+
+/// Calls with these places, but for those that are in their callers' code while another one has borrowed their place.
+fn in_flight(file: &File, places: &[u32]) -> u32 {
+    let borrowed = taken(file, OUTSIDE.start + BORROWED..OUTSIDE.end + BORROWED).unwrap_or_default();
+    let is_outside = |byte: u32| found(file, byte..byte + 1).is_ok_and(|found| found.is_some());
+    let lent = borrowed.into_iter().filter(|byte| is_outside(byte - BORROWED)).count();
+    places.len().saturating_sub(lent) as u32
 }
 
 /// The locked ones of these bytes. The kernel tells one conflicting lock, and not the first of them: so it is asked for what lies before and behind.
@@ -235,12 +291,41 @@ mod tests {
     #[test]
     fn a_place_is_taken_by_one_and_free_when_it_is_given_back() {
         let ((_dir, shared), mut window) = (shared(), Window::new(1));
-        let mut take = || shared.lock(&mut window).unwrap().take(&Window::new(1)).unwrap();
+        let mut take = || shared.lock(&mut window).unwrap().take(&Window::new(1), None).unwrap();
         let (a, b) = (take(), take());
-        assert!(a.byte != b.byte && shared.in_flight() == Some(2));
+        assert!(a.place.byte != b.place.byte && shared.in_flight() == Some(2));
         drop(a);
         assert_eq!(shared.in_flight(), Some(1));
         drop((b, take()));
+        assert_eq!(shared.in_flight(), Some(0));
+    }
+
+    #[test]
+    fn a_place_is_lent_once_while_its_call_is_in_one_and_the_same_callback() {
+        let (_dir, shared) = shared();
+        let (window, mut outside, mut at) = (Window::new(1), Outside::new(), Instant::now());
+        let table = || shared.lock(&mut Window::new(1)).unwrap();
+        let lender = table().take(&window, None).unwrap();
+        let mut after = |wait: Duration| {
+            at += wait;
+            table().borrow(&mut outside, at)
+        };
+        assert!(after(MOMENT).is_none() && after(MOMENT).is_none(), "it is in no callback");
+        lender.show(1);
+        assert!(after(MOMENT).is_none(), "nobody knows since when");
+        lender.show(2);
+        lender.show(3);
+        assert!(after(MOMENT).is_none(), "this is another one");
+        assert!(after(MOMENT / 2).is_none() && after(MOMENT / 2).is_some());
+        let borrowed = after(Duration::ZERO);
+        assert!(after(Duration::ZERO).is_none(), "it is borrowed");
+        let borrower = table().take(&window, borrowed).unwrap();
+        assert_eq!(shared.in_flight(), Some(1));
+        lender.show(4);
+        assert_eq!(shared.in_flight(), Some(2));
+        drop(lender);
+        assert_eq!(shared.in_flight(), Some(1));
+        drop(borrower);
         assert_eq!(shared.in_flight(), Some(0));
     }
 
