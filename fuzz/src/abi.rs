@@ -336,8 +336,8 @@ impl Host {
                     }
                 }
                 Act::RecordPagesNew(which) if self.walks.len() < 4 => {
-                    let (module, mut pages) = (text(plan)?, null_mut());
-                    let args = Target::of(plan)?.list_args(plan)?;
+                    let (module, target, mut pages) = (text(plan)?, Target::of(plan)?, null_mut());
+                    let args = target.list_args(plan)?; // which point into it
                     let status = with_text(plan, &module, |module, len| {
                         zcrm_record_pages_new(pick(&self.clients, which), module, len, args.as_ptr(), &raw mut pages, &raw mut err)
                     })?;
