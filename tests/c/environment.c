@@ -2,6 +2,7 @@
    names does, as it does for every program.) */
 #include <dlfcn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -62,14 +63,18 @@ int main(void) {
     EXPECT(zcrm_batch_run(client, batch, NULL, NULL, NULL, &err), ZCRM_OK, &err, "a batch of four steps");
     CHECK(reads == 0, "threads of a batch");
     zcrm_batch_free(batch);
+    /* The child tells by a pipe: under valgrind it ends badly for what it leaves of its parent's. */
+    int answer[2], good = 0;
+    CHECK(pipe(answer) == 0, "a pipe");
     pid_t child = fork();
     if (child == 0) {
-        zcrm_status status = zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL);
-        _exit(status != ZCRM_OK || reads != 0);
+        good = zcrm_attachment_list(client, &target, NULL, NULL, NULL, NULL) == ZCRM_OK && reads == 0;
+        _exit(write(answer[1], &good, sizeof good) != sizeof good);
     }
-    int status = 0;
-    waitpid(child, &status, 0);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the first call of a forked child");
+    close(answer[1]);
+    CHECK(read(answer[0], &good, sizeof good) == sizeof good && good, "the first call of a forked child");
+    waitpid(child, NULL, 0);
+    close(answer[0]);
     zcrm_client_free(client);
     return finish();
 }
