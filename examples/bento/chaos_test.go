@@ -266,7 +266,9 @@ func (c *chaos) waitUntilNothingIsLeft() {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.Fatalf("%d jobs are left in the stream, %d outcomes of %d jobs", left, told, len(c.jobs))
+			info := must(must(c.js.Consumer(c.ctx, "ZCRM_JOBS", "workers")).Info(c.ctx))
+			c.Fatalf("%d jobs are left in the stream, %d outcomes of %d jobs; to be delivered %d, with workers %d, acknowledged up to %d of %d",
+				left, told, len(c.jobs), info.NumPending, info.NumAckPending, info.AckFloor.Stream, info.Delivered.Stream)
 		}
 	}
 }
