@@ -1,6 +1,6 @@
 //! Attachments that jobs own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::record::Record;
@@ -14,8 +14,8 @@ pub struct Claimed(Arc<Mutex<Held>>);
 #[derive(Debug, Default)]
 struct Held {
     ids: Ids,
-    /// Records, and the names of the files that jobs will look for there.
-    awaited: HashSet<(Record, String)>,
+    /// The names of the files that jobs will look for, by record.
+    awaited: HashMap<Record, HashSet<String>>,
 }
 
 impl Claimed {
@@ -31,11 +31,11 @@ impl Claimed {
 
     /// A job will look for a file of this name: a job of another name doesn't take it.
     pub(crate) fn await_name(&self, record: Record, name: String) {
-        self.held().awaited.insert((record, joined(&name).into_owned()));
+        self.held().awaited.entry(record).or_default().insert(joined(&name).into_owned());
     }
 
     pub(crate) fn awaits(&self, record: &Record, name: &str) -> bool {
-        self.held().awaited.contains(&(record.clone(), name.to_owned()))
+        self.held().awaited.get(record).is_some_and(|names| names.contains(name))
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

@@ -176,9 +176,11 @@ impl<'c, 's> Settlement<'c, 's> {
 
     /// Whether an entry with a changed name has the very name of another upload: then it is that one's.
     fn has_anothers_name(&self, entry: &Attachment, likeness: Likeness) -> bool {
+        if likeness == Likeness::Same {
+            return false;
+        }
         let name = joined(&entry.file_name);
-        let awaits = |claimed: &Claimed| claimed.awaits(self.record, &name);
-        likeness != Likeness::Same && (self.under_way.is_anothers(&name) || self.earlier.claimed.as_ref().is_some_and(awaits))
+        self.under_way.is_anothers(&name) || self.earlier.claimed.as_ref().is_some_and(|claimed| claimed.awaits(self.record, &name))
     }
 
     /// Takes an attachment for this call; `false` when another job has it.
