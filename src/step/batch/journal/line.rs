@@ -87,9 +87,7 @@ impl SourceFile {
 pub(super) fn tells_of(line: &[u8], key: &str) -> bool {
     // Nearly every line begins so, with a key that stands there as it is; a million of them need not be read to their ends.
     let rest = [BEGIN, DONE, FAILED].iter().find_map(|beginning| line.strip_prefix(beginning.as_bytes()));
-    if let Some((rest, end)) = rest.and_then(|rest| memchr::memchr2(b'"', b'\\', rest).map(|end| (rest, end)))
-        && rest[end] == b'"'
-    {
+    if let Some((rest, end)) = rest.and_then(|rest| Some((rest, end_of_plain_text(rest)?))) {
         return rest[..end] == *key.as_bytes();
     }
     Line::parse(line).is_ok_and(|line| line.key() == Some(key))
@@ -134,7 +132,14 @@ impl Written<'_> {
 
 /// A text of JSON without escapes, and what stands behind its end.
 fn plain_text(rest: &str) -> Option<(&str, &str)> {
-    rest.split_once('"').filter(|(text, _)| text.bytes().all(|b| b != b'\\' && b >= b' '))
+    let end = end_of_plain_text(rest.as_bytes())?;
+    Some((&rest[..end], &rest[end + 1..]))
+}
+
+/// Where the quote stands that ends a text of JSON. `None` of a text with escapes, or with what would need one.
+fn end_of_plain_text(rest: &[u8]) -> Option<usize> {
+    let end = memchr::memchr2(b'"', b'\\', rest)?;
+    (rest[end] == b'"' && rest[..end].iter().all(|b| *b >= b' ')).then_some(end)
 }
 
 /// A number as JSON has it.

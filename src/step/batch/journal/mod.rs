@@ -198,12 +198,10 @@ impl Journal {
         }
         entry.set_given();
         let at = entry.at();
-        let Some((then, source, before)) = self.file.line(at)?.and_then(recorded) else {
+        let Some(recorded) = self.file.line(at)?.and_then(Recorded::read) else {
             return Err(self.corrupt("it has changed while it was in use"));
         };
-        if let Before::New = before {
-            return Ok(before);
-        }
+        let Recorded::Begun { step: then, source, outcome } = recorded else { return Ok(Before::New) };
         if then != step {
             let message = format!("the journal has the key {:?} with another step; keys are for one step each", one_line(key));
             return Err(Error::new(Status::Argument, "journal_key", message));
@@ -216,7 +214,7 @@ impl Journal {
             );
             return Err(Error::new(Status::State, "journal_source_changed", message));
         }
-        Ok(before)
+        Ok(outcome.map_or(Before::Begun, |outcome| Before::Done(outcome.to_owned())))
     }
 
     /// Before the key's step is run: on the disk when this returns.
@@ -253,18 +251,25 @@ impl Journal {
     }
 }
 
-/// The step that a line stands for, the file that it sent, and how far it came: the first two are none where it was refused. `None` when it isn't
-/// the line of a step.
-fn recorded(line: &[u8]) -> Option<(Cow<'_, str>, Option<SourceFile>, Before)> {
-    let before = |outcome: Option<&str>| outcome.map_or(Before::Begun, |outcome| Before::Done(outcome.to_owned()));
-    if let Some(Written { step, source, outcome, .. }) = Written::read(line) {
-        return Some((step.into(), source, before(outcome)));
-    }
-    match Line::parse(line).ok()? {
-        Line::Failed { .. } => Some((Cow::Borrowed(""), None, Before::New)),
-        Line::Begin { step, source, .. } => Some((step, source, before(None))),
-        Line::Done { step: Some(step), source, outcome, .. } => Some((step, source, before(Some(outcome.get())))),
-        Line::Done { step: None, .. } | Line::Journal { .. } => None,
+/// What the last line of a key says of its step.
+enum Recorded<'l> {
+    Refused,
+    /// Begun with this file, and done if there is an outcome.
+    Begun { step: Cow<'l, str>, source: Option<SourceFile>, outcome: Option<&'l str> },
+}
+
+impl Recorded<'_> {
+    /// `None` when it isn't the line of a step.
+    fn read(line: &[u8]) -> Option<Recorded<'_>> {
+        if let Some(Written { step, source, outcome, .. }) = Written::read(line) {
+            return Some(Recorded::Begun { step: step.into(), source, outcome });
+        }
+        match Line::parse(line).ok()? {
+            Line::Failed { .. } => Some(Recorded::Refused),
+            Line::Begin { step, source, .. } => Some(Recorded::Begun { step, source, outcome: None }),
+            Line::Done { step: Some(step), source, outcome, .. } => Some(Recorded::Begun { step, source, outcome: Some(outcome.get()) }),
+            Line::Done { step: None, .. } | Line::Journal { .. } => None,
+        }
     }
 }
 
