@@ -17,14 +17,15 @@
  *  1. Every function that can fail returns a zcrm_status. Its last parameter is `zcrm_error **err`, which may be NULL: on failure it
  *     receives an error object, which the caller frees. Outputs are untouched on failure, *err is untouched on success.
  *  2. Handles are opaque. Only the *_free functions free; they accept NULL and do no I/O. Any thread may use a handle, and free it at any
- *     moment: calls that use it go on to their end, later ones are ZCRM_E_ARGUMENT. Where only one thread at a time may use one, a second
- *     one is ZCRM_E_STATE.
+ *     moment: calls that use it go on to their end, later ones are ZCRM_E_ARGUMENT. Where a handle is for one thread at a time, a
+ *     second thread gets ZCRM_E_STATE.
  *  3. Structs begin with struct_size: zero the struct, set struct_size to its sizeof, fill in what you need. Zero is the default of every
  *     field. This lets either side be the newer one: a struct in which a field is set that this library doesn't know is ZCRM_E_VERSION. The
  *     library fills an output as far as its struct_size reaches; its texts are borrowed from the handle that gave it.
  *  4. Settings are string keys of zcrm_config_set().
  *  5. Text in is UTF-8 without NUL bytes, given as pointer and length, and copied if kept. Text out is NUL-terminated, and NULL only where
  *     its comment says so. It is borrowed from the handle that gave it, and valid until that is freed; where no handle gave it, it is static.
+ *     A function that reads an error or a result, and can't fail, accepts NULL for it: it gives "" or 0, unless its comment says otherwise.
  *  6. Callbacks run on the thread that made the call, during the call, and never after it. Log, token and token store callbacks may run on
  *     any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE). It may free any handle, and fire
  *     any cancel token. Where it returns a zcrm_status, anything but 0 ends the call with ZCRM_E_CALLBACK, and
@@ -261,13 +262,13 @@ typedef struct zcrm_pages zcrm_pages;
 
 /**
  * What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
- * It needs no client and may outlive every other handle. Any thread may read it.
+ * It needs no client and may outlive every other handle. Any thread may read it. A function that reads what the operation doesn't give returns
+ * `ZCRM_E_STATE`; each can return `ZCRM_E_ARGUMENT`, and those that fill a struct `ZCRM_E_MEMORY`.
  */
 typedef struct zcrm_result zcrm_result;
 
 /**
  * What a fallible function returns: `ZCRM_OK` or one of `ZCRM_E_*`.
- *
  * Numbers are only ever added. Treat one that you don't know like `ZCRM_E_SERVER`: the call failed.
  */
 typedef int32_t zcrm_status;
@@ -596,11 +597,7 @@ typedef struct zcrm_plugin_v1 {
 extern "C" {
 #endif /* __cplusplus */
 
-/**
- * The version of the ABI that the loaded library has.
- *
- * Compare it with `ZCRM_ABI_VERSION` before anything else: when they differ, this header isn't this library's.
- */
+/** The ABI version of the loaded library. Look at it first: when it isn't `ZCRM_ABI_VERSION`, this header isn't this library's. */
 ZCRM_API uint32_t zcrm_abi_version(void);
 
 /** The version of the loaded library, for example "0.1.0"; at build time it is `ZCRM_VERSION`. */
@@ -609,32 +606,21 @@ ZCRM_API const char *zcrm_version(void);
 /** The name of a status, for example "ZCRM_E_NOT_FOUND"; "ZCRM_E_UNKNOWN" for a number that this version doesn't have. */
 ZCRM_API const char *zcrm_status_name(zcrm_status status);
 
-/**
- * The status that the failed function returned.
- * @return `ZCRM_OK` when `error` is NULL
- */
+/** The status that the failed function returned. */
 ZCRM_API zcrm_status zcrm_error_code(const struct zcrm_error *error);
 
-/**
- * A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with.
- * @return text borrowed from `error`; "" when `error` is NULL
- */
+/** A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with. */
 ZCRM_API const char *zcrm_error_reason(const struct zcrm_error *error);
 
-/**
- * One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
- * @return text borrowed from `error`; "" when `error` is NULL
- */
+/** One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it. */
 ZCRM_API const char *zcrm_error_message(const struct zcrm_error *error);
 
 /** HTTP status of the last reply; 0 when there was none. */
 ZCRM_API int32_t zcrm_error_http_status(const struct zcrm_error *error);
 
 /**
- * Zoho's own error code as Zoho sent it, for example "INVALID_DATA".
- *
- * The codes: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
- * @return text borrowed from `error`; "" when Zoho sent none, or `error` is NULL
+ * Zoho's own error code as Zoho sent it, for example "INVALID_DATA"; "" when Zoho sent none.
+ * https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
  */
 ZCRM_API const char *zcrm_error_api_code(const struct zcrm_error *error);
 
@@ -659,28 +645,20 @@ ZCRM_API int32_t zcrm_error_outcome_open(const struct zcrm_error *error);
 /** What the caller's callback returned, if its failure ended the call (`ZCRM_E_CALLBACK`); else 0. */
 ZCRM_API int32_t zcrm_error_callback_status(const struct zcrm_error *error);
 
-/**
- * `ZCRM_E_OUTCOME_UNKNOWN`: the id of an attachment that may be the upload in question.
- * @param index  from 0
- * @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
- */
+/** `ZCRM_E_OUTCOME_UNKNOWN`: the ids of the attachments that may be the upload, one for each `index` from 0; then NULL, as without an error. */
 ZCRM_API const char *zcrm_error_candidate(const struct zcrm_error *error, size_t index);
 
 /**
  * All fields as one JSON object, including Zoho's `details` as it sent them:
  * `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
  * `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
- * @return text borrowed from `error`; "" when `error` is NULL
  */
 ZCRM_API const char *zcrm_error_json(const struct zcrm_error *error);
 
 /** Frees an error object and the texts borrowed from it. NULL is accepted. */
 ZCRM_API void zcrm_error_free(struct zcrm_error *error);
 
-/**
- * Makes a config with every setting at its default.
- * @param out  receives the config; free it with zcrm_config_free()
- */
+/** Makes a config with every setting at its default. Free it with zcrm_config_free(). */
 ZCRM_API zcrm_status zcrm_config_new(struct zcrm_config **out);
 
 /**
@@ -746,10 +724,7 @@ ZCRM_API zcrm_status zcrm_client_new(const struct zcrm_config *config, struct zc
 /** Frees a client. Calls that run in other threads go on to their end; one that begins afterwards is `ZCRM_E_ARGUMENT`. NULL is accepted. */
 ZCRM_API void zcrm_client_free(struct zcrm_client *client);
 
-/**
- * Makes a token that isn't fired.
- * @param out  receives the token; free it with zcrm_cancel_free()
- */
+/** Makes a token that isn't fired. Free it with zcrm_cancel_free(). */
 ZCRM_API zcrm_status zcrm_cancel_new(struct zcrm_cancel **out);
 
 /**
@@ -932,46 +907,30 @@ zcrm_status zcrm_record_list(const struct zcrm_client *client,
                              struct zcrm_result **result,
                              struct zcrm_error **err);
 
-/**
- * Number of attachments in the result: those listed, 1 after an upload of an attachment. Of zcrm_record_list() that of records. Else 0, and
- * when `result` is NULL.
- */
+/** How many attachments were listed, or 1 after the upload of one; how many records were listed. Of any other result 0. */
 ZCRM_API size_t zcrm_result_count(const struct zcrm_result *result);
 
 /**
  * Fills `out` with the attachment number `index`, from 0.
  * @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
- * @param index   less than zcrm_result_count()
- * @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+ * @param index   less than zcrm_result_count(); else `ZCRM_E_ARGUMENT`
  */
 ZCRM_API zcrm_status zcrm_result_attachment(const struct zcrm_result *result, size_t index, struct zcrm_attachment *out, struct zcrm_error **err);
 
 /**
  * The id of the record number `index`, from 0, in a result of zcrm_record_list().
  * @param n  NULL, or receives the length without the NUL
- * @return text borrowed from `result`; "" when there is no such record, `result` is NULL, or there is no memory for it
+ * @return text borrowed from `result`; "" also when there is no such record, or no memory for it
  */
 ZCRM_API const char *zcrm_result_record_id(const struct zcrm_result *result, size_t index, size_t *n);
 
-/**
- * Fills `out` with what is known of the bytes that an upload or a download moved.
- * @param result  of an upload or a download, of an attachment or a photo
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
- */
+/** Fills `out` with what is known of the bytes that an upload or a download moved, of an attachment or a photo. */
 ZCRM_API zcrm_status zcrm_result_transfer(const struct zcrm_result *result, struct zcrm_transfer *out, struct zcrm_error **err);
 
-/**
- * Fills `out` with the position of a page in its list: whether there is another page, and its token.
- * @param result  of zcrm_attachment_list() or zcrm_record_list()
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
- */
+/** Fills `out` with where a page of attachments or records stands in its list: whether there is another page, and its token. */
 ZCRM_API zcrm_status zcrm_result_page(const struct zcrm_result *result, struct zcrm_page *out, struct zcrm_error **err);
 
-/**
- * Fills `out` with how a batch ended.
- * @param result  of zcrm_batch_run(), or of a step that was a batch
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
- */
+/** Fills `out` with how a batch ended: zcrm_batch_run(), or a step that was a batch. */
 ZCRM_API zcrm_status zcrm_result_batch(const struct zcrm_result *result, struct zcrm_batch_summary *out, struct zcrm_error **err);
 
 /**
@@ -979,7 +938,6 @@ ZCRM_API zcrm_status zcrm_result_batch(const struct zcrm_result *result, struct 
  * @param result  of a download with `ZCRM_TO_MEMORY`
  * @param data    receives the first byte, borrowed from `result`; NULL when there are none
  * @param n       receives how many
- * @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
  */
 ZCRM_API zcrm_status zcrm_result_data(const struct zcrm_result *result, const uint8_t **data, size_t *n, struct zcrm_error **err);
 
@@ -987,7 +945,7 @@ ZCRM_API zcrm_status zcrm_result_data(const struct zcrm_result *result, const ui
  * The whole result as one JSON object: `{"operation":...,"result":...,"attempts":...,"waited_ms":...}`. zcrm_step_describe() has its schema.
  * @param result  of any operation
  * @param n       NULL, or receives the length without the NUL
- * @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
+ * @return text borrowed from `result`; "" also when there is no memory for it: ask again when there is
  */
 ZCRM_API const char *zcrm_result_json(const struct zcrm_result *result, size_t *n);
 
@@ -1040,10 +998,7 @@ zcrm_status zcrm_step_run(const struct zcrm_client *client,
                           struct zcrm_result **result,
                           struct zcrm_error **err);
 
-/**
- * Makes an empty batch.
- * @param out  receives the batch, which the caller frees
- */
+/** Makes an empty batch. Free it with zcrm_batch_free(). */
 ZCRM_API zcrm_status zcrm_batch_new(struct zcrm_batch **out);
 
 /**

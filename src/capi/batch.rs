@@ -91,9 +91,7 @@ pub struct zcrm_batch_args {
 // SAFETY: repr(C), begins with a usize; all zero is empty text, no callback and zeros.
 unsafe impl sized::Struct for zcrm_batch_args {}
 
-/// Makes an empty batch.
-///
-/// @param out  receives the batch, which the caller frees
+/// Makes an empty batch. Free it with zcrm_batch_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_batch_new(out: *mut *mut zcrm_batch) -> zcrm_status {
     let body = || {

@@ -15,9 +15,7 @@ impl Noun for zcrm_cancel {
     const MAGIC: u32 = 0x7a63_6504;
 }
 
-/// Makes a token that isn't fired.
-///
-/// @param out  receives the token; free it with zcrm_cancel_free()
+/// Makes a token that isn't fired. Free it with zcrm_cancel_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_cancel_new(out: *mut *mut zcrm_cancel) -> zcrm_status {
     let body = || {

@@ -82,9 +82,7 @@ pub type zcrm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32
 /// thread that released the last of them. It may use the config and make clients, but not start an operation.
 pub type zcrm_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// Makes a config with every setting at its default.
-///
-/// @param out  receives the config; free it with zcrm_config_free()
+/// Makes a config with every setting at its default. Free it with zcrm_config_free().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_config_new(out: *mut *mut zcrm_config) -> zcrm_status {
     let body = || {

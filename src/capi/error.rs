@@ -59,8 +59,6 @@ unsafe fn get<T: Copy>(error: *const zcrm_error, absent: T, field: impl FnOnce(&
 const EMPTY: *const c_char = c"".as_ptr();
 
 /// The status that the failed function returned.
-///
-/// @return `ZCRM_OK` when `error` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_code(error: *const zcrm_error) -> zcrm_status {
     // SAFETY: the header's contract: NULL or a handle. The same holds for every function below.
@@ -68,8 +66,6 @@ pub unsafe extern "C" fn zcrm_error_code(error: *const zcrm_error) -> zcrm_statu
 }
 
 /// A stable word for the exact reason, for example "record_invalid" or "photo_pixels": finer than the status, and safe to compare with.
-///
-/// @return text borrowed from `error`; "" when `error` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_reason(error: *const zcrm_error) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.
@@ -77,8 +73,6 @@ pub unsafe extern "C" fn zcrm_error_reason(error: *const zcrm_error) -> *const c
 }
 
 /// One line for a person: what failed, where, and the way out. Its wording may change; don't compare with it.
-///
-/// @return text borrowed from `error`; "" when `error` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_message(error: *const zcrm_error) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.
@@ -92,11 +86,8 @@ pub unsafe extern "C" fn zcrm_error_http_status(error: *const zcrm_error) -> i32
     unsafe { get(error, 0, |e| i32::from(e.error.detail().http_status)) }
 }
 
-/// Zoho's own error code as Zoho sent it, for example "INVALID_DATA".
-///
-/// The codes: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
-///
-/// @return text borrowed from `error`; "" when Zoho sent none, or `error` is NULL
+/// Zoho's own error code as Zoho sent it, for example "INVALID_DATA"; "" when Zoho sent none.
+/// https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_api_code(error: *const zcrm_error) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.
@@ -147,10 +138,7 @@ pub unsafe extern "C" fn zcrm_error_callback_status(error: *const zcrm_error) ->
     unsafe { get(error, 0, |e| e.error.detail().callback_status) }
 }
 
-/// `ZCRM_E_OUTCOME_UNKNOWN`: the id of an attachment that may be the upload in question.
-///
-/// @param index  from 0
-/// @return text borrowed from `error`; NULL after the last one, and when `error` is NULL
+/// `ZCRM_E_OUTCOME_UNKNOWN`: the ids of the attachments that may be the upload, one for each `index` from 0; then NULL, as without an error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: usize) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.
@@ -160,8 +148,6 @@ pub unsafe extern "C" fn zcrm_error_candidate(error: *const zcrm_error, index: u
 /// All fields as one JSON object, including Zoho's `details` as it sent them:
 /// `status`, `name`, `reason`, `message`, `field`, `http_status`, `api_code`, `api_message`, `details`, `outcome_open`, `candidates`,
 /// `retryable`, `retry_after_ms`, `request_sent`, `attempts`, `waited_ms`, `callback_status`, `os_error`.
-///
-/// @return text borrowed from `error`; "" when `error` is NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_error_json(error: *const zcrm_error) -> *const c_char {
     // SAFETY: as in `zcrm_error_code`.

@@ -176,8 +176,7 @@ unsafe fn fill<S: sized::Struct>(
     }
 }
 
-/// Number of attachments in the result: those listed, 1 after an upload of an attachment. Of zcrm_record_list() that of records. Else 0, and
-/// when `result` is NULL.
+/// How many attachments were listed, or 1 after the upload of one; how many records were listed. Of any other result 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize {
     // SAFETY: the header's contract: NULL or a handle.
@@ -187,8 +186,7 @@ pub unsafe extern "C" fn zcrm_result_count(result: *const zcrm_result) -> usize 
 /// Fills `out` with the attachment number `index`, from 0.
 ///
 /// @param result  of zcrm_attachment_list() or zcrm_attachment_upload()
-/// @param index   less than zcrm_result_count()
-/// @return `ZCRM_OK`, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+/// @param index   less than zcrm_result_count(); else `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_attachment(
     result: *const zcrm_result,
@@ -223,7 +221,7 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
 /// The id of the record number `index`, from 0, in a result of zcrm_record_list().
 ///
 /// @param n  NULL, or receives the length without the NUL
-/// @return text borrowed from `result`; "" when there is no such record, `result` is NULL, or there is no memory for it
+/// @return text borrowed from `result`; "" also when there is no such record, or no memory for it
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_record_id(result: *const zcrm_result, index: usize, n: *mut usize) -> *const c_char {
     // SAFETY: as in `zcrm_result_attachment`.
@@ -237,10 +235,7 @@ pub unsafe extern "C" fn zcrm_result_record_id(result: *const zcrm_result, index
     }
 }
 
-/// Fills `out` with what is known of the bytes that an upload or a download moved.
-///
-/// @param result  of an upload or a download, of an attachment or a photo
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the operation moved none, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+/// Fills `out` with what is known of the bytes that an upload or a download moved, of an attachment or a photo.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *mut zcrm_transfer, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.
@@ -263,10 +258,7 @@ pub unsafe extern "C" fn zcrm_result_transfer(result: *const zcrm_result, out: *
     }
 }
 
-/// Fills `out` with the position of a page in its list: whether there is another page, and its token.
-///
-/// @param result  of zcrm_attachment_list() or zcrm_record_list()
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no list, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+/// Fills `out` with where a page of attachments or records stands in its list: whether there is another page, and its token.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut zcrm_page, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.
@@ -279,10 +271,7 @@ pub unsafe extern "C" fn zcrm_result_page(result: *const zcrm_result, out: *mut 
     }
 }
 
-/// Fills `out` with how a batch ended.
-///
-/// @param result  of zcrm_batch_run(), or of a step that was a batch
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result is no batch's, `ZCRM_E_ARGUMENT`, or `ZCRM_E_MEMORY`
+/// Fills `out` with how a batch ended: zcrm_batch_run(), or a step that was a batch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_batch(result: *const zcrm_result, out: *mut zcrm_batch_summary, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: as in `zcrm_result_attachment`.

@@ -19,7 +19,8 @@ use crate::fallible;
 use crate::step::batch::Summary;
 
 /// What an operation gave. Belongs to the caller, who frees it with zcrm_result_free(); texts and bytes are borrowed from it until then.
-/// It needs no client and may outlive every other handle. Any thread may read it.
+/// It needs no client and may outlive every other handle. Any thread may read it. A function that reads what the operation doesn't give returns
+/// `ZCRM_E_STATE`; each can return `ZCRM_E_ARGUMENT`, and those that fill a struct `ZCRM_E_MEMORY`.
 pub struct zcrm_result {
     outcome: Box<dyn Kept>,
     // Callers of the typed functions never pay for JSON, and vice versa.
@@ -148,7 +149,6 @@ impl zcrm_result {
 /// @param result  of a download with `ZCRM_TO_MEMORY`
 /// @param data    receives the first byte, borrowed from `result`; NULL when there are none
 /// @param n       receives how many
-/// @return `ZCRM_OK`, `ZCRM_E_STATE` when the result holds no bytes, or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_data(result: *const zcrm_result, data: *mut *const u8, n: *mut usize, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
@@ -173,7 +173,7 @@ pub(super) fn absent(what: &'static str) -> Error {
 ///
 /// @param result  of any operation
 /// @param n       NULL, or receives the length without the NUL
-/// @return text borrowed from `result`; "" when `result` is NULL, and when there is no memory for it: ask again when there is
+/// @return text borrowed from `result`; "" also when there is no memory for it: ask again when there is
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_result_json(result: *const zcrm_result, n: *mut usize) -> *const c_char {
     // SAFETY: the header's contract: NULL or a handle, and NULL or writable.

@@ -5,7 +5,6 @@ use std::ffi::c_char;
 use crate::error::Status;
 
 /// What a fallible function returns: `ZCRM_OK` or one of `ZCRM_E_*`.
-///
 /// Numbers are only ever added. Treat one that you don't know like `ZCRM_E_SERVER`: the call failed.
 pub type zcrm_status = i32;
 

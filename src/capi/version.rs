@@ -5,9 +5,7 @@ use std::ffi::c_char;
 /// The version of the ABI that this header describes. It is raised on each incompatible change.
 pub const ZCRM_ABI_VERSION: u32 = 1;
 
-/// The version of the ABI that the loaded library has.
-///
-/// Compare it with `ZCRM_ABI_VERSION` before anything else: when they differ, this header isn't this library's.
+/// The ABI version of the loaded library. Look at it first: when it isn't `ZCRM_ABI_VERSION`, this header isn't this library's.
 #[unsafe(no_mangle)]
 pub extern "C" fn zcrm_abi_version() -> u32 {
     ZCRM_ABI_VERSION
