@@ -177,7 +177,8 @@ pub struct Detail {
     pub api_code: String,
     /// Zoho's `message`, as one line; empty = none.
     pub api_message: String,
-    /// Zoho's `details`, as one line. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became of each.
+    /// Zoho's `details`, as one line. A step's input that is refused: `{"json_path":…}`. A step that attached none of its links: what became
+    /// of each.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     pub details: Option<Box<RawValue>>,

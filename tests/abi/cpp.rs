@@ -219,7 +219,8 @@ fn what_dangles_does_not_compile() {
     };
     let dangling = [
         "for (auto &a : c.attachment_list(r)->attachments) (void)a;",
-        "zcrm::Error &&e = c.step_run(\"{}\").error(); const zcrm::Error &kept = e; zcrm::Error &wrong = c.step_run(\"{}\").error(); (void)kept; (void)wrong;",
+        "zcrm::Error &&e = c.step_run(\"{}\").error(); const zcrm::Error &kept = e; zcrm::Error &wrong = c.step_run(\"{}\").error(); \
+         (void)kept; (void)wrong;",
         "zcrm::Call &call = zcrm::Call{}.timeout(5s); (void)call;",
         "zcrm::Source &source = zcrm::from_file(\"a\").name(\"b\"); (void)source;",
         "auto v = *c.attachment_download(r, \"1\", zcrm::to_memory())->data(); (void)v;",
@@ -252,7 +253,8 @@ fn cpp20_spans_go_in_and_come_out() {
 fn every_public_item_is_documented() {
     let doxygen = "QUIET=YES\nGENERATE_LATEX=NO\nGENERATE_HTML=NO\nGENERATE_XML=YES\nEXTRACT_ALL=NO\nWARN_IF_UNDOCUMENTED=YES\n\
         WARN_AS_ERROR=FAIL_ON_WARNINGS\nENABLE_PREPROCESSING=YES\nPREDEFINED=__cpp_exceptions \
-        \"ZCRM_SETTER(Class,signature,...):=Class &signature;\" ZCRM_BORROWED:=\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\nEXCLUDE_SYMBOLS=zcrm::detail\n";
+        \"ZCRM_SETTER(Class,signature,...):=Class &signature;\" ZCRM_BORROWED:=\nMACRO_EXPANSION=YES\nEXPAND_ONLY_PREDEF=YES\n\
+        EXCLUDE_SYMBOLS=zcrm::detail\n";
     let dir = scratch("doxygen");
     let settings = format!("{doxygen}INPUT={}\nOUTPUT_DIRECTORY={}\n", root().join("include/zcrm.hpp").display(), dir.display());
     std::fs::write(dir.join("Doxyfile"), settings).unwrap();

@@ -117,8 +117,8 @@ fn a_step_is_the_same_however_it_is_written_and_another_one_is_refused() {
     run(&w, &[upload(&w, "a.txt")]);
     let id = &w.contact.id;
     let same = format!(
-        "\u{feff}{{ \"source\" : {{\"name\":\"\\u0061.txt\", \"base64\":\"eHh4\", \"content_type\":null}},\r\n\"record_id\":\"{id}\",\"trace_id\":\"second run\",\
-         \"module\":\"Contacts\",\"operation\":\"attachment.upload\"}}"
+        "\u{feff}{{ \"source\" : {{\"name\":\"\\u0061.txt\", \"base64\":\"eHh4\", \"content_type\":null}},\r\n\"record_id\":\"{id}\",\
+         \"trace_id\":\"second run\",\"module\":\"Contacts\",\"operation\":\"attachment.upload\"}}"
     );
     let (summary, _) = run_with(&w.client, &w, vec![Item { key: "k0".into(), step: same }], Call::default());
     assert_eq!((summary.done, summary.from_journal), (1, 1));

@@ -19,7 +19,8 @@
 //! | 16 | refused again | `matrix`: 401, always; api `authentication::a_token_that_is_refused_again_…` |
 //! | 17 | scope, unknown address | `matrix`: 401 `OAUTH_SCOPE_MISMATCH`; api `errors::a_missing_scope_…` |
 //! | 18, 19, 20 | token replies | `matrix`: `TokenRequest`; api `authentication::failures_of_the_token_endpoint_…` and those after it |
-//! | 22 | processes share a store | `tokens::eight_processes_…`, `kill::a_thousand_files_…` (one token file); api `sharing::many_clients_…`, `…a_lock_whose_holder_…` |
+//! | 22 | processes share a store | `tokens::eight_processes_…`, `kill::a_thousand_files_…` (one token file); api `sharing::many_clients_…`, |
+//! | | | `…a_lock_whose_holder_…` |
 //! | 24 | Retry-After | `matrix`: status 429, Retry-After …; api `retries::retry_after_…` |
 //! | 25, 26 | concurrency, credits | api `sharing::when_zoho_bears_less_…`, `…exhausted_credits_…`, `batch::exhausted_credits_…` |
 //! | 28 | throttled lists | api `settlement::a_list_that_is_throttled_…` |
@@ -28,7 +29,8 @@
 //! | 36 | encodings | api `downloads::an_encoded_reply_…`, `lists::a_reply_over_eight_megabytes_…` |
 //! | 37 | range resume | the library has none: a broken download starts again |
 //! | 38 | Content-Disposition | api `downloads::the_servers_name_…`, unit tests of `transfer::name` |
-//! | 39 | disk | `disk::a_disk_…` (of a token: a warning; api `sharing::token_requests_that_a_full_disk_…`), `disk::a_write_…`, `disk::a_directory_that_goes_…` |
+//! | 39 | disk | `disk::a_disk_…` (of a token: a warning; api `sharing::token_requests_that_a_full_disk_…`), `disk::a_write_…`, |
+//! | | | `disk::a_directory_that_goes_…` |
 //! | 40 | odd targets | `rows::t40_…`, `disk::a_directory_that_goes_or_a_target_that_comes_…`, unit tests of `transfer::sink` |
 //! | 41 | the source changes | `rows::t41_…`; api `attachments::a_reader_that_gives_fewer_or_more_…` |
 //! | 42 | source can't rewind | `matrix`: `UploadReader`; api `settlement::a_reader_that_cannot_rewind_…` |
@@ -41,13 +43,15 @@
 //! | 54, 55 | paging, JSON | `matrix`: lists; api `lists::…` |
 //! | 57 | delete twice | `matrix`, `replay`; api `retries::a_deletion_whose_reply_was_lost_…` |
 //! | 58 | photos | api `checks::…`, `photos::…` |
-//! | 60 | cancel | `replay::a_cancel_at_any_step_…`; api `transport::a_cancelled_call_…`; `tests/c`: rule8_cancel, rule8_lookup; api `sharing::a_wait_for_a_place_…` |
+//! | 60 | cancel | `replay::a_cancel_at_any_step_…`; api `transport::a_cancelled_call_…`; `tests/c`: rule8_cancel, rule8_lookup; |
+//! | | | api `sharing::a_wait_for_a_place_…` |
 //! | 61 | deadline | api `transport::a_deadline_ends_a_wait_…`, `settlement::a_deadline_during_the_looks_…` |
 //! | 62 | killed | `kill::…`, `kill_operations::…` |
 //! | 63 | journal | `disk::…` (journal); api `batch::a_journal_that_is_in_use_…`, unit tests of `batch::journal` |
 //! | 64 | twice without a journal | `matrix`: `CheckFirst`; step `a_job_that_comes_a_second_time_…` |
 //! | 65, 66, 67, 68 | SIGPIPE, fork, callbacks, misuse | `tests/c`: sigpipe, fork, rule6, rule7, rule2, rule3, threads |
-//! | 69 | no descriptors, no threads, no memory | `disk::without_file_descriptors_…`, `disk::a_batch_that_gets_no_threads_…`; `tests/c`: rule7_memory |
+//! | 69 | no descriptors, no threads, no memory | `disk::without_file_descriptors_…`, `disk::a_batch_that_gets_no_threads_…`; |
+//! | | | `tests/c`: rule7_memory |
 //! | 70 | two organisations | `chaos::two_organisations_…`; api `attachments::two_organisations_…` |
 //! | 71 | links | `matrix`: Link; api `checks::…`, `downloads::a_link_has_no_bytes_…` |
 //! | 72 | refusals within a batch | `rows::t72_…`; api `errors::a_virus_…` |

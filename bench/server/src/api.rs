@@ -128,7 +128,12 @@ impl Api {
 const ID: &str = "2876819000002738705";
 const FIRST_ID: u64 = 2_876_819_100_000_000_000;
 
-const UPLOADED: &str = r#"{"data":[{"code":"SUCCESS","details":{"Modified_Time":"2025-12-22T13:14:47+05:30","Modified_By":{"name":"John Doe","id":"2876819000000511001"},"Created_Time":"2025-12-22T13:14:47+05:30","id":"2876819000002738705","Created_By":{"name":"John Doe","id":"2876819000000511001"}},"message":"attachment uploaded successfully","status":"success"}]}"#;
+const UPLOADED: &str = concat!(
+    r#"{"data":[{"code":"SUCCESS","details":{"Modified_Time":"2025-12-22T13:14:47+05:30","#,
+    r#""Modified_By":{"name":"John Doe","id":"2876819000000511001"},"Created_Time":"2025-12-22T13:14:47+05:30","#,
+    r#""id":"2876819000002738705","Created_By":{"name":"John Doe","id":"2876819000000511001"}},"#,
+    r#""message":"attachment uploaded successfully","status":"success"}]}"#,
+);
 
 fn token() -> String {
     json!({"access_token": "1000.bench.bench", "api_domain": "https://www.zohoapis.com", "token_type": "Bearer", "expires_in": 3600}).to_string()
@@ -153,8 +158,8 @@ fn page((entries, page, per_page): ListKey) -> Page {
     }
     let more = first + rows < entries;
     let info = json!({
-        "per_page": per_page, "next_page_token": more.then(|| (page + 1).to_string()), "count": rows, "page": page, "previous_page_token": null, "page_token_expiry": null,
-        "more_records": more,
+        "per_page": per_page, "next_page_token": more.then(|| (page + 1).to_string()), "count": rows, "page": page,
+        "previous_page_token": null, "page_token_expiry": null, "more_records": more,
     });
     let body = json!({"data": (first..first + rows).map(row).collect::<Vec<_>>(), "info": info}).to_string();
     (json(200, &body), rows)

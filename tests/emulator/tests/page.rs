@@ -173,7 +173,8 @@ fn a_browser_shows_what_was_stored_as_text_and_arms_a_fault_by_a_click() {
     browser.until(&format!("{row}.innerText.includes('from the pipeline.pdf')"));
 
     let choose = "const a = document.forms.arm.elements; a.operation.value = 'attachment.upload'; a.kind.value = 'status'; \
-                  a.kind.dispatchEvent(new Event('change')); a.fields.value = '{\"status\":503}'; document.querySelector('#arm button').click(); true";
+                  a.kind.dispatchEvent(new Event('change')); a.fields.value = '{\"status\":503}'; \
+                  document.querySelector('#arm button').click(); true";
     browser.value(&format!("(() => {{ {choose} }})()"));
     browser.until("document.querySelector('#armed').innerText.includes('status status=503')");
     if std::env::var_os("ZCRM_WRITE_GENERATED").is_some() {
@@ -182,7 +183,8 @@ fn a_browser_shows_what_was_stored_as_text_and_arms_a_fault_by_a_click() {
     assert_eq!(upload(&e, &path, "refused.pdf", b"%PDF").status, 503);
     browser.until("document.querySelector('#ledger tr').innerText.includes('503')");
     browser.until("document.querySelector('#armed').innerText === ''");
-    browser.value("(() => { const a = document.forms.arm.elements; a.fields.value = '{\"statsu\":1}'; document.querySelector('#arm button').click(); return true })()");
+    let mistype = "const a = document.forms.arm.elements; a.fields.value = '{\"statsu\":1}'; document.querySelector('#arm button').click(); true";
+    browser.value(&format!("(() => {{ {mistype} }})()"));
     browser.until("document.querySelector('#error').innerText.includes('perhaps status is meant')");
 
     let foreign = "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith(location.origin)).length";

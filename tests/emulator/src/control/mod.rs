@@ -62,7 +62,8 @@ macro_rules! routes {
 
 const ROUTES: &[Route] = routes! {
     "GET" "" "what there is" index;
-    "GET" "events" "server-sent events: `request` with each line of the ledger as it changes, `changed` when anything else may have" |_| Ok(Reply { follow: true, ..Reply::default() });
+    "GET" "events" "server-sent events: `request` with each line of the ledger as it changes, `changed` when anything else may have"
+        |_| Ok(Reply { follow: true, ..Reply::default() });
     "GET" "page.js" "the script of the page at /" |_| Ok(page::script());
     "GET" "page.css" "its style" |_| Ok(page::style());
     "GET" "health" "200 when it serves" |_| done();
@@ -71,7 +72,8 @@ const ROUTES: &[Route] = routes! {
     "GET" "faults" "every script" |c| tell(json!(c.state.scripts));
     "POST" "faults" "add a script: {\"operation\":…,\"faults\":[{\"kind\":…}]}" add_faults;
     "DELETE" "faults" "forget all scripts" |c| { c.state.scripts.clear(); done() };
-    "GET" "faults/kinds" "the kinds of faults with their fields, and the operations" |_| tell(json!({"kinds": fault::kinds(), "operations": OPERATIONS}));
+    "GET" "faults/kinds" "the kinds of faults with their fields, and the operations"
+        |_| tell(json!({"kinds": fault::kinds(), "operations": OPERATIONS}));
     "GET" "settings" "every switch with its value" |c| tell(json!(c.state.settings));
     "PATCH" "settings" "change those named" |c| { let change: Value = c.body()?; c.state.settings.patch(&change)?; tell(json!(c.state.settings)) };
     "GET" "world" "organisations, credentials, records" |c| tell(world(c.state));
