@@ -65,13 +65,19 @@ pub(crate) fn run<'a>(
     let digest = Digest::new(call.sha256.then_some(HashKind::Sha256), call.expected_sha256);
     let mut incoming = Incoming::open(sink, call.again, call.expected_bytes, Progress::new(call.progress), digest)?;
     client.run(operation, record, limits, call.trace_id.as_deref(), async |session| {
-        let named = fetch(client, session, &ask, &mut incoming, expected).await?;
-        Ok(named.with(incoming.finish()?))
+        let head = fetch(client, session, &ask, &mut incoming, expected).await?;
+        Ok(head.with(incoming.finish()?))
     })
 }
 
 /// Gets the bytes, in as many attempts as it takes; what is known of them is checked by `Incoming::finish`.
-pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask<'_>, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<Named> {
+pub(crate) async fn fetch(
+    client: &Client,
+    session: &Session<'_>,
+    ask: &Ask<'_>,
+    incoming: &mut Incoming<'_>,
+    expected: &Expected,
+) -> Result<FileHead> {
     client
         .ask(session, ask, None, async |response| {
             let taken = take(response, incoming, expected).await;
@@ -82,22 +88,22 @@ pub(crate) async fn fetch(client: &Client, session: &Session<'_>, ask: &Ask<'_>,
 }
 
 /// What the head of the reply says of the file.
-pub(crate) struct Named {
+pub(crate) struct FileHead {
     file_name: String,
     content_disposition: String,
     content_type: String,
 }
 
-impl Named {
+impl FileHead {
     pub(crate) fn with(self, received: Received) -> Downloaded {
-        let Named { file_name, content_disposition, content_type } = self;
-        let Received { bytes, sha256, length_verified, stored } = received;
-        Downloaded { bytes, sha256, file_name, content_disposition, content_type, length_verified, path: stored.path, data: stored.data }
+        let FileHead { file_name, content_disposition, content_type } = self;
+        let Received { bytes, sha256, length_verified, finished } = received;
+        Downloaded { bytes, sha256, file_name, content_disposition, content_type, length_verified, path: finished.path, data: finished.data }
     }
 }
 
 /// Takes a reply in, if it is the file and nothing else.
-pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<Named> {
+pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<FileHead> {
     if response.status() == StatusCode::NO_CONTENT {
         return Err((expected.absent)().with(|d| d.http_status = 204));
     }
@@ -108,7 +114,7 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ex
         return Err(not_the_file(response, "it is not the whole file").await);
     }
     let head = Head::of(headers);
-    let (named, trusted) = (head.named(), head.is_named_file());
+    let (file, trusted) = (head.file(), head.is_named_file());
     if !trusted && !head.can_be_file() {
         return Err(not_the_file(response, "it is a page or an answer").await);
     }
@@ -125,7 +131,7 @@ pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, ex
         incoming.write(&chunk)?;
     }
     incoming.end()?;
-    Ok(named)
+    Ok(file)
 }
 
 /// What the head of a reply says of the body.
@@ -170,8 +176,8 @@ impl Head<'_> {
         !self.types.is_empty() && !self.types.iter().any(is_answer)
     }
 
-    fn named(&self) -> Named {
-        Named {
+    fn file(&self) -> FileHead {
+        FileHead {
             file_name: self.disposition.file_name.clone(),
             content_disposition: one_line(&text::lossy(self.content_disposition)),
             content_type: one_line(&self.content_type),

@@ -88,8 +88,8 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let expected = download::Expected { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
     let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), false, None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
-    let named = wait(download::take(Response::foreign(from.into()), &mut incoming, &expected))?;
-    Ok(named.with(incoming.finish()?))
+    let head = wait(download::take(Response::foreign(from.into()), &mut incoming, &expected))?;
+    Ok(head.with(incoming.finish()?))
 }
 
 /// The file name in a `Content-Disposition`.
@@ -135,7 +135,7 @@ impl Journal {
     }
 
     pub fn begin(&mut self, key: &str, step: &str) -> Result<()> {
-        let begun = self.0.begin(key, journal::Deed { step: step.to_owned(), source: None })?;
+        let begun = self.0.begin(key, journal::Fingerprint { step: step.to_owned(), source: None })?;
         self.1.insert(key.to_owned(), begun);
         Ok(())
     }

@@ -229,10 +229,10 @@ impl<R: Row> Walk<R> {
         if token.is_some() && args.page != 0 {
             return Err(Error::argument("page_token", "a page's number and a page's token are given together; give one"));
         }
-        let tokens = (list.has_tokens)(client.version());
+        let tokens = (list.has_tokens)(client.api_version());
         if token.is_some() && !tokens {
             let with: Vec<_> = ApiVersion::ALL.iter().filter(|version| (list.has_tokens)(version)).map(|version| version.name).collect();
-            let message = format!("this list has no page tokens in API {}; it has in {}", client.version().name, with.join(", "));
+            let message = format!("this list has no page tokens in API {}; it has in {}", client.api_version().name, with.join(", "));
             return Err(Error::new(Status::Version, "page_token", message).with(|d| d.field = Some("page_token")));
         }
         let number = args.page.max(1);

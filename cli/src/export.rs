@@ -45,7 +45,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let budget = Budget::new(args.credits);
     let pages = records::pages(&client, &args.module, &ListArgs::default())?; // a module that can't be is told here
     let ids = match &args.ids {
-        Some(path) => named(path)?,
+        Some(path) => ids_in(path)?,
         None => listed(pages, app, &budget)?,
     };
     fs::create_dir_all(&args.output).map_err(|e| Stop::new(format_args!("{}: {e}", args.output.display())))?;
@@ -122,7 +122,7 @@ fn tell_plan(args: &Args, app: &App, records: usize, left: usize, has_photos: bo
 }
 
 /// The ids that a file names.
-fn named(path: &Path) -> std::result::Result<Vec<String>, Stop> {
+fn ids_in(path: &Path) -> std::result::Result<Vec<String>, Stop> {
     let failed = |e: io::Error| Stop::new(format_args!("--ids {}: {e}", path.display()));
     let lines: Box<dyn BufRead> =
         if path.as_os_str() == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(fs::File::open(path).map_err(failed)?)) };

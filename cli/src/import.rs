@@ -41,16 +41,16 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     let client = app.client()?;
     let budget = Budget::new(args.credits);
     let mut end = End { dry_run: args.dry_run, ..End::default() };
-    let import = |(record, lines): &(Record, Vec<Line>)| -> Told {
+    let import = |(record, lines): &(Record, Vec<Line>)| -> Outcomes {
         match now(record, map.as_ref()) {
             Ok(to) => Import { args, app, client: &client, budget: &budget, record: &to }.all(lines),
-            Err(error) => Told { items: vec![(About::record(record), Err(error))], left: false },
+            Err(error) => Outcomes { items: vec![(About::record(record), Err(error))], left: false },
         }
     };
-    pool::in_order(all, args.parallel.into(), &app.cancel, import, |_, told| {
-        let told = told.unwrap_or(Told { items: Vec::new(), left: true });
-        end.left += u64::from(told.left);
-        for (about, brought) in told.items {
+    pool::in_order(all, args.parallel.into(), &app.cancel, import, |_, outcomes| {
+        let outcomes = outcomes.unwrap_or(Outcomes { items: Vec::new(), left: true });
+        end.left += u64::from(outcomes.left);
+        for (about, brought) in outcomes.items {
             match brought {
                 Ok(brought) => {
                     *if brought.skipped { &mut end.skipped } else { &mut end.uploaded } += 1;
@@ -67,7 +67,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
 }
 
 /// What became of a record.
-struct Told {
+struct Outcomes {
     items: Vec<(About, Result<Brought>)>,
     /// Not all of it was looked at: Ctrl-C, or no credit.
     left: bool,
@@ -156,34 +156,34 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn all(&self, lines: &[Line]) -> Told {
-        let mut told = Told { items: Vec::new(), left: false };
+    fn all(&self, lines: &[Line]) -> Outcomes {
+        let mut outcomes = Outcomes { items: Vec::new(), left: false };
         let list = match self.list() {
             Ok(list) => list,
             Err(error) => {
-                self.failed(&mut told, About::record(self.record), error);
-                return told;
+                self.failed(&mut outcomes, About::record(self.record), error);
+                return outcomes;
             }
         };
         let mut taken = HashSet::new();
         for (line, entry) in lines.iter().filter_map(|line| Some((line, line.entry()?))) {
             let about = About::record(self.record).source(&entry.path);
             match self.one(line, entry, &list, &mut taken) {
-                Ok(skipped) => told.items.push((about, Ok(Brought { record: target::shown(self.record), skipped, dry_run: self.args.dry_run }))),
-                Err(error) => self.failed(&mut told, about, error),
+                Ok(skipped) => outcomes.items.push((about, Ok(Brought { record: target::shown(self.record), skipped, dry_run: self.args.dry_run }))),
+                Err(error) => self.failed(&mut outcomes, about, error),
             }
-            if told.left {
+            if outcomes.left {
                 break;
             }
         }
-        told
+        outcomes
     }
 
-    fn failed(&self, told: &mut Told, about: About, error: Error) {
+    fn failed(&self, outcomes: &mut Outcomes, about: About, error: Error) {
         // A budget that is spent, and Ctrl-C, are told once and not for each.
         match error.reason() == SPENT || error.status() == Status::Cancelled {
-            true => told.left = true,
-            false => told.items.push((about, Err(error))),
+            true => outcomes.left = true,
+            false => outcomes.items.push((about, Err(error))),
         }
     }
 

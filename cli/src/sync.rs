@@ -33,7 +33,7 @@ pub struct Args {
 
 /// What becomes of one thing.
 #[derive(serde::Serialize)]
-struct Told {
+struct Change {
     did: &'static str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -47,7 +47,7 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
         Ok(outcome) => outcome.result.attachments,
         Err(error) => return app.out.failed(&About::record(record), &error),
     };
-    let mut sync = Sync { args, app, client: &client, record, left: placed(&list) };
+    let mut sync = Sync { args, app, client: &client, record, left: by_name(&list) };
     let mut all_there = true;
     for path in &files {
         if app.cancel.is_fired() {
@@ -88,7 +88,7 @@ fn files(dir: &Path) -> std::result::Result<Vec<PathBuf>, Stop> {
 }
 
 /// What the record has: links by their URL, files by the name that `zcrm get` gives them in a folder.
-fn placed(list: &[Attachment]) -> Vec<(String, &Attachment)> {
+fn by_name(list: &[Attachment]) -> Vec<(String, &Attachment)> {
     let mut folder = Folder::new("");
     let key = |attachment: &Attachment, folder: &mut Folder| match attachment.is_link {
         true => format!("link {}", attachment.link_url),
@@ -110,7 +110,7 @@ impl Sync<'_> {
     fn tell(&self, about: &About, did: &'static str) -> std::result::Result<(), Stop> {
         let would = if self.args.dry_run { "would be " } else { "" };
         let name = about.source.as_deref().unwrap_or_default();
-        self.app.out.done(about, Told { did, dry_run: self.args.dry_run }, || format!("{would}{did}: {}", zcrm::one_line(name)))
+        self.app.out.done(about, Change { did, dry_run: self.args.dry_run }, || format!("{would}{did}: {}", zcrm::one_line(name)))
     }
 
     fn file(&mut self, path: &Path) -> Result<&'static str> {

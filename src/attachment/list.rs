@@ -156,7 +156,7 @@ impl Pages {
 /// The list of the record's attachments, with these fields: those of [`Attachment`] when there are none.
 pub(super) fn of(client: &Client, record: &Record, args: &ListArgs) -> Result<List> {
     record.check(client.config())?;
-    let version = client.version();
+    let version = client.api_version();
     let wanted = (!args.fields.is_empty()).then(|| args.fields.clone());
     Ok(List {
         operation: "attachment.list",
@@ -187,11 +187,11 @@ pub(crate) struct Row<'a, const TOLERANT: bool> {
     #[serde(borrow, default, rename = "Modified_Time")]
     modified_time: Text<'a, TOLERANT>,
     #[serde(borrow, default, rename = "Parent_Id")]
-    parent: Named<'a, TOLERANT>,
+    parent: Reference<'a, TOLERANT>,
     #[serde(borrow, default, rename = "Owner")]
-    owner: Named<'a, TOLERANT>,
+    owner: Reference<'a, TOLERANT>,
     #[serde(borrow, default, rename = "Created_By")]
-    created_by: Named<'a, TOLERANT>,
+    created_by: Reference<'a, TOLERANT>,
     #[serde(borrow, default, rename = "$file_id")]
     file_id: Text<'a, TOLERANT>,
     #[serde(borrow, default, rename = "$type")]
@@ -242,7 +242,7 @@ impl pages::Row for Attachment<Span> {
 
 /// Id and name of what a row refers to. In place of the object that is documented its id may stand, or its name.
 #[derive(Default)]
-struct Named<'a, const TOLERANT: bool> {
+struct Reference<'a, const TOLERANT: bool> {
     id: Cow<'a, str>,
     name: Cow<'a, str>,
 }
@@ -256,26 +256,26 @@ struct Object<'a, const TOLERANT: bool> {
     name: Text<'a, TOLERANT>,
 }
 
-impl<'a, const TOLERANT: bool> From<Object<'a, TOLERANT>> for Named<'a, TOLERANT> {
+impl<'a, const TOLERANT: bool> From<Object<'a, TOLERANT>> for Reference<'a, TOLERANT> {
     fn from(object: Object<'a, TOLERANT>) -> Self {
-        Named { id: Some(object.id.0).filter(|id| is_id(id)).unwrap_or_default(), name: object.name.0 }
+        Reference { id: Some(object.id.0).filter(|id| is_id(id)).unwrap_or_default(), name: object.name.0 }
     }
 }
 
-impl<'a, const TOLERANT: bool> From<Cow<'a, str>> for Named<'a, TOLERANT> {
+impl<'a, const TOLERANT: bool> From<Cow<'a, str>> for Reference<'a, TOLERANT> {
     fn from(text: Cow<'a, str>) -> Self {
-        if is_id(&text) { Named { id: text, name: "".into() } } else { Named { id: "".into(), name: text } }
+        if is_id(&text) { Reference { id: text, name: "".into() } } else { Reference { id: "".into(), name: text } }
     }
 }
 
-impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Named<'a, TOLERANT> {
+impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Reference<'a, TOLERANT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         if !TOLERANT {
-            return deserializer.deserialize_any(Documented).map(|named| Named { id: named.id, name: named.name });
+            return deserializer.deserialize_any(Documented).map(|other| Reference { id: other.id, name: other.name });
         }
         let value = Option::<&RawValue>::deserialize(deserializer)?;
         let object = value.and_then(|value| serde_json::from_str::<Object<'_, TOLERANT>>(value.get()).ok());
-        Ok(object.map_or_else(|| value::borrowed(value).into(), Named::from))
+        Ok(object.map_or_else(|| value::borrowed(value).into(), Reference::from))
     }
 }
 
@@ -283,15 +283,15 @@ impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Named<'a, TOLERANT>
 struct Documented;
 
 impl<'de> Visitor<'de> for Documented {
-    type Value = Named<'de, false>;
+    type Value = Reference<'de, false>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object or null")
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-        Object::deserialize(MapAccessDeserializer::new(map)).map(Named::from)
+        Object::deserialize(MapAccessDeserializer::new(map)).map(Reference::from)
     }
     fn visit_unit<E: de::Error>(self) -> std::result::Result<Self::Value, E> {
-        Ok(Named::default())
+        Ok(Reference::default())
     }
 }
 

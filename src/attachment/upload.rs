@@ -82,7 +82,7 @@ async fn send(
         body.rewind()?; // it may have been read to be hashed
     }
     loop {
-        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| stored(client, response).await).await;
+        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| read_reply(client, response).await).await;
         let stored = match outcome {
             Ok(stored) => settlement.stored(stored, body.as_deref_mut()).await?,
             Err(error) if settlement.is_in_doubt(&error) => match settlement.settle(error, body.as_deref_mut()).await? {
@@ -134,8 +134,8 @@ fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
             return Err(Error::new(Status::InvalidLink, reason, format!("{field}: {message}")).with(|d| d.field = Some(field)));
         }
     }
-    if !title.is_empty() && !client.version().link_titles {
-        let message = format!("API {} takes no title for a link; leave the name empty", client.version().name);
+    if !title.is_empty() && !client.api_version().link_titles {
+        let message = format!("API {} takes no title for a link; leave the name empty", client.api_version().name);
         return Err(Error::new(Status::Version, "link_title", message).with(|d| d.field = Some("name")));
     }
     Ok(())
@@ -166,22 +166,22 @@ impl Uploaded {
 
 /// What the reply to a successful upload says.
 #[derive(Debug, PartialEq)]
-struct Stored {
+struct UploadReply {
     id: String,
     created_time: String,
     /// Who attached it.
     user: Option<String>,
 }
 
-async fn stored(client: &Client, mut response: Response) -> Result<Uploaded> {
+async fn read_reply(client: &Client, mut response: Response) -> Result<Uploaded> {
     let body = response.bytes(reply::MOST).await?;
-    let stored = documented(&body).unwrap_or_else(|| tolerated(response.status(), response.headers(), &body))?;
-    stored.user.into_iter().for_each(|id| client.learn_own_user(id));
-    Ok(Uploaded { id: stored.id, created_time: stored.created_time, ..Uploaded::default() })
+    let UploadReply { id, created_time, user } = documented(&body).unwrap_or_else(|| tolerated(response.status(), response.headers(), &body))?;
+    user.into_iter().for_each(|id| client.learn_own_user(id));
+    Ok(Uploaded { id, created_time, ..Uploaded::default() })
 }
 
 /// The same as [`tolerated`], of what is written as Zoho documents it, in a third of the time. `None` of any other.
-fn documented(body: &[u8]) -> Option<Result<Stored>> {
+fn documented(body: &[u8]) -> Option<Result<UploadReply>> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
@@ -209,12 +209,12 @@ fn documented(body: &[u8]) -> Option<Result<Stored>> {
     let Reply { data: [Object { code, status, details }] } = serde_json::from_str(body).ok()?;
     let Details { id, created_time, created_by: User { id: user } } = details;
     let is_so = code == "SUCCESS" && status == "success" && is_id(id) && is_id(user);
-    let copied = || Ok(Stored { id: copy(id)?, created_time: copy(created_time)?, user: Some(copy(user)?) });
+    let copied = || Ok(UploadReply { id: copy(id)?, created_time: copy(created_time)?, user: Some(copy(user)?) });
     is_so.then(copied)
 }
 
 /// The id, without which nothing is known to be stored, and the rest as far as it can be read.
-fn tolerated(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Stored> {
+fn tolerated(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<UploadReply> {
     #[derive(Deserialize)]
     struct Details<'a> {
         #[serde(borrow, rename = "Created_Time")]
@@ -232,7 +232,7 @@ fn tolerated(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Sto
     let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
     let (created_time, created_by) = details.map_or((None, None), |details| (details.created_time, details.created_by));
     let user = created_by.and_then(|user| serde_json::from_str::<User<'_>>(user.get()).ok());
-    Ok(Stored { id, created_time: value::text(created_time)?, user: value::id(user.and_then(|user| user.id))? })
+    Ok(UploadReply { id, created_time: value::text(created_time)?, user: value::id(user.and_then(|user| user.id))? })
 }
 
 #[cfg(test)]

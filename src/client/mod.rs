@@ -49,7 +49,7 @@ impl Client {
         &self.0.config
     }
 
-    pub(crate) fn version(&self) -> &'static ApiVersion {
+    pub(crate) fn api_version(&self) -> &'static ApiVersion {
         self.0.config.api_version
     }
 

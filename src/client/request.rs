@@ -180,7 +180,7 @@ impl Client {
 
     fn request(&self, ask: &Ask<'_>, access: &Access) -> Result<Request> {
         let mut path = String::with_capacity(MOST_PATHS);
-        path.extend(["/crm/", self.version().name]);
+        path.extend(["/crm/", self.api_version().name]);
         ask.path.iter().try_for_each(|segment| push_segment(&mut path, segment))?;
         let mut url = access.api.clone();
         url.set_path(&path);

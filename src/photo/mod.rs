@@ -78,12 +78,12 @@ pub fn delete(client: &Client, record: &Record, call: Call<'_>) -> Result<Outcom
 
 /// Whether the module's records may have photos in the client's API version, as far as this library knows.
 pub fn offered(client: &Client, module: &str) -> bool {
-    client.version().check_photo_module(client.config(), module).is_ok()
+    client.api_version().check_photo_module(client.config(), module).is_ok()
 }
 
 fn check(client: &Client, record: &Record) -> Result<()> {
     record.check(client.config())?;
-    client.version().check_photo_module(client.config(), &record.module)
+    client.api_version().check_photo_module(client.config(), &record.module)
 }
 
 async fn succeeded(mut response: Response) -> Result<()> {

@@ -20,7 +20,7 @@ pub(crate) struct Received {
     pub(crate) bytes: u64,
     pub(crate) sha256: Option<String>,
     pub(crate) length_verified: bool,
-    pub(crate) stored: Finished,
+    pub(crate) finished: Finished,
 }
 
 impl<'a> Incoming<'a> {
@@ -84,7 +84,7 @@ impl<'a> Incoming<'a> {
             bytes,
             sha256: self.digest.sha256(),
             length_verified: self.announced.or(self.expected_bytes).is_some(),
-            stored: self.output.finish()?,
+            finished: self.output.finish()?,
         })
     }
 

@@ -8,7 +8,7 @@ use super::support::{compile_with, has_valgrind, library, root, scratch, succeed
 use zcrm_emulator::{Emulator, Fault, Options};
 
 /// Further variables of a program's environment.
-type Told = Vec<(&'static str, String)>;
+type Variables = Vec<(&'static str, String)>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -30,7 +30,7 @@ struct Run<'a> {
 impl Run<'_> {
     /// Starts an emulator of its own, runs the program and checks that all its checks held.
     /// What is prepared is told to the program in its environment.
-    fn go(&self, prepare: impl FnOnce(&Emulator) -> Told) {
+    fn go(&self, prepare: impl FnOnce(&Emulator) -> Variables) {
         let way = self.way;
         let dir = scratch(&format!("{}-{way:?}", self.name));
         let runtime = std::env::var("ZCRM_TSAN_RUNTIME").map(|dir| format!("-L{dir}")).unwrap_or_default();
@@ -139,21 +139,21 @@ programs! {
     threads: super::any_number_of_calls;
 }
 
-fn plain(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
+fn plain(name: &str, prepare: impl FnOnce(&Emulator) -> Variables) {
     Run { name, library: library(), way: Way::Plain }.go(prepare);
 }
 
-fn under_asan(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
+fn under_asan(name: &str, prepare: impl FnOnce(&Emulator) -> Variables) {
     let library = std::env::var_os("ZCRM_ASAN_LIBRARY").expect("ZCRM_ASAN_LIBRARY: a library with AddressSanitizer");
     Run { name, library: library.into(), way: Way::Asan }.go(prepare);
 }
 
-fn under_tsan(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
+fn under_tsan(name: &str, prepare: impl FnOnce(&Emulator) -> Variables) {
     let library = std::env::var_os("ZCRM_TSAN_LIBRARY").expect("ZCRM_TSAN_LIBRARY: a library with ThreadSanitizer");
     Run { name, library: library.into(), way: Way::Tsan }.go(prepare);
 }
 
-fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
+fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator) -> Variables) {
     if has_valgrind() {
         Run { name, library: library(), way: Way::Valgrind }.go(prepare);
     } else {
@@ -161,21 +161,21 @@ fn under_valgrind(name: &str, prepare: impl FnOnce(&Emulator) -> Told) {
     }
 }
 
-fn nothing(_: &Emulator) -> Told {
+fn nothing(_: &Emulator) -> Variables {
     Vec::new()
 }
 
-fn every_other_upload_is_refused(emulator: &Emulator) -> Told {
+fn every_other_upload_is_refused(emulator: &Emulator) -> Variables {
     emulator.script("attachment.upload", [Fault::status(429), Fault::none(), Fault::status(429), Fault::status(429)]);
     Vec::new()
 }
 
-fn any_number_of_calls(emulator: &Emulator) -> Told {
+fn any_number_of_calls(emulator: &Emulator) -> Variables {
     emulator.settings(|s| s.concurrency = 1000);
     Vec::new()
 }
 
-fn a_second_emulator_by_https(emulator: &Emulator) -> Told {
+fn a_second_emulator_by_https(emulator: &Emulator) -> Variables {
     let secure = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
     let ca = scratch("stack-ca").join(format!("{}.pem", emulator.url().rsplit(':').next().unwrap()));
     std::fs::write(&ca, secure.ca_pem().unwrap()).unwrap();
@@ -191,7 +191,7 @@ fn a_second_emulator_by_https(emulator: &Emulator) -> Told {
     told
 }
 
-fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Told {
+fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Variables {
     emulator.script("attachment.upload", [Fault::reset_after_store(), Fault::reset_after_store(), Fault::reset_after_store()]);
     let twin = |id| format!(r#"{{"id":"{id}","File_Name":"twin.txt","Size":"6","Created_Time":"2099-01-01T00:00:00+00:00"}}"#);
     let twins = format!(r#"{{"data":[{},{}],"info":{{"more_records":false}}}}"#, twin("71"), twin("72"));

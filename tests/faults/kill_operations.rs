@@ -9,7 +9,7 @@ use zcrm_emulator::PNG;
 use crate::random::{Random, number, seed};
 use crate::relay::Relay;
 use crate::support::bytes;
-use crate::worker::{Told, Worker};
+use crate::worker::{EndedStep, Worker};
 
 /// One step of each operation, and what it works on.
 struct Round {
@@ -67,7 +67,7 @@ impl Batch {
     }
 
     /// What a killed process has told: no step is a failure for it, as nothing failed but the process.
-    fn hear(&mut self, told: Vec<Told>) {
+    fn hear(&mut self, told: Vec<EndedStep>) {
         for step in told {
             assert_eq!(step.error, None, "{}", step.key);
             *self.told.entry(step.key).or_default() += usize::from(!step.from_journal);
@@ -75,7 +75,7 @@ impl Batch {
     }
 
     /// Every step was told, by the process that did it at most once; each effect is there once, and nothing half done is left.
-    fn check(&self, last: &[Told]) {
+    fn check(&self, last: &[EndedStep]) {
         let keys: BTreeMap<_, _> = last.iter().map(|told| (told.key.as_str(), ())).collect();
         assert_eq!((keys.len(), last.len()), (8 * self.rounds.len(), 8 * self.rounds.len()), "each step has one outcome in the last run");
         assert!(self.told.values().all(|times| *times <= 1), "told as new more than once: {:?}", self.told);

@@ -47,14 +47,14 @@ impl Worker {
     }
 
     /// Runs a process to its end, which must be a good one.
-    pub fn finish(&self, what: impl std::fmt::Debug) -> Vec<Told> {
+    pub fn finish(&self, what: impl std::fmt::Debug) -> Vec<EndedStep> {
         let output = self.start(self.emulator.url()).wait_with_output().unwrap();
         assert!(output.status.success(), "{what:?}: the last run");
-        String::from_utf8(output.stdout).unwrap().lines().filter_map(Told::of).collect()
+        String::from_utf8(output.stdout).unwrap().lines().filter_map(EndedStep::of).collect()
     }
 
     /// A process that is killed where what passes between it and the emulator has come to the step. What it told until then.
-    pub fn killed_at(&self, step: Step) -> Vec<Told> {
+    pub fn killed_at(&self, step: Step) -> Vec<EndedStep> {
         let relay = Relay::to(self.emulator.url(), Some((step, Act::Hold)));
         let mut process = self.start(&relay.url);
         assert!(relay.wait(Duration::from_secs(30)), "{step:?} was never reached");
@@ -63,13 +63,13 @@ impl Worker {
         // What had left the process arrives, or is cut off with it.
         relay.free();
         self.quiet();
-        String::from_utf8(output.stdout).unwrap().lines().filter_map(Told::of).collect()
+        String::from_utf8(output.stdout).unwrap().lines().filter_map(EndedStep::of).collect()
     }
 
     /// A process that is killed a moment after it has told of so many steps. What it told, and `false` when it had ended before.
-    pub fn killed_after(&self, steps: u64, moment: Duration) -> (Vec<Told>, bool) {
+    pub fn killed_after(&self, steps: u64, moment: Duration) -> (Vec<EndedStep>, bool) {
         let mut process = self.start(self.emulator.url());
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok).filter_map(|line| Told::of(&line));
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok).filter_map(|line| EndedStep::of(&line));
         let mut told: Vec<_> = lines.by_ref().filter(|told| !told.from_journal).take(steps as usize).collect();
         if told.len() == steps as usize {
             std::thread::sleep(moment);
@@ -99,19 +99,19 @@ impl Worker {
 
 /// What a process says of a step that has ended.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct EndedStep {
     pub key: String,
     /// The error's text, if it failed.
     pub error: Option<String>,
     pub from_journal: bool,
 }
 
-impl Told {
+impl EndedStep {
     const MARK: &str = "ended: ";
 
-    fn of(line: &str) -> Option<Told> {
-        let (key, error, from_journal) = serde_json::from_str(line.split_once(Told::MARK)?.1).ok()?;
-        Some(Told { key, error, from_journal })
+    fn of(line: &str) -> Option<EndedStep> {
+        let (key, error, from_journal) = serde_json::from_str(line.split_once(EndedStep::MARK)?.1).ok()?;
+        Some(EndedStep { key, error, from_journal })
     }
 }
 
@@ -129,7 +129,7 @@ fn process() {
     let options = Options { parallel, journal: Some(dir.join("journal")), ..Options::default() };
     let summary = batch::run(&client, items, &options, Call::default(), &mut |end| {
         let error = end.outcome.err().map(|error| error.to_string());
-        println!("{}{}", Told::MARK, json!([end.key, error, end.from_journal]));
+        println!("{}{}", EndedStep::MARK, json!([end.key, error, end.from_journal]));
         true
     });
     let summary = summary.unwrap().result;

@@ -10,7 +10,7 @@ use super::super::operations::{CallFields, Operation};
 use super::super::output::{BatchDone, BatchItem, ItemStatus};
 use super::super::parse::{self, Object, details, refused};
 use super::super::{input, paths};
-use super::journal::{Journal, Place};
+use super::journal::{Journal, Location};
 use super::source::Listed;
 use super::{Ended, Item, Options, Pause};
 use crate::call::{Call, Outcome};
@@ -42,7 +42,7 @@ impl Operation for input::Batch {
 
 fn open(config: &Config, path: &str) -> Result<Journal> {
     let (file, directory) = paths::journal(config, path)?;
-    Journal::of(file, Place::new(directory, Path::new(path))?)
+    Journal::of(file, Location::new(directory, Path::new(path))?)
 }
 
 /// What became of each step so far.
@@ -120,12 +120,12 @@ fn status(end: &Ended<'_>, error: &Error) -> ItemStatus {
 /// An error about a step's input says where that is in the batch.
 fn in_batch(error: &Error, i: usize) -> Error {
     #[derive(Deserialize)]
-    struct Place {
+    struct OfInput {
         json_path: String,
     }
-    let place = error.detail().details.as_ref().filter(|_| error.detail().http_status == 0);
-    let place = place.and_then(|details| serde_json::from_str::<Place>(details.get()).ok());
-    match place.as_ref().and_then(|place| place.json_path.strip_prefix('$')) {
+    let details_of_input = error.detail().details.as_ref().filter(|_| error.detail().http_status == 0);
+    let refused = details_of_input.and_then(|details| serde_json::from_str::<OfInput>(details.get()).ok());
+    match refused.as_ref().and_then(|refused| refused.json_path.strip_prefix('$')) {
         Some(rest) => error.clone().with(|d| d.details = details(&format!("$.steps[{i}].step{rest}"))),
         None => error.clone(),
     }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::super::dispatch::Step;
 use super::super::output::Summary;
 use super::super::paths;
-use super::journal::{Before, Begun, Deed, Journal, SourceFile};
+use super::journal::{Before, Begun, Fingerprint, Journal, SourceFile};
 use super::meaning::meaning;
 use super::source::{Next, Source};
 use super::workers::{Job, Report, Shared, Workers};
@@ -68,7 +68,7 @@ struct Ready {
     key: String,
     step: Step,
     /// What the journal is to know of it.
-    deed: Option<Deed>,
+    fingerprint: Option<Fingerprint>,
     /// It was begun in an earlier run.
     begun_before: bool,
 }
@@ -183,7 +183,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let ready = match self.journal {
             Some(_) => self.recorded(&key, &json),
             None => Step::for_batch(&json).and_then(|step| match self.keys.add(&key) {
-                true => Ok(Some(Ready { key: key.clone(), step, deed: None, begun_before: false })),
+                true => Ok(Some(Ready { key: key.clone(), step, fingerprint: None, begun_before: false })),
                 false => Err(given_twice(&key)),
             }),
         };
@@ -211,11 +211,11 @@ impl<'b, 'c> Batch<'b, 'c> {
         let step = Step::for_batch(json)?;
         let begun_before = matches!(before?, Before::Begun);
         let source = step.source().and_then(|path| paths::metadata(config, path)).as_ref().map(SourceFile::of);
-        Ok(Some(Ready { key: key.to_owned(), step, deed: Some(Deed { step: does, source }), begun_before }))
+        Ok(Some(Ready { key: key.to_owned(), step, fingerprint: Some(Fingerprint { step: does, source }), begun_before }))
     }
 
-    fn give(&mut self, Ready { key, step, deed, begun_before }: Ready) {
-        let begun = self.journal.as_mut().zip(deed).map(|(journal, deed)| journal.begin(&key, deed)).transpose();
+    fn give(&mut self, Ready { key, step, fingerprint, begun_before }: Ready) {
+        let begun = self.journal.as_mut().zip(fingerprint).map(|(journal, fingerprint)| journal.begin(&key, fingerprint)).transpose();
         match begun {
             Ok(begun) => {
                 self.in_flight += 1;

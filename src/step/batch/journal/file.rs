@@ -11,24 +11,24 @@ use crate::error::{Error, Result, Status, one_line};
 use crate::transfer::{self, Directory, Partial};
 
 /// Where a journal lies: a name in a directory that is open.
-pub(crate) struct Place {
+pub(crate) struct Location {
     directory: Directory,
     name: OsString,
     shown: String,
 }
 
-impl Place {
-    pub(crate) fn new(directory: Directory, path: &Path) -> Result<Place> {
-        Ok(Place { directory, name: transfer::file_name(path)?.to_owned(), shown: one_line(&path.display().to_string()) })
+impl Location {
+    pub(crate) fn new(directory: Directory, path: &Path) -> Result<Location> {
+        Ok(Location { directory, name: transfer::file_name(path)?.to_owned(), shown: one_line(&path.display().to_string()) })
     }
 
     /// Where the program itself says. A link is followed.
-    pub(super) fn of(path: &Path) -> Result<Place> {
+    pub(super) fn of(path: &Path) -> Result<Location> {
         let shown = one_line(&path.display().to_string());
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let Some(name) = real.file_name() else { return Err(Error::argument("journal", format!("{shown} names no file"))) };
         let directory = transfer::open_directory(&real).map_err(|e| unusable(&shown, "opening", &e))?;
-        Ok(Place { directory, name: name.to_owned(), shown })
+        Ok(Location { directory, name: name.to_owned(), shown })
     }
 
     /// Opens or makes it, readable by the owner only. It is no link, as that would be followed.
@@ -58,7 +58,7 @@ fn unusable(shown: &str, what: &str, cause: &io::Error) -> Error {
 
 /// The open file of a journal, locked for this process.
 pub(super) struct JournalFile {
-    pub(super) place: Place,
+    pub(super) location: Location,
     file: File,
     /// Where the whole lines end. The file goes on behind it only as long as `torn` says so.
     end: u64,
@@ -84,26 +84,26 @@ const BEHIND: u64 = 256 << 10;
 
 impl JournalFile {
     /// Locks it. `file` was opened there.
-    pub(super) fn lock(mut file: File, place: Place) -> Result<JournalFile> {
+    pub(super) fn lock(mut file: File, location: Location) -> Result<JournalFile> {
         loop {
             // A device or a fifo would be read for ever.
-            if !file.metadata().map_err(|e| place.unusable("opening", &e))?.is_file() {
-                return Err(Error::new(Status::Io, "journal", format!("journal {}: is not a regular file", place.shown)));
+            if !file.metadata().map_err(|e| location.unusable("opening", &e))?.is_file() {
+                return Err(Error::new(Status::Io, "journal", format!("journal {}: is not a regular file", location.shown)));
             }
             match file.try_lock() {
-                Ok(()) if place.holds(&file) => return Ok(JournalFile::of(place, file)),
-                Ok(()) => file = place.open()?,
+                Ok(()) if location.holds(&file) => return Ok(JournalFile::of(location, file)),
+                Ok(()) => file = location.open()?,
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("journal {}: another batch works with it, in this process or another", place.shown);
+                    let message = format!("journal {}: another batch works with it, in this process or another", location.shown);
                     return Err(Error::new(Status::State, "journal_in_use", message));
                 }
-                Err(TryLockError::Error(e)) => return Err(place.unusable("locking", &e)),
+                Err(TryLockError::Error(e)) => return Err(location.unusable("locking", &e)),
             }
         }
     }
 
-    fn of(place: Place, file: File) -> JournalFile {
-        JournalFile { place, file, end: 0, torn: false, all: Window::default(), one: Window::default() }
+    fn of(location: Location, file: File) -> JournalFile {
+        JournalFile { location, file, end: 0, torn: false, all: Window::default(), one: Window::default() }
     }
 
     /// Time since it was written. A clock that jumped back says nothing: then it is as if it were written now.
@@ -114,13 +114,13 @@ impl JournalFile {
 
     /// Its first bytes, at most so many.
     pub(super) fn head(&mut self, bytes: usize) -> Result<&[u8]> {
-        self.one.read(&self.file, 0, WINDOW).map_err(|e| self.place.unusable("reading", &e))?;
+        self.one.read(&self.file, 0, WINDOW).map_err(|e| self.location.unusable("reading", &e))?;
         Ok(&self.one.bytes[..bytes.min(self.one.bytes.len())])
     }
 
     /// Results hold the names of files, and the ids of records.
     pub(super) fn make_private(&self) -> Result<()> {
-        transfer::make_private(&self.file).map_err(|e| self.place.unusable("making it private", &e))
+        transfer::make_private(&self.file).map_err(|e| self.location.unusable("making it private", &e))
     }
 
     /// All lines were read. The whole ones end here, and the file with them: what a crash has torn is taken off.
@@ -128,7 +128,7 @@ impl JournalFile {
         self.all = Window::default();
         self.end = end;
         self.torn = true;
-        self.take_off().map_err(|e| self.place.unusable("repairing", &e))
+        self.take_off().map_err(|e| self.location.unusable("repairing", &e))
     }
 
     fn take_off(&mut self) -> io::Result<()> {
@@ -145,7 +145,7 @@ impl JournalFile {
         if let Err(error) = self.take_off().and_then(|()| self.file.write_all(line)) {
             self.torn = true;
             let _ = self.take_off(); // else it is tried again before the next line
-            return Err(self.place.unusable("writing", &error));
+            return Err(self.location.unusable("writing", &error));
         }
         let at = self.end;
         self.end += line.len() as u64;
@@ -153,22 +153,22 @@ impl JournalFile {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| self.place.unusable("writing", &e))
+        self.file.sync_data().map_err(|e| self.location.unusable("writing", &e))
     }
 
     /// The line that begins there, without its end. `None` where no whole line is.
     pub(super) fn line(&mut self, at: u64) -> Result<Option<&[u8]>> {
-        let JournalFile { place, file, all, one, .. } = self;
+        let JournalFile { location, file, all, one, .. } = self;
         match all.line(at) {
             Some(line) => Ok(Some(&all.bytes[line])),
-            None => one.find(file, at, at, WINDOW).map_err(|e| place.unusable("reading", &e)),
+            None => one.find(file, at, at, WINDOW).map_err(|e| location.unusable("reading", &e)),
         }
     }
 
     /// The same, when the following lines are wanted next.
     pub(super) fn next_line(&mut self, at: u64) -> Result<Option<&[u8]>> {
-        let JournalFile { place, file, all, .. } = self;
-        all.find(file, at, at.saturating_sub(BEHIND), LARGE_WINDOW).map_err(|e| place.unusable("reading", &e))
+        let JournalFile { location, file, all, .. } = self;
+        all.find(file, at, at.saturating_sub(BEHIND), LARGE_WINDOW).map_err(|e| location.unusable("reading", &e))
     }
 
     #[cfg(test)]
@@ -186,14 +186,14 @@ impl JournalFile {
     }
 
     fn written_anew(&mut self, write: impl FnOnce(&mut JournalFile, &mut dyn Write) -> Result<()>) -> Result<File> {
-        let failed = |place: &Place, e: &io::Error| place.unusable("rewriting it", e);
-        let directory = self.place.directory.try_clone().map_err(|e| failed(&self.place, &e))?;
-        let partial = Partial::secret(directory).map_err(|e| failed(&self.place, &e))?;
+        let failed = |location: &Location, e: &io::Error| location.unusable("rewriting it", e);
+        let directory = self.location.directory.try_clone().map_err(|e| failed(&self.location, &e))?;
+        let partial = Partial::secret(directory).map_err(|e| failed(&self.location, &e))?;
         let mut to = io::BufWriter::with_capacity(LARGE_WINDOW, &partial.file);
         write(self, &mut to)?;
-        to.flush().map_err(|e| failed(&self.place, &e))?;
+        to.flush().map_err(|e| failed(&self.location, &e))?;
         drop(to);
-        partial.flush().and_then(|()| partial.publish_locked(&self.place.name)).map_err(|e| failed(&self.place, &e))
+        partial.flush().and_then(|()| partial.publish_locked(&self.location.name)).map_err(|e| failed(&self.location, &e))
     }
 }
 

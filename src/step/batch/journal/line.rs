@@ -173,18 +173,18 @@ struct Attached<'o> {
 #[derive(Deserialize)]
 struct Link<'o> {
     #[serde(borrow)]
-    attachment: Option<Stored<'o>>,
+    attachment: Option<AttachmentId<'o>>,
 }
 
 #[derive(Deserialize)]
-struct Stored<'o> {
+struct AttachmentId<'o> {
     #[serde(borrow)]
     id: Cow<'o, str>,
 }
 
 impl<'o> Outcome<'o> {
     fn attachments(self) -> Vec<Cow<'o, str>> {
-        let links = self.result.links.into_iter().filter_map(|link| link.attachment.map(|stored| stored.id));
+        let links = self.result.links.into_iter().filter_map(|link| link.attachment.map(|attachment| attachment.id));
         self.result.id.into_iter().chain(links).collect()
     }
 }

@@ -17,13 +17,13 @@ use serde_json::value::RawValue;
 use crate::claimed::Claimed;
 use crate::error::{Error, Result, Status, one_line};
 use file::JournalFile;
-pub(crate) use file::Place;
+pub(crate) use file::Location;
 use index::Index;
 pub(crate) use line::SourceFile;
 use line::{HEAD, Line, OLD, VERSION, Written};
 
-/// What a step does, as far as a journal knows it.
-pub(crate) struct Deed {
+/// By what a journal knows a step again: what it says, and the file that it sends.
+pub(crate) struct Fingerprint {
     /// The hash of what the step says.
     pub(crate) step: String,
     pub(crate) source: Option<SourceFile>,
@@ -31,7 +31,7 @@ pub(crate) struct Deed {
 
 /// A step that is under way, and where the journal says so.
 pub(crate) struct Begun {
-    deed: Deed,
+    fingerprint: Fingerprint,
     at: u64,
 }
 
@@ -64,14 +64,14 @@ const FEW: u64 = 100;
 
 impl Journal {
     pub(crate) fn open(path: &Path) -> Result<Journal> {
-        let place = Place::of(path)?;
-        Journal::of(place.open()?, place)
+        let location = Location::of(path)?;
+        Journal::of(location.open()?, location)
     }
 
     /// Locks it and reads what is there. `file` was opened there. A last line that a crash has torn is taken off, but nothing of a file that is no
     /// journal: its path may be a mistake, or come from a step.
-    pub(crate) fn of(file: File, place: Place) -> Result<Journal> {
-        let file = JournalFile::lock(file, place)?;
+    pub(crate) fn of(file: File, location: Location) -> Result<Journal> {
+        let file = JournalFile::lock(file, location)?;
         let age = file.age();
         let mut journal = Journal::read(file)?;
         if journal.is_old || journal.lines > LINES_A_KEY * journal.index.keys() as u64 + FEW {
@@ -86,7 +86,7 @@ impl Journal {
 
     fn read(mut file: JournalFile) -> Result<Journal> {
         if !HEAD.starts_with(file.head(HEAD.len())?) {
-            return Err(file.place.corrupt(1, "it is no journal"));
+            return Err(file.location.corrupt(1, "it is no journal"));
         }
         file.make_private()?;
         let mut journal = Journal { file, index: Index::default(), age: Duration::ZERO, claimed: Claimed::default(), lines: 0, is_old: false };
@@ -164,7 +164,7 @@ impl Journal {
     }
 
     fn corrupt(&self, problem: &str) -> Error {
-        self.file.place.corrupt(self.lines, problem)
+        self.file.location.corrupt(self.lines, problem)
     }
 
     fn find(&mut self, key: &str) -> Result<Option<index::Entry<'_>>> {
@@ -218,18 +218,18 @@ impl Journal {
     }
 
     /// Before the key's step is run: on the disk when this returns.
-    pub(crate) fn begin(&mut self, key: &str, deed: Deed) -> Result<Begun> {
-        let at = self.add(&Line::Begin { key: key.into(), step: deed.step.as_str().into(), source: deed.source.clone() })?;
+    pub(crate) fn begin(&mut self, key: &str, fingerprint: Fingerprint) -> Result<Begun> {
+        let at = self.add(&Line::Begin { key: key.into(), step: fingerprint.step.as_str().into(), source: fingerprint.source.clone() })?;
         self.file.sync()?;
         match self.find(key)? {
             Some(mut entry) => entry.set_at(at),
             None => self.index.insert(key, at, true),
         }
-        Ok(Begun { deed, at })
+        Ok(Begun { fingerprint, at })
     }
 
     pub(crate) fn done(&mut self, key: &str, begun: Begun, outcome: &str) -> Result<()> {
-        let Begun { deed: Deed { step, source }, at } = begun;
+        let Begun { fingerprint: Fingerprint { step, source }, at } = begun;
         let outcome: &RawValue = serde_json::from_str(outcome).expect("an outcome is JSON");
         self.end(key, at, &Line::Done { key: key.into(), step: Some(step.into()), source, outcome })
     }
@@ -255,7 +255,11 @@ impl Journal {
 enum Recorded<'l> {
     Refused,
     /// Begun with this file, and done if there is an outcome.
-    Begun { step: Cow<'l, str>, source: Option<SourceFile>, outcome: Option<&'l str> },
+    Begun {
+        step: Cow<'l, str>,
+        source: Option<SourceFile>,
+        outcome: Option<&'l str>,
+    },
 }
 
 impl Recorded<'_> {

@@ -15,7 +15,7 @@ pub(super) fn rewrite(file: &mut JournalFile) -> Result<()> {
         write(from, to, &Line::Journal { version: VERSION }.text())?;
         while let Some(line) = from.next_line(at)?.map(<[u8]>::to_vec) {
             at += line.len() as u64 + 1;
-            match Line::parse(&line).map_err(|e| from.place.corrupt(0, &e.to_string()))? {
+            match Line::parse(&line).map_err(|e| from.location.corrupt(0, &e.to_string()))? {
                 Line::Journal { .. } => {}
                 Line::Begin { key, .. } => drop(begun.insert(key.into_owned(), line.clone())),
                 Line::Done { key, step: Some(_), .. } => {
@@ -25,7 +25,7 @@ pub(super) fn rewrite(file: &mut JournalFile) -> Result<()> {
                 Line::Done { key, step: None, outcome, .. } => {
                     let begin = begun.remove(&*key).unwrap_or_default();
                     let Ok(Line::Begin { step, source, .. }) = Line::parse(&begin) else {
-                        return Err(from.place.corrupt(0, "it ends what never began"));
+                        return Err(from.location.corrupt(0, "it ends what never began"));
                     };
                     write(from, to, &Line::Done { key, step: Some(step), source, outcome }.text())?;
                 }
@@ -42,5 +42,5 @@ pub(super) fn rewrite(file: &mut JournalFile) -> Result<()> {
 }
 
 fn write(from: &JournalFile, to: &mut dyn Write, line: &[u8]) -> Result<()> {
-    to.write_all(line).map_err(|e: io::Error| from.place.unusable("rewriting it", &e))
+    to.write_all(line).map_err(|e: io::Error| from.location.unusable("rewriting it", &e))
 }

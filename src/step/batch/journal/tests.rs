@@ -4,8 +4,8 @@ fn open(dir: &Path) -> Result<Journal> {
     Journal::open(&dir.join("journal"))
 }
 
-fn step() -> Deed {
-    Deed { step: "step".into(), source: None }
+fn step() -> Fingerprint {
+    Fingerprint { step: "step".into(), source: None }
 }
 
 fn before(journal: &mut Journal, key: &str) -> Before {
@@ -161,7 +161,7 @@ fn a_file_that_has_changed_since_its_step_was_begun_is_told_unless_the_step_was_
     std::fs::write(&file, "content").unwrap();
     let mut journal = open(dir.path()).unwrap();
     for key in ["begun", "done", "failed"] {
-        let tried = journal.begin(key, Deed { source: Some(looked()), ..step() }).unwrap();
+        let tried = journal.begin(key, Fingerprint { source: Some(looked()), ..step() }).unwrap();
         match key {
             "done" => journal.done(key, tried, "{}").unwrap(),
             "failed" => journal.failed(key, &tried).unwrap(),
