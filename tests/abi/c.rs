@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::support::{compile_with, has_valgrind, library, root, scratch, succeed, text};
-use zcrm_emulator::{Emulator, Fault, Options};
+use zcrm_emulator::{Emulator, Fault, Options, Requests};
 
 /// Further variables of a program's environment.
 type Variables = Vec<(&'static str, String)>;
@@ -179,7 +179,7 @@ fn a_second_emulator_by_https(emulator: &Emulator) -> Variables {
     let secure = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
     let ca = scratch("stack-ca").join(format!("{}.pem", emulator.url().rsplit(':').next().unwrap()));
     std::fs::write(&ca, secure.ca_pem().unwrap()).unwrap();
-    let told = vec![
+    let variables = vec![
         ("ZCRM_TEST_TLS_URL", secure.url().to_owned()),
         ("ZCRM_TEST_TLS_TOKEN", secure.access_token()),
         ("ZCRM_TEST_TLS_RECORD", secure.add_record("Contacts")),
@@ -188,7 +188,7 @@ fn a_second_emulator_by_https(emulator: &Emulator) -> Variables {
         ("ZCRM_TEST_CA", ca.to_str().unwrap().to_owned()),
     ];
     std::mem::forget(secure); // it lives as long as the program that is run after this
-    told
+    variables
 }
 
 fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Variables {
@@ -196,9 +196,20 @@ fn lost_replies_twins_and_a_path(emulator: &Emulator) -> Variables {
     let twin = |id| format!(r#"{{"id":"{id}","File_Name":"twin.txt","Size":"6","Created_Time":"2099-01-01T00:00:00+00:00"}}"#);
     let twins = format!(r#"{{"data":[{},{}],"info":{{"more_records":false}}}}"#, twin("71"), twin("72"));
     emulator.script("attachment.list", [Fault::body(200, twins.as_bytes()).with_header("Content-Type", "application/json")]);
+    let of = |name: &str| Requests::of("attachment.upload").file_name(name);
+    let empty = || Fault::body(200, br#"{"data":[],"info":{"more_records":false}}"#).with_header("Content-Type", "application/json");
+    for way in ["typed", "step"] {
+        emulator.script(of(&format!("renamed {way}.txt")), [Fault::rename(&format!("another {way}.txt")).and_lost()]);
+        emulator.script(of(&format!("waited {way}.txt")), [Fault::status(429)]);
+        emulator.script(of(&format!("twice {way}.txt")), [Fault::reset_after_store()]);
+    }
+    let other = emulator.add_record("Contacts");
+    // The looks for the two that are renamed; then for each that is sent twice the look for it, and the one for a twin.
+    let looks = [Fault::none(), Fault::none(), empty(), Fault::none(), empty(), Fault::none()];
+    emulator.script(Requests::of("attachment.list").record(&other), looks);
     let record = emulator.add_record("Contacts");
     emulator.attach("Contacts", &record, "../../etc/cron.d/x\n", b"hello\n");
-    vec![("ZCRM_TEST_PATH_RECORD", record)]
+    vec![("ZCRM_TEST_PATH_RECORD", record), ("ZCRM_TEST_OTHER_RECORD", other)]
 }
 
 /// The library with the feature `panic-probe`, in a target directory of its own: the ordinary one must not have it.

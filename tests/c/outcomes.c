@@ -3,6 +3,9 @@
 
 static const char *STEP = "{\"operation\":\"attachment.upload\",\"module\":\"Contacts\",\"record_id\":\"%s\",%s\"source\":{\"base64\":\"aGVsbG8K\",\"name\":\"%s\"}}";
 
+/* To which both attach. */
+static const char *record;
+
 static uint32_t flags_of(zcrm_status status, zcrm_result *result, zcrm_error *err, const char *what) {
     zcrm_attachment stored = {.struct_size = sizeof stored};
     EXPECT(status, ZCRM_OK, &err, what);
@@ -14,7 +17,7 @@ static uint32_t flags_of(zcrm_status status, zcrm_result *result, zcrm_error *er
 static uint32_t typed(zcrm_client *client, const char *name, uint32_t flags) {
     zcrm_error *err = NULL;
     zcrm_result *result = NULL;
-    zcrm_target target = contact();
+    zcrm_target target = target_of("Contacts", record, NULL);
     zcrm_source source = memory_source(name, "hello\n", 6);
     zcrm_call call = {.struct_size = sizeof call, .flags = flags};
     zcrm_status status = zcrm_attachment_upload(client, &target, &source, &call, &result, &err);
@@ -25,7 +28,7 @@ static uint32_t step(zcrm_client *client, const char *name, const char *more) {
     zcrm_error *err = NULL;
     zcrm_result *result = NULL;
     char json[1024];
-    snprintf(json, sizeof json, STEP, env("ZCRM_TEST_RECORD"), more, name);
+    snprintf(json, sizeof json, STEP, record, more, name);
     zcrm_status status = zcrm_step_run(client, json, ZCRM_NUL, NULL, &result, &err);
     return flags_of(status, result, err, "a step attaches");
 }
@@ -39,6 +42,34 @@ static void a_lost_reply_that_was_found_is_told_by_both(zcrm_client *client) {
 static void what_was_there_is_told_by_both(zcrm_client *client) {
     CHECK(typed(client, "typed.txt", ZCRM_CALL_SKIP_EXISTING) == ZCRM_UPLOAD_SKIPPED, "by the typed function");
     CHECK(step(client, "step.txt", "\"if_exists\":\"skip\",") == ZCRM_UPLOAD_SKIPPED, "and by the step");
+}
+
+static zcrm_client *patient(void) {
+    zcrm_config *config = config_for(env("ZCRM_TEST_URL"));
+    set(config, "max_retries", "1");
+    set(config, "retry_base_ms", "5");
+    set(config, "settle_waits_ms", "");
+    return client_of(config);
+}
+
+/* The emulator loses the replies of these, and stores them under another name. */
+static void a_changed_name_is_told_by_both(zcrm_client *client) {
+    const uint32_t changed = ZCRM_UPLOAD_SETTLED | ZCRM_UPLOAD_NAME_CHANGED;
+    CHECK(typed(client, "renamed typed.txt", 0) == changed, "by the typed function");
+    CHECK(step(client, "renamed step.txt", "") == changed, "and by the step");
+}
+
+/* The emulator answers the first sending of these with 429. */
+static void a_wait_is_told_by_both(zcrm_client *client) {
+    CHECK(typed(client, "waited typed.txt", 0) == ZCRM_UPLOAD_WAITED, "by the typed function");
+    CHECK(step(client, "waited step.txt", "") == ZCRM_UPLOAD_WAITED, "and by the step");
+}
+
+/* The emulator loses the replies of these, and the first list after each is empty: they are sent a second time. */
+static void a_second_copy_is_told_by_both(zcrm_client *client) {
+    const uint32_t twice = ZCRM_UPLOAD_TWINS | ZCRM_UPLOAD_WAITED;
+    CHECK(typed(client, "twice typed.txt", 0) == twice, "by the typed function");
+    CHECK(step(client, "twice step.txt", "") == twice, "and by the step");
 }
 
 /* The first list shows two entries just like the first upload, whose reply is lost, and the settings forbid to compare bytes. */
@@ -116,8 +147,15 @@ static void a_name_that_is_a_path_has_a_safe_form(zcrm_client *client) {
 int main(void) {
     zcrm_client *client = emulator();
     what_may_be_a_lost_upload_is_named();
+    record = env("ZCRM_TEST_RECORD");
     a_lost_reply_that_was_found_is_told_by_both(client);
     what_was_there_is_told_by_both(client);
+    record = env("ZCRM_TEST_OTHER_RECORD");
+    zcrm_client *retrying = patient();
+    a_changed_name_is_told_by_both(retrying);
+    a_wait_is_told_by_both(retrying);
+    a_second_copy_is_told_by_both(retrying);
+    zcrm_client_free(retrying);
     a_batch_is_summed_up(client);
     a_name_that_is_a_path_has_a_safe_form(client);
     zcrm_client_free(client);
