@@ -24,6 +24,7 @@ mod fallible;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod http;
+mod object;
 mod organisation;
 mod pages;
 mod panics;

@@ -19,6 +19,7 @@ use crate::config::ApiVersion;
 use crate::error::{Error, Result, Status, one_line};
 use crate::fallible;
 use crate::http::{Response, Session, reply, value};
+use crate::object::Object;
 use crate::record::Subject;
 use crate::text::{self, Arena};
 
@@ -386,8 +387,8 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
 
 /// The page, whose rows are to be as documented unless it is `TOLERANT`: that takes three times as long, and gives the same of what is.
 pub(crate) fn page<R: Row, const TOLERANT: bool>(text: &str) -> serde_json::Result<Page<R>> {
-    let Reply { data, info } = serde_json::from_str::<Reply<'_, R, TOLERANT>>(text)?;
-    let info = info.and_then(|info| serde_json::from_str::<Info<'_>>(info.get()).ok()).unwrap_or_default();
+    let Object(Reply { data, info }) = serde_json::from_str::<Object<Reply<'_, R, TOLERANT>>>(text)?;
+    let Object(info) = info.and_then(|info| serde_json::from_str::<Object<Info<'_>>>(info.get()).ok()).unwrap_or_default();
     let next_page_token = Some(value::text(info.next_page_token).map_err(de::Error::custom)?).filter(|token| !token.is_empty());
     let more_records = info.more_records.is_some_and(is_yes);
     Ok(Page { rows: data, more_records, next_page_token })
@@ -415,7 +416,7 @@ fn rows<'de, D: Deserializer<'de>, R: Row, const TOLERANT: bool>(deserializer: D
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Rows<R>, A::Error> {
             let mut rows = Rows::NONE;
-            while let Some(json) = from.next_element::<R::Json<'de, TOLERANT>>()? {
+            while let Some(Object(json)) = from.next_element::<Object<R::Json<'de, TOLERANT>>>()? {
                 fallible::reserve(&mut rows.list, 1).map_err(de::Error::custom)?;
                 let row = R::read(json, &mut rows.texts).map_err(de::Error::custom)?;
                 rows.list.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::fallible;
 use crate::http::value::{self, Text};
+use crate::object::Object;
 use crate::pages::{self, List, ListArgs, Rows};
 use crate::record::{Record, is_id};
 use crate::text::{Arena, Span};
@@ -249,16 +250,16 @@ struct Reference<'a, const TOLERANT: bool> {
 
 /// The object that is documented.
 #[derive(Deserialize)]
-struct Object<'a, const TOLERANT: bool> {
+struct ReferenceFields<'a, const TOLERANT: bool> {
     #[serde(borrow, default)]
     id: Text<'a, TOLERANT>,
     #[serde(borrow, default)]
     name: Text<'a, TOLERANT>,
 }
 
-impl<'a, const TOLERANT: bool> From<Object<'a, TOLERANT>> for Reference<'a, TOLERANT> {
-    fn from(object: Object<'a, TOLERANT>) -> Self {
-        Reference { id: Some(object.id.0).filter(|id| is_id(id)).unwrap_or_default(), name: object.name.0 }
+impl<'a, const TOLERANT: bool> From<ReferenceFields<'a, TOLERANT>> for Reference<'a, TOLERANT> {
+    fn from(fields: ReferenceFields<'a, TOLERANT>) -> Self {
+        Reference { id: Some(fields.id.0).filter(|id| is_id(id)).unwrap_or_default(), name: fields.name.0 }
     }
 }
 
@@ -274,8 +275,8 @@ impl<'de: 'a, 'a, const TOLERANT: bool> Deserialize<'de> for Reference<'a, TOLER
             return deserializer.deserialize_any(Documented).map(|other| Reference { id: other.id, name: other.name });
         }
         let value = Option::<&RawValue>::deserialize(deserializer)?;
-        let object = value.and_then(|value| serde_json::from_str::<Object<'_, TOLERANT>>(value.get()).ok());
-        Ok(object.map_or_else(|| value::borrowed(value).into(), Reference::from))
+        let object = value.and_then(|value| serde_json::from_str::<Object<ReferenceFields<'_, TOLERANT>>>(value.get()).ok());
+        Ok(object.map_or_else(|| value::borrowed(value).into(), |Object(fields)| fields.into()))
     }
 }
 
@@ -288,7 +289,7 @@ impl<'de> Visitor<'de> for Documented {
         f.write_str("an object or null")
     }
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<Self::Value, A::Error> {
-        Object::deserialize(MapAccessDeserializer::new(map)).map(Reference::from)
+        ReferenceFields::deserialize(MapAccessDeserializer::new(map)).map(Reference::from)
     }
     fn visit_unit<E: de::Error>(self) -> std::result::Result<Self::Value, E> {
         Ok(Reference::default())

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, Status};
 use crate::fallible::copy;
 use crate::http::doubt::Deed;
 use crate::http::{Response, Session, reply, value};
+use crate::object::Object;
 use crate::record::{Record, is_id};
 use crate::transfer::{Digest, File, Framing, HashKind, Input, Outgoing, Progress};
 
@@ -185,13 +186,14 @@ fn documented(body: &[u8]) -> Option<Result<UploadReply>> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
-        data: [Object<'a>; 1],
+        data: [Object<Verdict<'a>>; 1],
     }
     #[derive(Deserialize)]
-    struct Object<'a> {
+    struct Verdict<'a> {
         code: &'a str,
         status: &'a str,
-        details: Details<'a>,
+        #[serde(borrow)]
+        details: Object<Details<'a>>,
     }
     #[derive(Deserialize)]
     struct Details<'a> {
@@ -199,15 +201,15 @@ fn documented(body: &[u8]) -> Option<Result<UploadReply>> {
         #[serde(rename = "Created_Time")]
         created_time: &'a str,
         #[serde(borrow, rename = "Created_By")]
-        created_by: User<'a>,
+        created_by: Object<User<'a>>,
     }
     #[derive(Deserialize)]
     struct User<'a> {
         id: &'a str,
     }
     let body = std::str::from_utf8(body).ok()?; // once, and not for each text
-    let Reply { data: [Object { code, status, details }] } = serde_json::from_str(body).ok()?;
-    let Details { id, created_time, created_by: User { id: user } } = details;
+    let Object(Reply { data: [Object(Verdict { code, status, details })] }) = serde_json::from_str(body).ok()?;
+    let Object(Details { id, created_time, created_by: Object(User { id: user }) }) = details;
     let is_so = code == "SUCCESS" && status == "success" && is_id(id) && is_id(user);
     let copied = || Ok(UploadReply { id: copy(id)?, created_time: copy(created_time)?, user: Some(copy(user)?) });
     is_so.then(copied)
@@ -229,10 +231,10 @@ fn tolerated(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Upl
     }
     let object = reply::success(status, headers, body)?;
     let id = object.id()?.ok_or_else(|| reply::foreign(status, headers, body))?;
-    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
-    let (created_time, created_by) = details.map_or((None, None), |details| (details.created_time, details.created_by));
-    let user = created_by.and_then(|user| serde_json::from_str::<User<'_>>(user.get()).ok());
-    Ok(UploadReply { id, created_time: value::text(created_time)?, user: value::id(user.and_then(|user| user.id))? })
+    let details = object.details.as_ref().and_then(|details| serde_json::from_str::<Object<Details<'_>>>(details.get()).ok());
+    let (created_time, created_by) = details.map_or((None, None), |Object(details)| (details.created_time, details.created_by));
+    let user = created_by.and_then(|user| serde_json::from_str::<Object<User<'_>>>(user.get()).ok());
+    Ok(UploadReply { id, created_time: value::text(created_time)?, user: value::id(user.and_then(|Object(user)| user.id))? })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
 use crate::http::{Request, Response, Secrets, Session, reply};
+use crate::object::Object;
 use crate::transfer::{Outgoing, sha256};
 
 /// No token is taken to live longer: Zoho's live an hour, and a reply in milliseconds would otherwise mean 41 days.
@@ -148,7 +149,7 @@ fn missing(what: &str, beside: &str) -> Error {
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued> {
     let status = response.status();
     let body = Zeroizing::new(response.bytes(reply::MOST).await?);
-    let Ok(reply) = serde_json::from_slice::<Reply>(&body) else {
+    let Ok(Object(reply)) = serde_json::from_slice::<Object<Reply>>(&body) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));
     };

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::Status;
+use crate::object::Object;
 
 /// Every code that the API documents for these calls. <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>
 /// `INVALID_DATA` means many things and `INVALID_URL_PATTERN` two: they are told apart below.
@@ -87,7 +88,7 @@ fn invalid_data(message: &str, details: Option<&RawValue>) -> (Status, &'static 
         resource_path_index: Option<u32>,
     }
     let message = message.to_ascii_lowercase();
-    let index = details.and_then(|d| serde_json::from_str::<Details>(d.get()).ok()).and_then(|d| d.resource_path_index);
+    let index = details.and_then(|d| serde_json::from_str::<Object<Details>>(d.get()).ok()).and_then(|Object(details)| details.resource_path_index);
     match index {
         _ if message.contains("link already exists") => (Status::DuplicateLink, "link_exists"),
         _ if message.contains("file type") => (Status::FileType, "file_type"),

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::exchange::Response;
 use super::{codes, value};
 use crate::error::{Error, Result, Status, one_line};
+use crate::object::Object;
 use crate::text;
 
 /// A success or error object of the API, as a whole body or inside `data[]`.
@@ -46,14 +47,14 @@ impl ApiObject {
             #[serde(borrow)]
             id: Option<&'a RawValue>,
         }
-        let details = self.details.as_ref().and_then(|details| serde_json::from_str::<Details<'_>>(details.get()).ok());
-        value::id(details.and_then(|details| details.id))
+        let details = self.details.as_ref().and_then(|details| serde_json::from_str::<Object<Details<'_>>>(details.get()).ok());
+        value::id(details.and_then(|Object(details)| details.id))
     }
 }
 
 #[derive(Deserialize)]
 struct Wrapped {
-    data: Vec<ApiObject>,
+    data: Vec<Object<ApiObject>>,
 }
 
 /// Most bytes of a reply that holds no list: an object has some hundred. Its texts are copied as they are parsed.
@@ -93,8 +94,10 @@ pub(crate) fn success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 
 /// The objects of a reply that has one for each item.
 pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Vec<ApiObject>> {
-    match serde_json::from_str::<Wrapped>(&text::lossy(body)) {
-        Ok(Wrapped { data }) if data.iter().all(is_verdict) => Ok(data),
+    match serde_json::from_str::<Object<Wrapped>>(&text::lossy(body)) {
+        Ok(Object(Wrapped { data })) if data.iter().all(|Object(object)| is_verdict(object)) => {
+            Ok(data.into_iter().map(|Object(object)| object).collect())
+        }
         Ok(_) => Err(foreign(status, headers, body)),
         Err(_) => Err(object(body).filter(ApiObject::is_refusal).map_or_else(|| foreign(status, headers, body), |o| of_object(status, o))),
     }
@@ -103,11 +106,11 @@ pub(crate) fn objects(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
 /// The object, if there is exactly one and it is Zoho's; with two it would be open which one counts.
 fn object(body: &[u8]) -> Option<ApiObject> {
     let body = text::lossy(body);
-    let object = match serde_json::from_str::<Wrapped>(&body) {
-        Ok(Wrapped { mut data }) => data.pop().filter(|_| data.is_empty()),
-        Err(_) => serde_json::from_str::<ApiObject>(&body).ok(),
+    let object = match serde_json::from_str::<Object<Wrapped>>(&body) {
+        Ok(Object(Wrapped { mut data })) => data.pop().filter(|_| data.is_empty()),
+        Err(_) => serde_json::from_str(&body).ok(),
     };
-    object.filter(is_verdict)
+    object.map(|Object(object)| object).filter(is_verdict)
 }
 
 fn is_verdict(object: &ApiObject) -> bool {

@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 
 #[cfg(test)]
 use super::parse::MOST;
-use super::parse::{Object, Problem, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to, whole, word};
+use super::parse::{Problem, at_least_1, filled, filled_if_given, refused, some, some_ids, some_steps, up_to, whole, word};
 #[cfg(test)]
 use super::source_sink::one_of;
 use super::source_sink::{Link, Picture, Sink, Source};
 #[cfg(test)]
 use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::{Error, Result};
+use crate::object::Object;
 use crate::{call, transfer};
 
 /// Declares the input of operations: what all of them have, the record where it is about one, and what each has beside that.

@@ -4,15 +4,14 @@
 //! or given twice and for a value of another type, are known by how they begin, which the tests below hold against the serde that is linked.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Unexpected, Visitor};
+use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde_json::json;
 
 use super::{MAX_ITEMS, MAX_STEPS};
 use crate::error::{Error, Result, Status, either, one_line};
 use crate::fallible;
+use crate::object::Object;
 
 /// The largest whole number that every language keeps exactly.
 pub(super) const MOST: u64 = (1 << 53) - 1;
@@ -153,32 +152,6 @@ fn inside(path: &str, field: &str) -> String {
         (path, "") => path.to_owned(),
         ("", field) => field.to_owned(),
         (path, field) => format!("{path}.{field}"),
-    }
-}
-
-// A JSON object: serde alone would take an array of the fields' values as well. Not a doc comment, which would get into the description.
-#[derive(Debug)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(transparent))]
-pub(super) struct Object<T>(pub(super) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Object<T>, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = Object<T>;
-
-            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> std::result::Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-            }
-        }
-
-        from.deserialize_map(Fields(PhantomData))
     }
 }
 

@@ -13,8 +13,9 @@ use serde::de::{self, Deserialize, Deserializer};
 use super::MAX_BASE64_BYTES;
 #[cfg(test)]
 use super::parse::MOST;
-use super::parse::{Object, Problem, at_least_1, filled};
+use super::parse::{Problem, at_least_1, filled};
 use crate::fallible;
+use crate::object::Object;
 
 /// Where the bytes of an attachment come from: exactly one of path, url and base64.
 #[derive(Debug, serde::Deserialize)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use zcrm::attachment::{self, ListArgs, Page};
-use zcrm::{Call, Client, Outcome, Result, Sink, Status, photo};
+use zcrm::{Call, Client, File, Outcome, Result, Sink, Status, photo};
 use zcrm_emulator::{Endless, Fault, SlowPart};
 
 use crate::server::{LIST, Server, record, reply};
@@ -21,6 +21,30 @@ fn harmless_oddities_of_a_reply_are_read() {
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let server = Server::start(move |_| Some(bytes.clone()));
         assert_eq!(list(&server.client(&[])).expect(&shown).result.attachments.len(), 1, "{shown}");
+    }
+}
+
+/// What reads JSON into types takes an array of an object's values for the object, unless it is told not to.
+#[test]
+fn an_array_is_taken_for_no_object() {
+    let stored = r#"{"code":"SUCCESS","details":{"id":"7"},"message":"done","status":"success"}"#;
+    let lists = [r#"[[{"id":"1","File_Name":"a"}],{"more_records":false}]"#, r#"{"data":[["1","a","5"]],"info":{}}"#, "[[]]"];
+    let verdicts = [
+        format!("[[{stored}]]"),
+        r#"{"data":[["SUCCESS","success","done",{"id":"7"}]]}"#.into(),
+        r#"["SUCCESS","success","done",{"id":"7"}]"#.into(),
+        r#"{"data":[{"code":"SUCCESS","details":["7"],"message":"done","status":"success"}]}"#.into(),
+    ];
+    for body in lists {
+        let server = Server::start(move |_| Some(reply("200 OK", "", body)));
+        assert_eq!(why(list(&server.client(&[]))).0, Status::Protocol, "{body}");
+    }
+    for body in verdicts {
+        let shown = body.clone();
+        let server = Server::start(move |seen| Some(reply("200 OK", "", if seen.head.starts_with("GET") { LIST } else { &body })));
+        let sent = attachment::upload(&server.client(&[("settle_waits_ms", "0")]), &record(), File::memory("b", b"b"), Call::default());
+        assert_eq!(why(sent).0, Status::Protocol, "{shown}");
+        assert!(attachment::delete(&server.client(&[("max_retries", "0")]), &record(), &["7"], Call::default()).is_err(), "{shown}");
     }
 }
 

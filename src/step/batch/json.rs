@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::operations::{CallFields, Operation};
 use super::super::output::{BatchDone, BatchItem, ItemStatus};
-use super::super::parse::{self, Object, details, refused};
+use super::super::parse::{self, details, refused};
 use super::super::{input, paths};
 use super::journal::{Journal, Location};
 use super::source::Listed;
@@ -17,6 +17,7 @@ use crate::call::{Call, Outcome};
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, Result, Status};
+use crate::object::Object;
 
 impl Operation for input::Batch {
     const ID: &'static str = "batch";
