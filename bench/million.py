@@ -2,9 +2,11 @@
 """A batch of a million uploads of 1 KB that asks for its steps, with a journal: its memory, what a step costs beside one of a batch of 10,000, and
 how long the same takes when the journal has all of it done. Prints a table; asserts nothing about speed.
 
-    STEPS=n  another length     SCHEME=http  without TLS     THREADS=n  steps at once (8)
+    make bench-million         writes bench/million.json, and from it the table in bench/README.md
+    STEPS=n  another length     SCHEME=http  without TLS     THREADS=n  steps at once (8): with one of these it writes nothing
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 
+import report
 import run as bench
 
 STEPS = int(os.environ.get("STEPS", "1000000"))
@@ -30,11 +33,11 @@ def batch(server, file, steps, journal):
 
 
 def main():
+    result = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "scheme": SCHEME, "rows": []}
     server, folder = bench.Server(), pathlib.Path(tempfile.mkdtemp(dir=bench.DATA.parent))
     try:
         file = folder / "small.bin"
         file.write_bytes(os.urandom(1024))
-        print(f"| batch of | {SCHEME} | CPU a step | wall a step | peak over idle | journal a step |\n|---|---|---|---|---|---|")
         for name, steps in ((f"{SHORT:,}", SHORT), (f"{STEPS:,}", STEPS), (f"{STEPS:,} again, all done", STEPS), (f"{SHORT:,}", SHORT)):
             journal = folder / str(steps)
             if "again" not in name:
@@ -42,11 +45,17 @@ def main():
                 journal.mkdir()
             took = batch(server, file, steps, journal)
             size = (journal / "journal").stat().st_size
-            print(f"| {name} | {took['wall']:.1f} s | {took['cpu'] / steps * 1e6:.1f} us | {took['wall'] / steps * 1e6:.1f} us "
-                  f"| {(took['peak_kib'] - took['idle_kib']) / 1024:.1f} MiB | {size / steps:.0f} bytes |", flush=True)
+            result["rows"].append({
+                "batch": name, "steps": steps, "wall_us": round(took["wall"] / steps * 1e6, 1), "cpu_us": round(took["cpu"] / steps * 1e6, 1),
+                "peak_mib": round((took["peak_kib"] - took["idle_kib"]) / 1024, 1), "journal": round(size / steps)})
+            print(f"  {result['rows'][-1]}", flush=True)
     finally:
         server.stop()
         shutil.rmtree(folder)
+    print("\n".join(report.million(result)))
+    if not {"STEPS", "SCHEME", "THREADS"} & os.environ.keys():
+        report.MILLION.write_text(json.dumps(result, indent=1) + "\n")
+        report.write(json.loads(report.FIGURES.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

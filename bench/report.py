@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes what bench/run.py has measured to where it is read: the tables of bench/README.md, five rows of README.md, and bench/chart.svg.
 
-    bench/report.py            from bench/figures.json and bench/concurrency.json, the figures of the last whole runs
-    bench/report.py --check    only says whether they are what figures.json gives
+    bench/report.py            from bench/figures.json, concurrency.json and million.json, the figures of the last whole runs
+    bench/report.py --check    only says whether they are what these give
 """
 
 import html
@@ -11,7 +11,8 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-FIGURES, PLACES, README, TABLES, CHART = HERE / "figures.json", HERE / "concurrency.json", HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
+FIGURES, PLACES, MILLION = HERE / "figures.json", HERE / "concurrency.json", HERE / "million.json"
+README, TABLES, CHART = HERE.parent / "README.md", HERE / "README.md", HERE / "chart.svg"
 
 BASE, FLOOR = "libcurl", "zcrm / floor"
 CLIENTS = ["zcrm", "floor", "libcurl tuned", "reqwest::blocking", "Go net/http", "Go zcrm", "Python zcrm", "Python requests", "Python SDK v8", "Python SDK v2"]
@@ -128,6 +129,15 @@ def concurrency_in_short(result):
     return ["", "Uploads a second where Zoho lets L calls in at once, each of 200 ms:", "", *table(["L", "`max_in_flight` = 4", "`auto`", "the most there can be"], rows)]
 
 
+def million(result):
+    """What bench/million.py has measured."""
+    rows = [[r["batch"], f"{r['wall_us'] * r['steps'] / 1e6:.1f} s", f"{r['cpu_us']:.1f} µs", f"{r['wall_us']:.1f} µs", f"{r['peak_mib']:.1f} MiB", f"{r['journal']:.0f} bytes"]
+            for r in result["rows"]]
+    return ["", f"`make bench-million`, measured {result['date']} on {result['cores']} cores with a load of {result['load']}: a batch of uploads of 1 KB by {result['scheme']} that asks for its "
+            "steps, eight at once,", "with a journal; and the same again when its journal has all of it done.", "",
+            *table(["batch of", "time", "CPU a step", "time a step", "peak over idle", "journal a step"], rows)]
+
+
 def chart(result):
     """Bars of CPU time, libcurl at 1; what doesn't fit is cut off, with its figure."""
     found = {(r["workload"], r["client"]): r["cpu"] for r in result["ratios"] if r["scheme"] == "https"}
@@ -166,13 +176,13 @@ def between(path, text):
 
 
 def write(result, check=False):
-    places = json.loads(PLACES.read_text(encoding="utf-8"))
-    tables, short_ones = "\n".join(concurrency(places)) + "\n", "\n".join(concurrency_in_short(places)) + "\n"
+    places, steps = (json.loads(path.read_text(encoding="utf-8")) for path in (PLACES, MILLION))
+    tables, short_ones = "\n".join(concurrency(places) + million(steps)) + "\n", "\n".join(concurrency_in_short(places)) + "\n"
     wanted = {TABLES: between(TABLES, markdown(result) + tables), README: between(README, five(result) + short_ones), CHART: chart(result)}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         if stale:
-            sys.exit(f"report: run bench/report.py: {', '.join(str(p.relative_to(HERE.parent)) for p in stale)} isn't what bench/figures.json and bench/concurrency.json give")
+            sys.exit(f"report: run bench/report.py: {', '.join(str(p.relative_to(HERE.parent)) for p in stale)} isn't what bench/figures.json, concurrency.json and million.json give")
         return
     for path in stale:
         path.write_text(wanted[path], encoding="utf-8")
