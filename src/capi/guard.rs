@@ -59,7 +59,7 @@ pub(super) struct Inside {
 impl Inside {
     /// Refused inside of an operation's callback: the thread is driving that operation.
     pub(super) fn enter() -> Result<Inside> {
-        if Handle::try_current().is_err_and(|e| e.is_thread_local_destroyed()) {
+        if thread_ends() {
             let message =
                 "the thread is ending: in a destructor of its thread-local variables, or of static objects, no operation can be run any more";
             return Err(Error::new(Status::State, "thread_ends", message));
@@ -78,6 +78,12 @@ impl Drop for Inside {
     fn drop(&mut self) {
         IN_OPERATION.set(false);
     }
+}
+
+/// Whether thread-local variables that an operation needs are destroyed: those of tokio, or the standard library's own, which come and go by
+/// themselves and can't be asked.
+fn thread_ends() -> bool {
+    Handle::try_current().is_err_and(|e| e.is_thread_local_destroyed()) || panics::catch(|| std::thread::current().id()).is_err()
 }
 
 fn panicked(panic: &Caught) -> Error {
