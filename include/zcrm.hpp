@@ -271,7 +271,8 @@ using Progress = std::function<bool(std::uint64_t done, std::int64_t total)>;
  */
 class Call {
   public:
-    /** Bound on the whole call with its retries, in place of the setting `call_timeout_ms`; 0 leaves that one in force. */
+    /** Bound on the whole call with its retries, in place of the setting `call_timeout_ms`. One of 0 or less, such as that of a deadline which has
+     *  passed, is ZCRM_E_TIMEOUT at once. */
     ZCRM_SETTER(Call, timeout(std::chrono::milliseconds bound), timeout_ = bound)
     /** The token that can end it; must live until the call has begun. */
     ZCRM_SETTER(Call, cancel(const Cancel &token), cancel_ = token.get())
@@ -299,7 +300,7 @@ class Call {
 
   private:
     friend struct detail::Frame;
-    std::chrono::milliseconds timeout_{0};
+    std::optional<std::chrono::milliseconds> timeout_;
     const zcrm_cancel *cancel_ = nullptr;
     Progress progress_;
     std::string expected_sha256_, trace_id_, restrict_triggers_;
@@ -315,7 +316,7 @@ using Rewind = std::function<zcrm_status()>;
 /** Takes the next bytes of a download, all of them. Returns 0, or any other number to fail, as with Read. What was written stays. */
 using Write = std::function<zcrm_status(const std::uint8_t *buf, std::size_t len)>;
 
-/** Where the bytes of an upload come from: made by the from_*() functions. */
+/** Where the bytes of an upload come from: made by the from_*() functions. It may be used for one upload after another, by copies of it too. */
 class Source {
   public:
     /** MIME type of the bytes, in place of "application/octet-stream". The setters chain. */
@@ -343,6 +344,14 @@ class Source {
     std::int64_t length_ = 0;
     Read read_;
     Rewind rewind_;
+    std::shared_ptr<bool> begun_;  // whether an upload has asked the reader, shared by copies
+
+    /** Goes back to the first byte where an earlier upload has read. */
+    zcrm_status reopen() const {
+        if (!begun_ || !*begun_) return ZCRM_OK;
+        if (!rewind_) return ZCRM_E_SOURCE_CONSUMED;
+        return rewind_() == ZCRM_OK ? ZCRM_OK : ZCRM_E_CALLBACK;
+    }
 };
 
 /** The file at `path`, read while it is sent and stored under the last part of the path. ZCRM_E_IO when it can't be read. */
@@ -391,13 +400,15 @@ Source from_memory(std::string_view name, Bytes &&bytes) {
  * @param name    file name for Zoho to store
  * @param read    gives the bytes
  * @param length  bytes that it will give, -1 = unknown: see the setting `unknown_length`. More or fewer are ZCRM_E_SOURCE_CHANGED.
- * @param rewind  goes back to the first byte; without it nothing is tried again once bytes have left (ZCRM_E_SOURCE_CONSUMED)
+ * @param rewind  goes back to the first byte; without it nothing is tried again once bytes have left, and a second upload from the same Source fails
+ *                (both ZCRM_E_SOURCE_CONSUMED)
  */
 inline Source from_reader(std::string_view name, Read read, std::int64_t length = -1, Rewind rewind = {}) {
     Source source(ZCRM_FROM_READER, name);
     source.length_ = length;
     source.read_ = std::move(read);
     source.rewind_ = std::move(rewind);
+    source.begun_ = std::make_shared<bool>(false);
     return source;
 }
 
@@ -445,7 +456,8 @@ using IfOfFile = decltype(std::declval<Stream &>().is_open(), 0);
 /**
  * The rest of a stream, which is referred to until the call returns. Open files as std::ios::binary.
  *
- * A stream that can seek is measured, and read again when an attempt must be repeated. A stream that fails, or has failed
+ * A stream that can seek is measured, and read again when an attempt must be repeated and by each further upload from the Source; from one that
+ * can't, a second upload is ZCRM_E_SOURCE_CONSUMED. A stream that fails, or has failed
  * before, as one of a file that couldn't be opened has, is ZCRM_E_CALLBACK; one that is set to throw throws then.
  *
  * @param name    file name for Zoho to store
@@ -588,6 +600,9 @@ struct Frame {
         return frame;
     }
 
+    /** Whether the time was up before the call begins, which C has no number for. */
+    bool is_late() const noexcept { return call.timeout_ && call.timeout_->count() <= 0; }
+
     /** Runs a callback of the user: nothing may unwind through C. */
     template <class Body>
     static zcrm_status run(Frame *frame, Body body) noexcept {
@@ -607,6 +622,7 @@ struct Frame {
     static zcrm_status read(void *user, std::uint8_t *buf, std::size_t cap, std::size_t *n) noexcept {
         auto *frame = static_cast<Frame *>(user);
         *n = 0;
+        *frame->source->begun_ = true;
         return run(frame, [&] { return frame->source->read_(buf, cap, *n); });
     }
     static zcrm_status rewind(void *user) noexcept {
@@ -625,7 +641,7 @@ struct Frame {
     zcrm_call c_call() noexcept {
         auto c = sized<zcrm_call>();
         c.cancel = call.cancel_;
-        c.timeout_ms = call.timeout_.count();
+        c.timeout_ms = call.timeout_ ? call.timeout_->count() : 0;
         c.progress = call.progress_ ? &Frame::progress : nullptr;
         c.user = this;
         c.trace_id = str(call.trace_id_);
@@ -669,6 +685,7 @@ struct Frame {
 /** Makes the C call and reads its result as a T. What a callback threw leaves from here. */
 template <class T, class Operation>
 Result<T> perform(Frame &frame, Operation operation) {
+    if (frame.is_late()) return Error(ZCRM_E_TIMEOUT, nullptr, "the time for the call was up before it began");
     zcrm_result *result = nullptr;
     zcrm_error *error = nullptr;
     const zcrm_call call = frame.c_call();
@@ -1182,6 +1199,7 @@ class Client {
     template <class T, class Function>
     Result<T> upload(Function function, const Record &record, const Source &source, const Call &call) const {
         if (source.failed_) return Error(ZCRM_E_CALLBACK, nullptr, "the stream had failed before it was read: was its file opened?");
+        if (const zcrm_status status = source.reopen()) return Error(status, nullptr, "an earlier upload has taken bytes from this source, and it can't go back");
         detail::Frame frame(call);
         const zcrm_target target = target_of(record, {});
         const zcrm_source from = frame.c_source(source);

@@ -55,6 +55,15 @@ CASE_WITH(a_timeout_bounds_the_whole_call, SILENT) {
     CHECK(fails(client().attachment_list(contact(), {}, zcrm::Call{}.timeout(100ms)), ZCRM_E_TIMEOUT));
 }
 
+CASE(a_time_that_has_passed_is_a_timeout_and_not_none) {
+    const auto c = client();
+    for (const std::chrono::milliseconds left : {0ms, -1ms, std::chrono::duration_cast<std::chrono::milliseconds>(400us)}) {
+        const auto list = c.attachment_list(contact(), {}, zcrm::Call{}.timeout(left));
+        CHECK(fails(list, ZCRM_E_TIMEOUT) && list.error().request_sent() == ZCRM_SENT_NO);
+    }
+    CHECK(c.attachment_list(contact(), {}, zcrm::Call{}.timeout(std::chrono::milliseconds::max())));
+}
+
 CASE(a_call_is_used_again_for_another_operation) {
     const auto c = client();
     int told = 0;

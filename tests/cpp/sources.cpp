@@ -142,6 +142,28 @@ CASE(a_reader_that_is_no_function_is_an_argument_error) {
     CHECK(fails(client().attachment_upload(contact(), zcrm::from_reader("r.txt", zcrm::Read{}, 10)), ZCRM_E_ARGUMENT));
 }
 
+CASE(a_source_that_is_used_again_is_sent_from_its_first_byte_or_refused) {
+    const auto c = client();
+    std::size_t at = 0;
+    const zcrm::Rewind rewind = [&at] { return at = 0, ZCRM_OK; };
+    std::istringstream seeks(TEXT);
+    for (const auto &source : {zcrm::from_stream("seeks.txt", seeks), zcrm::from_reader("rewinds.txt", pieces(at), -1, rewind)}) {
+        const auto copy = source;
+        CHECK(stored(c, source) == TEXT && stored(c, copy) == TEXT && stored(c, source) == TEXT);
+    }
+    at = 0;
+    Pipe pipe(TEXT);
+    std::istream in(&pipe);
+    for (const auto &source : {zcrm::from_stream("pipe.txt", in), zcrm::from_reader("reader.txt", pieces(at))}) {
+        const auto copy = source;
+        CHECK(fails(c.attachment_upload({"Contacts", "no id"}, source), ZCRM_E_ARGUMENT));
+        CHECK(stored(c, source) == TEXT);
+        CHECK(fails(c.attachment_upload(contact(), source), ZCRM_E_SOURCE_CONSUMED));
+        CHECK(fails(c.attachment_upload(contact(), copy), ZCRM_E_SOURCE_CONSUMED));
+    }
+    CHECK(NEED(c.attachment_list(contact())).attachments.size() == 8);
+}
+
 CASE(a_stream_of_a_file_that_could_not_be_opened_fails) {
     const auto c = client();
     std::ifstream missing("/nonexistent/contract.pdf", std::ios::binary);
