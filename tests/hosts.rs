@@ -234,6 +234,29 @@ fn sigterm_cancels_what_runs_and_what_waits() {
 }
 
 #[test]
+fn a_signal_ends_a_batch_with_its_summary() {
+    for (host, more_may_come) in [(C, false), (C, true), (Python, false), (Python, true)] {
+        let w = world();
+        w.emulator.script("attachment.list", [stall(), stall()]);
+        let steps: Vec<Value> =
+            (0..4).map(|key| json!({"key": key.to_string(), "step": serde_json::from_str::<Value>(&list(&w.record())).unwrap()})).collect();
+        let mut child = host.command(&w.emulator, &[]).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{}", json!({"operation": "batch", "parallel": 2, "steps": steps})).unwrap();
+        let input = Some(input).filter(|_| more_may_come);
+        while w.emulator.faults_left("attachment.list") > 0 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        terminate(&child);
+        let output = child.wait_with_output().unwrap();
+        drop(input);
+        let summary: Value = serde_json::from_str(&text(&output.stdout)).unwrap_or_else(|e| panic!("{host:?} {more_may_come}: {e}: {output:?}"));
+        assert_eq!((&summary["result"]["stopped"], &summary["result"]["left"]), (&json!("cancelled"), &json!(4)), "{host:?}: {summary}");
+        assert_eq!(output.status.code(), Some(3), "{host:?} {more_may_come}");
+    }
+}
+
+#[test]
 fn no_secret_is_in_the_arguments_of_a_host_and_none_in_what_it_prints_of_failures() {
     for host in HOSTS {
         let w = world();

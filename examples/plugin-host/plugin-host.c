@@ -42,6 +42,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct slot ring[2 * MAX_THREADS];
 static size_t size, queued, taken, printed;
 static int ended, failed, unknown;
+static _Atomic int stopped; /* by a signal */
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "plugin-host: %s: %s\n", what, why);
@@ -155,6 +156,7 @@ static void *work(void *unused) {
  * a printer whose reader doesn't read holds the lock. */
 static void *await_signal(void *signals) {
     sigwait(signals, &(int){0});
+    stopped = 1;
     zcrm.cancel_fire(stop);
     for (int told = 0, tries = 0; !told && tries < 100; tries++) {
         usleep(10000);
@@ -218,5 +220,5 @@ int main(int count, char **arguments) {
     read_steps();
     for (int i = 0; i < threads; i++) pthread_join(workers[i], NULL);
     zcrm.client_free(client);
-    return failed ? 1 : unknown ? 4 : 0;
+    return stopped ? 3 : failed ? 1 : unknown ? 4 : 0;
 }

@@ -53,7 +53,8 @@ def main() -> int:
     stop, signals = zcrm.Cancel(), {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before any thread: a handler would wait for the main one, which may be blocked
     threading.Thread(target=_end_by_signal, args=(signals, stop), daemon=True).start()
-    return run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads, stop)
+    code = run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads, stop)
+    return ENDED if stop.fired else code
 
 
 def _end_by_signal(signals: Set[signal.Signals], stop: zcrm.Cancel) -> None:
