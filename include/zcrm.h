@@ -322,7 +322,8 @@ typedef struct zcrm_target {
 } zcrm_target;
 
 /**
- * Gives the next bytes of an upload. Runs on the thread that made the call.
+ * Gives the next bytes of an upload. Runs on the thread that made the call. It may wait for another call, as one end of a pipe does for a download into
+ * the other: after a tenth of a second it lends its place among `max_in_flight` calls. More than 32 at a time are lent ever more slowly.
  * @param buf   where the bytes go
  * @param cap   bytes that `buf` holds
  * @param n     set it to the number of bytes written; 0 is the end, and to leave it unset is an error

@@ -134,8 +134,8 @@ const DefaultMaxCalls = cabi.DefaultMaxCalls
 
 // WithMaxCalls bounds how many calls of the client are in the library at once, each of which holds a thread of the operating system.
 // Further ones wait in Go, where they hold no thread, until their context or their time ends. A call that waits for its Reader, Writer or
-// other function lets another one in, as that may be the one it waits for: so bound how many slow Readers you upload from at once. How many
-// requests go to Zoho at once is another limit: the setting "max_in_flight".
+// other function lets another one in, as that may be the one it waits for. The more of them wait, the longer the next one does first: Readers
+// that never come back fill neither threads nor descriptors. How many requests go to Zoho at once is another limit: the setting "max_in_flight".
 func WithMaxCalls(n int) Option {
 	return Option{func(config *cabi.Config) { config.MaxCalls = n }}
 }

@@ -17,7 +17,8 @@ pub const ZCRM_FROM_READER: i32 = 3;
 /// Kind of zcrm_source: no bytes but the link `link_url`. Attachments only.
 pub const ZCRM_FROM_LINK: i32 = 4;
 
-/// Gives the next bytes of an upload. Runs on the thread that made the call.
+/// Gives the next bytes of an upload. Runs on the thread that made the call. It may wait for another call, as one end of a pipe does for a download into
+/// the other: after a tenth of a second it lends its place among `max_in_flight` calls. More than 32 at a time are lent ever more slowly.
 ///
 /// @param buf   where the bytes go
 /// @param cap   bytes that `buf` holds

@@ -161,7 +161,7 @@ impl Gate {
         let most = window.places(bound, clock).min(credits);
         let in_flight = table.as_ref().map_or(holders.in_flight, Table::in_flight);
         let full = in_flight >= most || !in_turn && table.as_ref().is_some_and(|table| table.others_wait(waits));
-        let lender = table.as_ref().filter(|_| full && borrow).and_then(|table| table.borrow(outside, now));
+        let lender = table.as_ref().filter(|_| full && borrow).and_then(|table| table.borrow(outside, most, now));
         if !full || lender.is_some() {
             let seat = table.and_then(|table| table.take(window, lender));
             return Ok(Look::Room(holders.enter(self, most, seat)));
@@ -170,7 +170,7 @@ impl Gate {
         if let Some(table) = table {
             table.leave(window);
         }
-        if borrow && holders.borrow(now, shared) { Ok(Look::Room(holders.enter(self, most, None))) } else { Ok(Look::Full) }
+        if borrow && holders.borrow(most, now, shared) { Ok(Look::Room(holders.enter(self, most, None))) } else { Ok(Look::Full) }
     }
 
     fn watch(&self) -> Option<Watch<'_>> {
@@ -362,6 +362,30 @@ mod tests {
         assert!(!first.may_be_one_too_many(), "who borrows drops its connection");
         drop(first);
         drop(enter(&other, 1, SHORT).unwrap());
+    }
+
+    /// How many places are lent until then, when no call comes back from its caller's code and further ones always wait.
+    fn lent(gate: &Gate, began: Instant, mut now: Duration, until: Duration) -> usize {
+        let place = gate.state().holders.enter(gate, 1, None);
+        let _here = place.here();
+        caller::runs(|| {
+            while !gate.state().holders.borrow(1, began + now, false) {
+                now += MOMENT;
+                if now > until {
+                    return 0;
+                }
+            }
+            1 + lent(gate, began, now, until)
+        })
+    }
+
+    #[test]
+    fn calls_that_never_come_back_let_in_others_ever_more_slowly_but_without_an_end() {
+        let within = |seconds| lent(&Gate::default(), Instant::now(), Duration::ZERO, Duration::from_secs(seconds));
+        let [at_first, minute, hour] = [2, 60, 3600].map(within);
+        assert!(at_first >= 16, "a pipe needs one place, and eight need eight: {at_first}");
+        assert!(minute < 160 && hour < 340, "{minute}, {hour}");
+        assert!(minute >= 64 && hour > minute + 64, "who waits gets in at last: {minute}, {hour}");
     }
 
     #[test]

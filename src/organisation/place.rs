@@ -12,6 +12,12 @@ use crate::caller::{Here, Whereabouts};
 /// download would keep the place that the download waits for.
 pub(super) const MOMENT: Duration = Duration::from_millis(100);
 
+/// The same, where there are so many calls more than places already. Twice as long for each further 32: readers that never come back would otherwise
+/// let in one call after another until the process has no descriptor left. As it has no end, a chain of calls that wait for each other gets on at last.
+pub(super) fn moment(beyond: usize) -> Duration {
+    MOMENT * (1 << (beyond / 32).min(16))
+}
+
 /// A place among the calls in flight; given back when dropped.
 pub(crate) struct Place<'g> {
     gate: &'g Gate,
@@ -51,15 +57,16 @@ impl Holders {
         Place { gate, call, spare: most.saturating_sub(self.in_flight) as usize, one_too_many, seat }
     }
 
-    /// Takes the place of a call that has been in its caller's code for a moment, if there is one. `shared`: but for the places that other processes
-    /// see, which are borrowed through the file.
-    pub(super) fn borrow(&mut self, now: Instant, shared: bool) -> bool {
+    /// Takes the place of a call that has been in its caller's code for a moment, if there is one. There are `most` places. `shared`: but for those that
+    /// other processes see, which are borrowed through the file.
+    pub(super) fn borrow(&mut self, most: u32, now: Instant, shared: bool) -> bool {
+        let moment = moment(self.all.len().saturating_sub(most as usize));
         for seen in self.all.iter_mut().filter(|seen| !(shared && seen.call.is_shown())) {
             let Some(outside) = seen.call.outside() else { continue };
             if seen.outside != outside {
                 (seen.outside, seen.since) = (outside, Some(now));
             }
-            let long = seen.since.is_some_and(|since| now.duration_since(since) >= MOMENT);
+            let long = seen.since.is_some_and(|since| now.duration_since(since) >= moment);
             if long && seen.call.lend(outside) {
                 self.in_flight -= 1;
                 return true;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::MOMENT;
+use super::place::moment;
 use super::window::Window;
 
 /// Bytes that are locked; what is written is shorter, and lies below but for the first byte.
@@ -134,12 +134,13 @@ impl Table {
         }
     }
 
-    /// Borrows the place of a call that has been in its caller's code for a moment, if there is one. The head's file has the lock, which stays when
-    /// the head is given back.
-    pub(super) fn borrow(&self, outside: &mut Outside, now: Instant) -> Option<Locked> {
+    /// Borrows the place of a call that has been in its caller's code for a moment, if there is one, where there are `most`. The head's file has the
+    /// lock, which stays when the head is given back.
+    pub(super) fn borrow(&self, outside: &mut Outside, most: u32, now: Instant) -> Option<Locked> {
         let bytes = taken(&self.head.file, OUTSIDE).ok()?;
         *outside = bytes.into_iter().map(|byte| (byte, *outside.get(&byte).unwrap_or(&now))).collect();
-        let long = outside.iter().filter(|(_, since)| now.duration_since(**since) >= MOMENT);
+        let moment = moment(self.taken.len().saturating_sub(most as usize));
+        let long = outside.iter().filter(|(_, since)| now.duration_since(**since) >= moment);
         let file = self.head.file.try_clone().ok()?;
         let byte = long.map(|(byte, _)| byte + BORROWED).find(|byte| try_lock(&file, *byte).unwrap_or(false))?;
         Some(Locked { file, byte })
@@ -280,6 +281,7 @@ use locks::{found, try_lock, unlock};
 
 #[cfg(test)]
 mod tests {
+    use super::super::place::MOMENT;
     use super::*;
 
     fn shared() -> (tempfile::TempDir, Shared) {
@@ -308,7 +310,7 @@ mod tests {
         let lender = table().take(&window, None).unwrap();
         let mut after = |wait: Duration| {
             at += wait;
-            table().borrow(&mut outside, at)
+            table().borrow(&mut outside, 1, at)
         };
         assert!(after(MOMENT).is_none() && after(MOMENT).is_none(), "it is in no callback");
         lender.show(1);
@@ -327,6 +329,20 @@ mod tests {
         assert_eq!(shared.in_flight(), Some(1));
         drop(borrower);
         assert_eq!(shared.in_flight(), Some(0));
+    }
+
+    #[test]
+    fn where_many_places_are_lent_the_next_one_is_lent_later() {
+        let (_dir, shared) = shared();
+        let (window, mut outside, mut at) = (Window::new(1), Outside::new(), Instant::now());
+        let table = || shared.lock(&mut Window::new(1)).unwrap();
+        let seats: Vec<_> = (0..33).map(|_| table().take(&window, None).unwrap()).collect();
+        seats[0].show(1);
+        let mut after = |wait: Duration| {
+            at += wait;
+            table().borrow(&mut outside, 1, at)
+        };
+        assert!(after(MOMENT).is_none() && after(MOMENT).is_none() && after(MOMENT).is_some());
     }
 
     #[test]
