@@ -40,10 +40,11 @@ type callOptions struct {
 
 // callOf is the call that the options make of an operation, which has this name in errors and belongs to that kind.
 func callOf(operation string, kind operations, options []CallOption) (callOptions, error) {
+	plain := callOptions{Call: cabi.Call{Operation: operation}}
 	if len(options) == 0 {
-		return callOptions{}, nil // what options write to would be on the heap
+		return plain, nil // what options write to would be on the heap
 	}
-	var call callOptions
+	call := plain
 	for _, option := range options {
 		if option.apply == nil {
 			continue

@@ -141,7 +141,8 @@ func WithMaxCalls(n int) Option {
 }
 
 // WithLogger sends the library's log lines to logger: failed calls at level Error, waiting and trying again at Warn, a line for each call
-// at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file. The handler gets the context of the call.
+// at Info, for each HTTP exchange at Debug. No line holds a token, a secret or bytes of a file. The handler gets the context of the call, and
+// as far as the call has them the attributes operation, module, record_id, attachment_id and trace_id.
 // A Reader, Writer or other function of yours that panics is logged with its stack, at Error.
 func WithLogger(logger *slog.Logger) Option {
 	return Option{func(config *cabi.Config) { config.Logger = logger }}
@@ -202,7 +203,7 @@ func secret(text string) Secret { return Secret{func() string { return text }} }
 func ExchangeGrantCode(ctx context.Context, clientID, clientSecret, code string, opts ...Option) (*Grant, error) {
 	const operation = "auth.exchange"
 	credentials := []Option{WithOption("client_id", clientID), WithOption("client_secret", clientSecret), WithOption("grant_code", code)}
-	answer, err := cabi.Exchange(ctx, configOf(append(credentials, opts...)), cabi.Call{})
+	answer, err := cabi.Exchange(ctx, configOf(append(credentials, opts...)), cabi.Call{Operation: operation})
 	if err != nil {
 		return nil, wrap(operation, err)
 	}

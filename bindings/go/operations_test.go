@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -463,5 +465,31 @@ func TestProgressGoesUpToTheWholeSize(t *testing.T) {
 	last, total = 0, 0
 	if _, err := w.client.DownloadAttachment(ctx, w.record, stored.ID, io.Discard, progress); err != nil || last != size || total != size {
 		t.Errorf("up to %d of %d, %v", last, total, err)
+	}
+}
+
+func TestAPageThatCannotBeIsNamed(t *testing.T) {
+	w := newWorld(t)
+	for _, page := range []int{-1, math.MaxInt} {
+		_, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{Page: page})
+		if !errors.Is(err, zcrm.ErrArgument) || !strings.Contains(err.Error(), fmt.Sprint(page)) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestAnAttachmentIsWrittenAsTheJSONOfAStep(t *testing.T) {
+	w := newWorld(t)
+	stored, err := w.client.UploadAttachment(ctx, w.record, zcrm.FromBytes("a.txt", content(3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, _ := json.Marshal(stored)
+	var got anything
+	if err := json.Unmarshal(written, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["id"] != stored.ID || got["file_name"] != "a.txt" || got["bytes"] != 3.0 || got["modified_time"] != nil {
+		t.Errorf("got %s", written)
 	}
 }

@@ -3,9 +3,12 @@ package zcrm_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -141,5 +144,54 @@ func TestTheLoggersHandlerGetsTheContextOfTheCall(t *testing.T) {
 	client.ListAttachments(context.WithValue(ctx, key{}, "mine"), w.record, zcrm.ListOptions{})
 	if len(handler.values) == 0 || handler.values[0] != "mine" {
 		t.Errorf("got %v", handler.values)
+	}
+}
+
+func TestALogLineSaysAsAttributesWhichCallItBelongsTo(t *testing.T) {
+	w := newWorld(t)
+	id := w.attach("a", content(10))
+	var written bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&written, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	client := w.newClient(zcrm.WithAccessToken(w.AccessToken), zcrm.WithLogger(logger))
+	step := fmt.Sprintf(`{"operation":"attachment.list","module":"Contacts","record_id":%q}`, w.record.ID)
+	of := func(operation string, more anything) anything {
+		all := anything{"operation": operation, "module": w.record.Module, "record_id": w.record.ID}
+		maps.Copy(all, more)
+		return all
+	}
+	for operation, call := range map[string]struct {
+		made func()
+		want anything
+	}{
+		"list": {func() { client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, zcrm.WithTraceID("mine")) },
+			of("attachment.list", anything{"trace_id": "mine"})},
+		"walk":     {func() { client.Attachments(ctx, w.record)(func(zcrm.Attachment, error) bool { return true }) }, of("attachment.list", nil)},
+		"upload":   {func() { client.UploadAttachment(ctx, w.record, zcrm.FromBytes("a", nil)) }, of("attachment.upload", nil)},
+		"download": {func() { client.DownloadAttachment(ctx, w.record, id, io.Discard) }, of("attachment.download", anything{"attachment_id": id})},
+		"photo":    {func() { client.DeletePhoto(ctx, w.record) }, of("photo.delete", nil)},
+		"step":     {func() { client.RunStep(ctx, []byte(step)) }, anything{"operation": "step.run"}},
+		"records":  {func() { client.ListRecords(ctx, "Contacts", zcrm.ListOptions{}) }, anything{"operation": "record.list", "module": "Contacts"}},
+		"batch": {func() {
+			client.RunBatch(ctx, []zcrm.BatchStep{{Key: "a", Step: []byte(step)}}, zcrm.BatchOptions{}, nil, zcrm.WithTraceID("all"))
+		}, anything{"operation": "batch", "trace_id": "all"}},
+	} {
+		written.Reset()
+		call.made()
+		lines := 0
+		for decoder := json.NewDecoder(&written); decoder.More(); lines++ {
+			var got anything
+			if err := decoder.Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			delete(got, "time")
+			delete(got, "level")
+			delete(got, "msg")
+			if fmt.Sprint(got) != fmt.Sprint(call.want) {
+				t.Errorf("%s: got %v", operation, got)
+			}
+		}
+		if lines == 0 {
+			t.Errorf("%s: no line", operation)
+		}
 	}
 }

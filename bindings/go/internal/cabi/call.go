@@ -24,6 +24,7 @@ const (
 
 // Call is what applies to one call only.
 type Call struct {
+	Operation        string        // for the log
 	Timeout          time.Duration // 0: the setting call_timeout_ms
 	Progress         func(done, total int64)
 	TraceID          string
@@ -53,6 +54,8 @@ func (c *Call) hasProgress() C.int {
 // state is what the callbacks of one call reach through its handle. Only the call's own thread touches it.
 type state struct {
 	ctx      context.Context
+	call     *Call          // nil of none, such as the making of a client
+	on       Object         // that the log names
 	cancel   *C.zcrm_cancel // NULL when ctx never ends
 	place    place
 	reader   io.Reader

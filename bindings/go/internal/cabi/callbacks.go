@@ -234,7 +234,7 @@ func (h *hooks) caller(running C.uintptr_t) *state {
 	defer h.mu.Unlock()
 	if len(h.batches) == 1 {
 		for batch := range h.batches {
-			return &state{ctx: batch.ctx, cancel: batch.cancel}
+			return &state{ctx: batch.ctx, call: batch.call, cancel: batch.cancel}
 		}
 	}
 	return &state{ctx: context.Background()}
@@ -336,6 +336,26 @@ type logHook struct {
 	logger *slog.Logger
 }
 
+// attributes say which call a line belongs to.
+func (st *state) attributes() []slog.Attr {
+	if st.call == nil {
+		return nil
+	}
+	attributes := make([]slog.Attr, 0, 5)
+	for _, known := range [...]struct{ key, value string }{
+		{"operation", st.call.Operation},
+		{"module", st.on.Module},
+		{"record_id", st.on.RecordID},
+		{"attachment_id", st.on.AttachmentID},
+		{"trace_id", st.call.TraceID},
+	} {
+		if known.value != "" {
+			attributes = append(attributes, slog.String(known.key, known.value))
+		}
+	}
+	return attributes
+}
+
 var slogLevels = [...]slog.Level{
 	C.ZCRM_LOG_ERROR: slog.LevelError,
 	C.ZCRM_LOG_WARN:  slog.LevelWarn,
@@ -350,7 +370,7 @@ func zcrmGoLog(hook, running C.uintptr_t, level C.int32_t, line *C.char, length 
 	st := log.caller(running)
 	guard(st, func() {
 		if at := slogLevels[level]; log.logger.Enabled(st.ctx, at) {
-			log.logger.LogAttrs(st.ctx, at, C.GoStringN(line, C.int(length)))
+			log.logger.LogAttrs(st.ctx, at, C.GoStringN(line, C.int(length)), st.attributes()...)
 		}
 	})
 }

@@ -177,7 +177,7 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 	if of.Timeout != 0 || !of.IsBatch {
 		of.Timeout = bound
 	}
-	st.place.of, st.place.held, st.hooked = c.places, true, c.hooked
+	st.call, st.place.of, st.place.held, st.hooked = of, c.places, true, c.hooked
 	defer st.place.giveBack()
 	result, err := run(ctx, st, call)
 	if st.panic != nil {
@@ -194,7 +194,7 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 func (c *Client) logPanic(st *state) {
 	defer func() { recover() }() // it may be the logger that panics
 	if c.logger != nil {
-		c.logger.LogAttrs(st.ctx, slog.LevelError, "zcrm: a callback panicked", slog.String("stack", string(st.panic.stack)))
+		c.logger.LogAttrs(st.ctx, slog.LevelError, "zcrm: a callback panicked", append(st.attributes(), slog.String("stack", string(st.panic.stack)))...)
 	}
 }
 
@@ -281,7 +281,7 @@ func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
 		return nil, err
 	}
 	defer C.zcrm_config_free(built)
-	st := &state{progress: call.Progress, hooked: config.hasHooks()}
+	st := &state{call: &call, progress: call.Progress, hooked: config.hasHooks()}
 	result, err := run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_exchange(built, nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0)

@@ -53,7 +53,7 @@ type ListArgs struct {
 // Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded, and of an attachment a Transfer only with
 // WantSHA256.
 func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Uploaded, Transfer, error) {
-	st := &state{progress: call.Progress, reader: source.Reader, rewind: source.Rewind, length: source.Length, owed: source.Length}
+	st := &state{on: on, progress: call.Progress, reader: source.Reader, rewind: source.Rewind, length: source.Length, owed: source.Length}
 	var read C.zg_uploaded
 	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		read = C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
@@ -75,7 +75,7 @@ func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call
 
 // List runs zcrm_attachment_list.
 func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) (Page, error) {
-	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, &state{on: on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -91,7 +91,7 @@ func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) 
 
 // ListRecords runs zcrm_record_list.
 func (c *Client) ListRecords(ctx context.Context, module string, args ListArgs, call Call) (RecordPage, error) {
-	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, &state{on: Object{Module: module}}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_record_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),
@@ -113,7 +113,7 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 	if sink.Overwrite {
 		flags = C.ZCRM_OVERWRITE
 	}
-	st := &state{progress: call.Progress, writer: sink.Writer}
+	st := &state{on: on, progress: call.Progress, writer: sink.Writer}
 	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_download(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
@@ -130,7 +130,7 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 
 // Delete runs zcrm_attachment_delete or zcrm_photo_delete.
 func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
-	result, err := c.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := c.run(ctx, &state{on: on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_delete(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
 			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
 			text(call.RestrictTriggers), size(call.RestrictTriggers),

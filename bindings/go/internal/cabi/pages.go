@@ -8,24 +8,25 @@ import "context"
 // Pages is zcrm_pages. One goroutine at a time may use it, and must free it.
 type Pages struct {
 	client *Client
+	on     Object
 	ptr    *C.zcrm_pages
 }
 
 // Pages runs zcrm_pages_new, which sends nothing.
 func (c *Client) Pages(on Object) (*Pages, error) {
-	return c.pages(func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
+	return c.pages(on, func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
 		return C.zg_pages_new(c.ptr, text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), out, failed)
 	})
 }
 
 // RecordPages runs zcrm_record_pages_new, which sends nothing.
 func (c *Client) RecordPages(module string) (*Pages, error) {
-	return c.pages(func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
+	return c.pages(Object{Module: module}, func(out **C.zcrm_pages, failed **C.zcrm_error) C.zcrm_status {
 		return C.zg_record_pages_new(c.ptr, text(module), size(module), out, failed)
 	})
 }
 
-func (c *Client) pages(begin func(**C.zcrm_pages, **C.zcrm_error) C.zcrm_status) (*Pages, error) {
+func (c *Client) pages(on Object, begin func(**C.zcrm_pages, **C.zcrm_error) C.zcrm_status) (*Pages, error) {
 	if err := c.acquire(); err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (c *Client) pages(begin func(**C.zcrm_pages, **C.zcrm_error) C.zcrm_status)
 	if status := begin(&pages, &failed); status != C.ZCRM_OK {
 		return nil, takeFailure(status, failed)
 	}
-	return &Pages{client: c, ptr: pages}, nil
+	return &Pages{client: c, on: on, ptr: pages}, nil
 }
 
 // Next runs zcrm_pages_next. Attachments that came before aren't in it; ok is false at the end.
@@ -49,7 +50,7 @@ func (p *Pages) NextRecords(ctx context.Context, call Call) (ids []string, ok bo
 }
 
 func next[T any](ctx context.Context, p *Pages, call Call, read func(*C.zcrm_result) ([]T, error)) (rows []T, ok bool, err error) {
-	result, err := p.client.run(ctx, &state{}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
+	result, err := p.client.run(ctx, &state{on: p.on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
 		return C.zg_pages_next(nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
 			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0, p.ptr)
 	})
