@@ -592,6 +592,7 @@ typedef struct zcrm_plugin_v1 {
     const char *(*error_json)(const struct zcrm_error *error);
     void (*error_free)(struct zcrm_error *error);
     zcrm_status (*config_load_profile)(struct zcrm_config *config, const char *path, const char *name, struct zcrm_error **err);
+    zcrm_status (*result_batch)(const struct zcrm_result *result, struct zcrm_batch_summary *out, struct zcrm_error **err);
 } zcrm_plugin_v1;
 
 #ifdef __cplusplus

@@ -315,6 +315,23 @@ fn without_an_output_or_a_readable_input_nothing_is_run() {
 }
 
 #[test]
+fn a_batch_tells_by_the_exit_code_what_became_of_its_steps() {
+    for (host, (faults, code)) in
+        HOSTS.iter().flat_map(|host| [(vec![], 0), (vec![Fault::ResetAfterStore {}], 4), (vec![Fault::status(403)], 1)].map(|case| (host, case)))
+    {
+        let w = world();
+        w.emulator.script("attachment.upload", faults);
+        let source = json!({"base64": "eA==", "name": "a.txt"});
+        let step = json!({"operation": "attachment.upload", "module": "Contacts", "record_id": w.record(), "source": source});
+        let mut command = host.command(&w.emulator, &[]);
+        command.env("ZCRM_SETTLE", "off");
+        let batch = json!({"operation": "batch", "steps": [{"key": "a", "step": step}]});
+        let (printed, output) = feed(command, &[batch.to_string()]);
+        assert_eq!(output.status.code(), Some(code), "{host:?}: {printed:?}");
+    }
+}
+
+#[test]
 fn an_upload_of_which_nobody_knows_is_exit_code_4() {
     for host in HOSTS {
         let w = world();

@@ -38,7 +38,12 @@ pub fn run(args: &Args, app: &App) -> std::result::Result<(), Stop> {
     }
     let one = |(_, line): &(u64, Vec<u8>)| step(app, &client, line);
     pool::in_order(&mut lines, args.parallel.into(), &app.cancel, one, |(line, _), ended| match ended {
-        Some(Ok(outcome)) => app.out.object(&outcome),
+        Some(Ok(outcome)) => {
+            if let StepResult::Batch(done) = &outcome.result {
+                app.out.count_batch(&done.summary); // it is done itself, whatever became of its steps
+            }
+            app.out.object(&outcome)
+        }
         Some(Err(error)) => failed(*line, &error, app),
         None => Ok(()),
     })?;

@@ -54,6 +54,19 @@ fn a_result_is_given_before_the_next_step_is_there() {
 }
 
 #[test]
+fn a_batch_among_the_steps_tells_by_the_exit_code_what_became_of_its_own() {
+    let w = world();
+    let batch = |record: &str| {
+        let step: Value = serde_json::from_str(&list(record)).unwrap();
+        json!({"operation": "batch", "steps": [{"key": "a", "step": step}]}).to_string()
+    };
+    for (record, code) in [(w.contact.id.as_str(), 0), ("99", 1)] {
+        let ran = feed(zcrm(&w, &["run"]), &lines(&[batch(record)]));
+        assert_eq!((ran.json().len(), ran.code), (1, Some(code)), "{record}: {:?}", ran.json());
+    }
+}
+
+#[test]
 fn what_is_no_text_or_too_long_is_a_bad_line_and_the_others_are_done() {
     let w = world();
     let mut input = vec![b'x'; 17 << 20];

@@ -41,8 +41,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct slot ring[2 * MAX_THREADS];
 static size_t size, queued, taken, printed;
-static int ended, failed, unknown;
-static _Atomic int stopped; /* by a signal */
+static _Atomic int ended, failed, unknown, stopped; /* the last by a signal */
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "plugin-host: %s: %s\n", what, why);
@@ -106,8 +105,16 @@ static void start_client(const char *settings) {
     zcrm.config_free(config);
 }
 
+/* What the exit code tells of a step: of a batch what became of its steps, as the batch itself is done. */
+static void count(zcrm_status status, const zcrm_result *result) {
+    zcrm_batch_summary of = {.struct_size = sizeof of, .failed = status != ZCRM_OK, .unknown = status == ZCRM_E_OUTCOME_UNKNOWN};
+    if (status == ZCRM_OK) zcrm.result_batch(result, &of, NULL); /* of no batch it leaves them alone */
+    failed |= of.failed > of.unknown || of.left;
+    unknown |= of.unknown > 0;
+}
+
 /* Runs one step, and puts the line to print in its place. */
-static zcrm_status run(struct slot *slot) {
+static void run(struct slot *slot) {
     zcrm_call call = {.struct_size = sizeof call, .cancel = stop};
     zcrm_result *result = NULL;
     zcrm_error *err = NULL;
@@ -116,11 +123,11 @@ static zcrm_status run(struct slot *slot) {
     int n = status == ZCRM_OK ? asprintf(&text, "%s", zcrm.result_json(result, NULL))
                               : asprintf(&text, "{\"line\":%zu,\"error\":%s}", slot->number, zcrm.error_json(err));
     if (n < 0) die("result", "no memory");
+    count(status, result);
     zcrm.result_free(result);
     zcrm.error_free(err);
     free(slot->line);
     slot->line = text;
-    return status;
 }
 
 /* Prints what is done and next in order; the lock is held. */
@@ -141,10 +148,8 @@ static void *work(void *unused) {
         if (taken == queued) break; /* nothing waits, and nothing comes any more */
         struct slot *slot = &ring[taken++ % size];
         pthread_mutex_unlock(&lock);
-        zcrm_status status = run(slot);
+        run(slot);
         pthread_mutex_lock(&lock);
-        unknown |= status == ZCRM_E_OUTCOME_UNKNOWN;
-        failed |= status != ZCRM_OK && status != ZCRM_E_OUTCOME_UNKNOWN;
         slot->state = DONE;
         print_done();
     }

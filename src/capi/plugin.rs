@@ -8,6 +8,7 @@ use super::cancel::{self, zcrm_cancel};
 use super::client::{self, zcrm_client};
 use super::config::{self, zcrm_config};
 use super::error::{self, zcrm_error};
+use super::outputs::{self, zcrm_batch_summary};
 use super::result::{self, zcrm_result};
 use super::status::{self, zcrm_status};
 use super::version::{self, ZCRM_ABI_VERSION};
@@ -92,6 +93,9 @@ pub struct zcrm_plugin_v1 {
     /// zcrm_config_load_profile()
     pub config_load_profile:
         Option<unsafe extern "C" fn(config: *mut zcrm_config, path: *const c_char, name: *const c_char, err: *mut *mut zcrm_error) -> zcrm_status>,
+    /// zcrm_result_batch()
+    pub result_batch:
+        Option<unsafe extern "C" fn(result: *const zcrm_result, out: *mut zcrm_batch_summary, err: *mut *mut zcrm_error) -> zcrm_status>,
 }
 
 const TABLE: zcrm_plugin_v1 = zcrm_plugin_v1 {
@@ -122,6 +126,7 @@ const TABLE: zcrm_plugin_v1 = zcrm_plugin_v1 {
     error_json: Some(error::zcrm_error_json),
     error_free: Some(error::zcrm_error_free),
     config_load_profile: Some(config::zcrm_config_load_profile),
+    result_batch: Some(outputs::zcrm_result_batch),
 };
 
 /// Fills a table of the functions that a host of steps needs, so that a host which loads the library with dlopen() looks up this one symbol.

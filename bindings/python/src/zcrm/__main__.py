@@ -22,12 +22,12 @@ import signal
 import sys
 import threading
 import time
-from typing import BinaryIO, NoReturn, Optional, Set, TextIO
+from typing import BinaryIO, Iterator, NoReturn, Optional, Set, TextIO
 
 import zcrm
-from zcrm import _call
+from zcrm import _abi, _call
 
-NOT_STARTED, ENDED, UNKNOWN = 2, 3, 4
+FAILED, NOT_STARTED, ENDED, UNKNOWN = 1, 2, 3, 4
 
 
 def main() -> int:
@@ -70,6 +70,13 @@ def _end(what: str, error: Exception) -> NoReturn:
     os._exit(NOT_STARTED)
 
 
+def _codes(batch: _abi.zcrm_batch_summary) -> Iterator[int]:
+    if batch.failed > batch.unknown or batch.left:
+        yield FAILED
+    if batch.unknown:
+        yield UNKNOWN
+
+
 def run_lines(client: zcrm.Client, lines: BinaryIO, to: TextIO, threads: int, stop: zcrm.Cancel) -> int:
     """Runs a step a line, `threads` at a time, and prints the results in order, each as soon as it is the next one. Gives the exit code."""
     codes: Set[int] = set()
@@ -78,9 +85,12 @@ def run_lines(client: zcrm.Client, lines: BinaryIO, to: TextIO, threads: int, st
 
     def run(number: int, line: bytes) -> str:
         try:
-            return client._step_json(line, _call.Options(cancel=stop)).decode()
+            reply = client._step(line, _call.Options(cancel=stop))
+            if reply.batch:  # it is done itself, whatever became of its steps
+                codes.update(_codes(reply.batch))
+            return bytes(reply.json).decode()
         except zcrm.Error as error:
-            codes.add(UNKNOWN if isinstance(error, zcrm.OutcomeUnknownError) else 1)
+            codes.add(UNKNOWN if isinstance(error, zcrm.OutcomeUnknownError) else FAILED)
             return json.dumps({"line": number, "error": error.detail}, ensure_ascii=False)
 
     def show() -> None:

@@ -279,17 +279,23 @@ def sink(call: Call, **fields: Any) -> _abi.zcrm_sink:
 
 
 class Reply:
-    """What a call gave: its JSON, and the bytes of a download to memory."""
+    """What a call gave: its JSON, the bytes of a download to memory, and how a batch went."""
 
     def __init__(self, result: c_void_p, with_data: bool) -> None:
         self.json = lib.zcrm_result_json(result, None)
         self.data: Optional[bytes] = _data(result) if with_data else None
+        self.batch = _batch(result)
 
     def decoded(self) -> Dict[str, Any]:
         if not self.json:
             raise MemoryError("zcrm: there is no memory for the result")
         decoded: Dict[str, Any] = json.loads(self.json)
         return decoded
+
+
+def _batch(result: c_void_p) -> Optional[_abi.zcrm_batch_summary]:
+    summary = _abi.zcrm_batch_summary(struct_size=ctypes.sizeof(_abi.zcrm_batch_summary))
+    return summary if lib.zcrm_result_batch(result, byref(summary), None) == _abi.OK else None
 
 
 def _data(result: c_void_p) -> bytes:

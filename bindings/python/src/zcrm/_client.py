@@ -233,12 +233,11 @@ class Client:
         The input is taken as untrusted: it names files only below the directories of the setting allow_paths. One that isn't as described is
         ArgumentError with the reason "step_input", and details["json_path"] says where.
         """
-        decoded: Dict[str, Any] = json.loads(self._step_json(_call.as_json(step), _call.Options(timeout, cancel, trace_id)))
+        decoded: Dict[str, Any] = json.loads(self._step(_call.as_json(step), _call.Options(timeout, cancel, trace_id)).json)
         return decoded
 
-    def _step_json(self, step: bytes, options: _call.Options) -> bytes:
-        reply = self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options)
-        return bytes(reply.json)
+    def _step(self, step: bytes, options: _call.Options) -> _call.Reply:
+        return self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options)
 
     def batch(self, steps: Iterable[Step], *, journal: Union[str, os.PathLike[str], None] = None, parallel: Optional[int] = None,
               credits: Optional[int] = None, sha256: bool = False, if_exists: Optional[IfExists] = None, again: bool = False,
