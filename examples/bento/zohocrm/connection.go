@@ -74,6 +74,9 @@ func connectionLint() string {
 	}
 	return `  this.profile.or("") == "" && this.profiles.or("") == "" && this.refresh_token.or("") == "" && this.access_token.or("") == "" => [ "no credentials: set profile, or client_id, client_secret and refresh_token, or access_token for a trial" ],
   this.refresh_token.or("") != "" && this.profile.or("") == "" && this.profiles.or("") == "" && this.access_token.or("") == "" && (this.client_id.or("") == "" || this.client_secret.or("") == "") => [ "refresh_token needs client_id and client_secret beside it" ],
+  this.refresh_token.or("") != "" && this.access_token.or("") != "" => [ "access_token and refresh_token are both set; give one" ],
+  [ this.api_domain.or(""), this.accounts_url.or("") ].any(url -> url != "" && !url.re_match("^https?://")) => [ "api_domain and accounts_url begin with https:// or http://" ],
+  this.timeout.or("0s").string().has_prefix("-") => [ "timeout is negative; 0s is none" ],
   this.allow_paths.or([]).any(path -> path.contains(":")) => [ "an entry of allow_paths has a colon, which parts two directories" ],
   this.settings.or({}).keys().any(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)) => [ "settings: there is no setting %v".format(this.settings.keys().filter(name -> ![ ` + strings.Join(known, ", ") + ` ].contains(name)).join(", ")) ],
 `

@@ -108,24 +108,31 @@ func init() {
 
 func TestLintFindsWhatCannotWork(t *testing.T) {
 	for config, want := range map[string]string{
-		"zoho_crm_file: { operation: attachment.uplaod, module: Contacts, record_id: '1' }":                             "attachment.uplaod",
-		"zoho_crm_file: { operation: photo.delete, module: Contacts }":                                                  "module and record_id are required",
-		"zoho_crm_file: { operation: attachment.download, module: Contacts, record_id: '1' }":                           "attachment_id is required",
-		"zoho_crm_file: { operation: step, module: Contacts }":                                                          "operation is step",
-		"zoho_crm_file: { operation: photo.upload, module: Contacts, record_id: '1', link_url: 'https://example.com' }": "link_url belongs to",
-		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', data_center: mars }":               "mars",
-		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', recordid: '1' }":                   "recordid",
-		"zoho_crm_file: { module: Contacts, record_id: '1' }":                                                           "operation",
-		"zoho_crm_file: { operation: step }":                                                                            "no credentials",
-		"zoho_crm_file: { operation: step, client_id: a, refresh_token: b }":                                            "needs client_id and client_secret",
-		"zoho_crm_file: { operation: step, access_token: a, api_version: v1 }":                                          "v1",
-		"zoho_crm_file: { operation: step, access_token: a, settings: { max_retrys: '1' } }":                            "no setting max_retrys",
-		"zoho_crm_file: { operation: step, access_token: a, allow_paths: [ '/srv/co:lon' ] }":                           "has a colon",
-		"zoho_crm_file: { operation: step, access_token: a, attachment_id: '1' }":                                       "operation is step",
-		"zoho_crm_file: { operation: step, access_token: a, file_name: a }":                                             "operation is step",
-		"zoho_crm_file: { operation: attachment.upload, module: a, record_id: '1', access_token: a }":                   "file_name is required",
-		"zoho_crm_file: { operation: photo.upload, module: a, record_id: '1', access_token: a, file_path: /a }":         "needs allow_paths",
-		"zoho_crm_file: { operation: photo.download, module: a, record_id: '1', access_token: a, max_bytes: -5 }":       "max_bytes is negative",
+		"zoho_crm_file: { operation: attachment.uplaod, module: Contacts, record_id: '1' }":                                            "attachment.uplaod",
+		"zoho_crm_file: { operation: photo.delete, module: Contacts }":                                                                 "module and record_id are required",
+		"zoho_crm_file: { operation: attachment.download, module: Contacts, record_id: '1' }":                                          "attachment_id is required",
+		"zoho_crm_file: { operation: step, module: Contacts }":                                                                         "operation is step",
+		"zoho_crm_file: { operation: photo.upload, module: Contacts, record_id: '1', link_url: 'https://example.com' }":                "link_url belongs to",
+		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', data_center: mars }":                              "mars",
+		"zoho_crm_file: { operation: photo.delete, module: Contacts, record_id: '1', recordid: '1' }":                                  "recordid",
+		"zoho_crm_file: { module: Contacts, record_id: '1' }":                                                                          "operation",
+		"zoho_crm_file: { operation: step }":                                                                                           "no credentials",
+		"zoho_crm_file: { operation: step, client_id: a, refresh_token: b }":                                                           "needs client_id and client_secret",
+		"zoho_crm_file: { operation: step, access_token: a, api_version: v1 }":                                                         "v1",
+		"zoho_crm_file: { operation: step, access_token: a, settings: { max_retrys: '1' } }":                                           "no setting max_retrys",
+		"zoho_crm_file: { operation: step, access_token: a, allow_paths: [ '/srv/co:lon' ] }":                                          "has a colon",
+		"zoho_crm_file: { operation: step, access_token: a, attachment_id: '1' }":                                                      "operation is step",
+		"zoho_crm_file: { operation: step, access_token: a, if_exists: skip }":                                                         "if_exists belongs to",
+		"zoho_crm_file: { operation: step, access_token: a, client_id: b, client_secret: c, refresh_token: d }":                        "both set",
+		"zoho_crm_file: { operation: step, access_token: a, api_domain: 'ftp://x' }":                                                   "begin with https://",
+		"zoho_crm_file: { operation: step, access_token: a, timeout: -5s }":                                                            "timeout is negative",
+		"zoho_crm_file: { operation: photo.delete, module: a, record_id: '1', access_token: a, attachment_id: '2' }":                   "attachment_id belongs to",
+		"zoho_crm_file: { operation: photo.delete, module: a, record_id: '1', access_token: a, file_name: b }":                         "belong to uploads",
+		"zoho_crm_file: { operation: attachment.list, module: a, record_id: '1', access_token: a, file_path: /a, allow_paths: [ / ] }": "file_path belongs to",
+		"zoho_crm_file: { operation: step, access_token: a, file_name: a }":                                                            "operation is step",
+		"zoho_crm_file: { operation: attachment.upload, module: a, record_id: '1', access_token: a }":                                  "file_name is required",
+		"zoho_crm_file: { operation: photo.upload, module: a, record_id: '1', access_token: a, file_path: /a }":                        "needs allow_paths",
+		"zoho_crm_file: { operation: photo.download, module: a, record_id: '1', access_token: a, max_bytes: -5 }":                      "max_bytes is negative",
 	} {
 		contains(t, fmt.Sprint(service.NewStreamBuilder().AddProcessorYAML(config)), want)
 	}
@@ -144,7 +151,7 @@ func TestSecretsAreScrubbedFromAConfig(t *testing.T) {
 	builder := service.NewStreamBuilder()
 	check(t, builder.AddInputYAML("generate: { mapping: 'root = 1' }"))
 	check(t, builder.AddOutputYAML("drop: {}"))
-	check(t, builder.AddProcessorYAML("zoho_crm_file: { operation: step, client_secret: hush1, refresh_token: hush2, access_token: hush3 }"))
+	check(t, builder.AddProcessorYAML("zoho_crm_file: { operation: step, client_id: a, client_secret: hush1, refresh_token: hush2 }"))
 	yaml, err := builder.AsYAML()
 	check(t, err)
 	if strings.Contains(yaml, "hush") {

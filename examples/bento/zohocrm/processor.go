@@ -54,6 +54,10 @@ workers of one machine without a cache.
   this.operation != "step" && (!this.exists("module") || !this.exists("record_id")) => [ "module and record_id are required" ],
   (this.operation == "attachment.download" || this.operation == "attachment.delete") && !this.exists("attachment_id") => [ "attachment_id is required for this operation" ],
   this.exists("link_url") && this.operation != "attachment.upload" => [ "link_url belongs to operation attachment.upload" ],
+  this.attachment_id.or("") != "" && this.operation != "attachment.download" && this.operation != "attachment.delete" => [ "attachment_id belongs to operations attachment.download and attachment.delete" ],
+  this.exists("file_path") && [ "attachment.list", "attachment.delete", "photo.delete" ].contains(this.operation) => [ "file_path belongs to uploads and downloads" ],
+  (this.exists("file_name") || this.exists("content_type")) && this.operation != "attachment.upload" && this.operation != "photo.upload" => [ "file_name and content_type belong to uploads" ],
+  this.if_exists.or("upload") != "upload" && this.operation != "attachment.upload" => [ "if_exists belongs to operation attachment.upload; a step says it itself" ],
   this.exists("link_url") && this.exists("file_path") => [ "link_url and file_path are both set; give one" ],
 `+connectionLint()+`}`).
 		Example("Attach files that messages name", "The message is `{\"module\": …, \"record_id\": …, \"path\": …}`; what fails goes to a file of its own.", `
