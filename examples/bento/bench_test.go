@@ -162,11 +162,11 @@ func (b *bench) enqueue(j job) {
 func (b *bench) waitForResults(n int) {
 	b.Helper()
 	for {
-		info, err := must(b.js.Stream(b.ctx, "ZCRM_RESULTS")).Info(b.ctx)
+		results, err := b.js.Stream(b.ctx, "ZCRM_RESULTS") // as it is now
 		if err != nil {
 			b.Fatalf("waiting for %d results: %v", n, err)
 		}
-		if int(info.State.Msgs) >= n {
+		if int(results.CachedInfo().State.Msgs) >= n {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -242,15 +242,7 @@ func TestAWorkerWhoseCredentialsAreRefusedTakesNoJobs(t *testing.T) {
 	}
 	address := "127.0.0.1:" + servers.FreePort(t)
 	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_WORKER_ADDRESS="+address)
-	for ready := http.StatusOK; ready != http.StatusServiceUnavailable; time.Sleep(50 * time.Millisecond) {
-		if reply, err := http.Get("http://" + address + "/ready"); err == nil {
-			ready = reply.StatusCode
-			reply.Body.Close()
-		}
-		if b.ctx.Err() != nil {
-			t.Fatal("the worker stays ready")
-		}
-	}
+	b.waitForReady(address, http.StatusServiceUnavailable)
 	b.stop("mistyped")
 	if n := must(must(b.js.Stream(b.ctx, "ZCRM_JOBS")).Info(b.ctx)).State.Msgs; n != 20 {
 		t.Errorf("%d jobs of 20 are left in the queue", n)
@@ -308,7 +300,8 @@ func TestAnIDMadeForAJobMeetsNoOther(t *testing.T) {
 func TestAWorkerComesBackAfterTheQueueWasAway(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t, 0, nil)
-	c.start("one")
+	address := "127.0.0.1:" + servers.FreePort(t)
+	c.start("one", "ZCRM_WORKER_ADDRESS="+address)
 	record := c.emulator.Record(t, "Contacts", "normal")
 	ask := func(id string) {
 		c.enqueue(job{id: id, body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
@@ -317,13 +310,14 @@ func TestAWorkerComesBackAfterTheQueueWasAway(t *testing.T) {
 	c.waitForResults(1)
 	check(t, c.nats.Process.Kill())
 	_ = c.nats.Wait()
-	time.Sleep(3 * time.Second)
+	c.waitForReady(address, http.StatusServiceUnavailable)
 	c.startNATS()
 	for c.js.Conn().Status() != nats.CONNECTED {
 		time.Sleep(20 * time.Millisecond)
 	}
 	ask("after")
 	c.waitForResults(2)
+	c.waitForReady(address, http.StatusOK)
 	c.stop("one")
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 	metaMaxPayload    = "nats_max_payload"
 	metaJobID         = "zcrm_job_id"
 	metaHeldUntil     = "zcrm_held_until"
+	metaAgain         = "zcrm_again"
 	metaUndeliverable = "zcrm_undeliverable"
 )
 
@@ -39,19 +41,23 @@ In place of the engine's ` + "`nats_jetstream`" + ` where no job may be lost or 
 - While a job is worked on, the input tells JetStream so, three times in the consumer's ` + "`ack_wait`" + `. So ` + "`ack_wait`" + ` can be short, and the
   jobs of a worker that dies come back after seconds.
 - A job that is refused comes back after a pause that doubles with each delivery, from ` + "`pause`" + ` to ` + "`longest_pause`" + `.
-- When the worker stops, jobs that it has not finished go back at once.
+- When the worker stops, jobs that it has not begun go back at once. A job whose upload was cut off or had no answer stays away for 20 seconds at
+  least, so that the look for it doesn't come before it is stored.
 - While the server is away it connects again and again, and ` + "`/ready`" + ` says 503. So it does while Zoho refuses the credentials or can't be
   reached from here, as ` + "`zoho_crm_file`" + ` finds out: then no job is taken, but for one now and then to see whether that is over.
+- A server that is killed forgets what it handed out in its last tenth of a second, and hands it out again as if it were new. So after each
+  connect the next jobs that had been published by then are marked by ` + "`zcrm_again`" + `: four times as many as ` + "`max_ack_pending`" + `, at most 256.
 - A job that reached the consumer's ` + "`max_deliver`" + ` comes once more, marked by ` + "`zcrm_undeliverable`" + `, when the stream ` + "`undeliverable`" + ` keeps
   JetStream's advisories about it. Acknowledge it, and it leaves the stream of jobs.
 
 ### Metadata
 
 ` + "```text" + `
-- nats_subject, nats_sequence_stream, nats_num_delivered, and each header of the job under its own name
+- nats_subject, nats_sequence_stream, nats_num_delivered, and each header of the job under its own name, but for zcrm_…
 - nats_max_payload    most bytes of a message that the server takes, headers included
 - zcrm_job_id         the job's Nats-Msg-Id; where it has none, one made from the stream's name, its age and the sequence
-- zcrm_held_until     Unix time in seconds until which the job is this worker's even if the worker stands still, a frozen container say
+- zcrm_again          "true" when the job was handed out before; also when the server may have forgotten that, since it was killed
+- zcrm_held_until     Unix time in seconds from which on the job may be another worker's, if this one stood still, in a frozen container say
 - zcrm_undeliverable  "true" when the job was handed out as often as the consumer allows
 ` + "```" + `
 `).
@@ -149,11 +155,22 @@ func (j *jobs) open(ctx context.Context) (q *queue, err error) {
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", j.consumer, j.undeliverable, err)
 		}
 	}
-	q.ackWait = q.consumer.CachedInfo().Config.AckWait
+	info := q.consumer.CachedInfo()
+	q.ackWait = info.Config.AckWait
+	q.forgotten = min(info.Delivered.Stream+forgets(info.Config.MaxAckPending), q.jobs.CachedInfo().State.LastSeq)
 	if q.ackWait <= 0 {
 		return nil, fmt.Errorf("consumer %s of stream %s doesn't acknowledge explicitly", j.consumer, j.stream)
 	}
 	return q, nil
+}
+
+// forgets is how many deliveries a server that is killed may forget. It writes down what it delivered ten times a second.
+func forgets(maxAckPending int) uint64 {
+	const most = 256
+	if maxAckPending <= 0 { // as many as one likes
+		return most
+	}
+	return uint64(min(4*maxAckPending, most))
 }
 
 // Read gives the next job. It waits for no longer than a second at a time, so that what a stop leaves unread is little.
@@ -198,6 +215,7 @@ type queue struct {
 	consumer   jetstream.Consumer
 	advisories jetstream.Consumer // nil: none
 	ackWait    time.Duration
+	forgotten  uint64 // a job of up to this sequence may have been delivered before, whatever the server says
 	logger     *service.Logger
 
 	pause, longest time.Duration
@@ -266,7 +284,9 @@ func (q *queue) undeliverable() (*delivery, error) {
 func (q *queue) hold(of jetstream.Msg, subject string, data []byte, headers nats.Header, sequence, delivered uint64) *delivery {
 	msg := service.NewMessage(data)
 	for name := range headers {
-		msg.MetaSetMut(name, headers.Get(name))
+		if !strings.HasPrefix(name, "zcrm_") { // of a dead letter that is published again as it is
+			msg.MetaSetMut(name, headers.Get(name))
+		}
 	}
 	info := q.jobs.CachedInfo()
 	id := headers.Get(nats.MsgIdHdr)
@@ -276,7 +296,8 @@ func (q *queue) hold(of jetstream.Msg, subject string, data []byte, headers nats
 	for name, value := range map[string]string{
 		metaSubject: subject, metaSequence: strconv.FormatUint(sequence, 10), metaDelivered: strconv.FormatUint(delivered, 10),
 		metaMaxPayload: strconv.FormatInt(q.conn.MaxPayload(), 10), metaJobID: id,
-		metaHeldUntil: strconv.FormatInt(time.Now().Add(q.ackWait).Unix(), 10),
+		metaAgain:     strconv.FormatBool(delivered > 1 || sequence <= q.forgotten),
+		metaHeldUntil: strconv.FormatInt(time.Now().Add(q.ackWait*2/3).Unix(), 10),
 	} {
 		msg.MetaSetMut(name, value)
 	}
@@ -313,7 +334,11 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for d := range q.held {
-		if err := d.of.Nak(); err != nil && q.conn.IsConnected() {
+		var after time.Duration
+		if d.isUnsettled() {
+			after = settles
+		}
+		if err := d.of.NakWithDelay(after); err != nil && q.conn.IsConnected() {
 			q.logger.Warnf("a job can't be given back, and comes back after ack_wait: %v", err)
 		}
 	}
@@ -340,6 +365,10 @@ func (d *delivery) settle(ctx context.Context, refused error) error {
 	if !held {
 		return nil // given back already
 	}
+	unsettled := d.isUnsettled()
+	if refused != nil && unsettled {
+		return d.of.NakWithDelay(max(d.pause(), settles))
+	}
 	if refused != nil {
 		return d.of.NakWithDelay(d.pause())
 	}
@@ -349,6 +378,13 @@ func (d *delivery) settle(ctx context.Context, refused error) error {
 		}
 	}
 	return d.of.DoubleAck(ctx)
+}
+
+// isUnsettled reports, once, whether the last call for the job may still store something.
+func (d *delivery) isUnsettled() bool {
+	id, _ := d.message.MetaGet(metaJobID)
+	_, is := unsettled.LoadAndDelete(id)
+	return is
 }
 
 // pause doubles with each delivery. A quarter of it is random, so that jobs that failed together don't come back together.

@@ -61,3 +61,10 @@ func (i *interruption) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// settles is how long a job stays away that may still be stored: its call was cut off or had no answer. A look that comes too early doesn't
+// find it, and it would be stored twice.
+const settles = 20 * time.Second
+
+// unsettled are the ids of such jobs, and of those whose call runs.
+var unsettled sync.Map

@@ -146,8 +146,16 @@ func (p *processor) process(ctx context.Context, msg, to *service.Message) *fail
 		p.logger.Warnf("a message makes no step: %v", err)
 		return failureOf(err)
 	}
+	job, _ := msg.MetaGet(metaJobID)
+	unsettled.Store(job, true)
 	output, failed := p.run(ctx, msg, s)
+	if failed == nil || !failed.open {
+		unsettled.Delete(job)
+	}
 	if failed != nil {
+		if failed.isLocal() {
+			p.logger.Warnf("%s: %v", s.operation, failed) // the library logs what it sent
+		}
 		return failed
 	}
 	var decoded struct {
@@ -165,7 +173,7 @@ func (p *processor) process(ctx context.Context, msg, to *service.Message) *fail
 			to.MetaSetMut(name, value)
 		}
 	}
-	for _, name := range []string{metaCode, metaClass, metaReason, metaHTTPStatus, metaRetryable} {
+	for _, name := range []string{metaCode, metaClass, metaReason, metaHTTPStatus, metaRetryable, metaOpen} {
 		to.MetaDelete(name) // of an earlier attempt
 	}
 	if s.toContent {

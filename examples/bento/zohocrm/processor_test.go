@@ -84,6 +84,49 @@ func TestContentWithoutANameFails(t *testing.T) {
 	contains(t, fmt.Sprint(err), "file_name: is empty")
 }
 
+func TestWhatIsWrongWithAStepTheLibrarySays(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	p := build(t, e, "operation: step\n")
+	list := `"operation":"attachment.list","module":"Contacts","record_id":"1"`
+	for content, want := range map[string]string{
+		`{"operation":"attachment.list",` + list + `}`: "twice",
+		`{` + list + `,"module":"Leads"}`:              "twice",
+		`{"operation": "attachment.up`:                 "early",
+		`[1]`:                                          "object",
+		`null`:                                         "object",
+		"\xff":                                         "UTF-8",
+	} {
+		_, msg, err := one(t, p, content)
+		contains(t, fmt.Sprint(err), want)
+		if reason := meta(msg, metaReason); reason != "step_input" {
+			t.Errorf("%s: the reason is %s", content, reason)
+		}
+	}
+	if n := len(e.Ledger(t).Requests); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+func TestRedeliveredIsTrueOrFalse(t *testing.T) {
+	t.Parallel()
+	p := build(t, emulator.Start(t), "operation: step\nredelivered: ${! content() }\n")
+	for _, wrong := range []string{"", "1", "0", "t", "yes", "null", " true"} {
+		_, _, err := one(t, p, wrong)
+		contains(t, fmt.Sprint(err), "give true or false")
+	}
+}
+
+func TestABatchIsKnownByItsResultHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	e.Fault(t, "attachment.list", map[string]any{"kind": "status", "status": 503})
+	list := fmt.Sprintf(`{"operation":"attachment.list","module":"Contacts","record_id":%q}`, e.Record(t, "Contacts", "normal"))
+	p := build(t, e, "operation: step\nsettings: { max_retries: \"0\" }\n")
+	_, _, err := one(t, p, "\ufeff"+`{"operation":"batch","steps":[{"key":"a","step":`+list+`}]}`)
+	contains(t, fmt.Sprint(err), "zcrm LEFT ")
+}
+
 func TestARedeliveredUploadIsSkippedWhenItIsThere(t *testing.T) {
 	t.Parallel()
 	e := emulator.Start(t)
@@ -112,6 +155,42 @@ func TestARedeliveredUploadIsKnownByItsBytesAndNotByNameAndSize(t *testing.T) {
 	got, _, err := one(t, p, fmt.Sprintf(`{"operation":"attachment.upload","module":"Contacts","record_id":%q,"source":{"base64":"eA==","name":"a.txt"}}`, record))
 	check(t, err)
 	contains(t, got, `"skipped":false`)
+}
+
+func TestLinksOfWhichOneMayBeAttachedLaterAreNotDone(t *testing.T) {
+	t.Parallel()
+	e := emulator.Start(t)
+	record := e.Record(t, "Contacts", "normal")
+	links := `[{"url":"https://a.example","title":"A"},{"url":"https://b.example","title":"B"},{"url":"ftp://c.example","title":"C"}]`
+	job := `{"operation":"attachment.upload","module":"Contacts","record_id":%q,"links":` + links + `,"trace_id":%q}`
+	p := build(t, e, "operation: step\nredelivered: ${! content().contains(\"again\") }\nsettings: { max_retries: \"0\" }\n")
+	e.Fault(t, "attachment.upload", map[string]any{"kind": "none"}, map[string]any{"kind": "status", "status": 503})
+	_, msg, err := one(t, p, fmt.Sprintf(job, record, "first"))
+	contains(t, fmt.Sprint(err), "zcrm LEFT http=0 retryable=true: ")
+	if class := meta(msg, metaClass); class != "LEFT" {
+		t.Errorf("zcrm_class is %s", class)
+	}
+	got, _, err := one(t, p, fmt.Sprintf(job, record, "again"))
+	check(t, err) // what can never be attached is told in the result
+	contains(t, got, `"attached":2,"failed":1`)
+	if names := e.Names(t, "Contacts", record); !sameSet(names, []string{"A", "B"}) {
+		t.Errorf("the record has %v", names)
+	}
+}
+
+func TestABatchWhoseStepsMeetThisWorkersOwnFaultIsNotDone(t *testing.T) {
+	e := emulator.Start(t)
+	u := unfinishedOf([]byte(`{"operation":"batch","result":{"left":0,"items":[{"status":"failed","error":{"name":"ZCRM_E_TLS","retryable":false}}]}}`))
+	if f := failureOf(u); f.class != "LEFT" || !f.concernsAll() {
+		t.Errorf("%+v", f)
+	}
+	steps := fmt.Sprintf(`[{"key":"a","step":{"operation":"attachment.list","module":"Contacts","record_id":%q}}]`, e.Record(t, "Contacts", "normal"))
+	e.Ask(t, "POST", "faults", object{"operation": "token", "always": true, "faults": []object{{"kind": "status", "status": 400}}}, nil)
+	_, msg, _ := one(t, build(t, e, "operation: step\n"), `{"operation":"batch","steps":`+steps+`}`)
+	if meta(msg, metaReason) != "no_token" || outage.err() == nil {
+		t.Errorf("the reason is %q; %v", meta(msg, metaReason), outage.err())
+	}
+	outage.met(nil) // it is that of the whole process
 }
 
 func TestARedeliveredDeletionOfWhatIsGoneIsASuccess(t *testing.T) {

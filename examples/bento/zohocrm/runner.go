@@ -79,11 +79,10 @@ func (r *runner) run(ctx context.Context, msg *service.Message, s *step) (output
 			options = append(options, zcrm.WithAgain())
 		}
 		var err error
-		output, err = client.RunStep(ctx, s.input, options...)
-		return err
+		if output, err = client.RunStep(ctx, s.input, options...); err != nil {
+			return err
+		}
+		return unfinishedOf(output)
 	})
-	if failed == nil {
-		failed = s.unfinished(output)
-	}
 	return output, failed
 }

@@ -71,7 +71,7 @@ func uploadFields() []*service.ConfigField {
 		}).Description("What an upload of an attachment does when the record may have it already.").Default("upload"),
 		service.NewInterpolatedStringField("redelivered").
 			Description("`true` when the message may have been worked on before, by a worker that died or that failed; else `false`. Then each effect that the step asks for, those of a batch too, is looked for first: a file by its bytes, and what is gone already is deleted.").
-			Example(`${! @nats_num_delivered.number() > 1 || timestamp_unix() > @zcrm_held_until.number() }`).Default("false"),
+			Example(`${! @zcrm_again == "true" || timestamp_unix() >= @zcrm_held_until.number() }`).Default("false"),
 		service.NewBoolField("sha256").Description("Whether the result shall have the SHA-256 of the file.").Default(false).Advanced(),
 	}
 }
@@ -220,36 +220,46 @@ func (s *step) read(msg *service.Message) (err error) {
 	return nil
 }
 
-// unfinished is the failure that a batch's result amounts to when steps are left, when nobody knows of one whether it is done, or when one
-// failed and may succeed later.
-func (s *step) unfinished(output []byte) *failure {
-	if s.operation != batch {
-		return nil
+// part is one of the things that a step asks for: a step of a batch, or a link.
+type part struct {
+	Status      string
+	FromJournal bool `json:"from_journal"`
+	Error       struct {
+		Name        string
+		Retryable   bool
+		OutcomeOpen bool `json:"outcome_open"`
 	}
+	Result struct{ Links []part }
+}
+
+// unfinishedOf is the failure that a step's result amounts to when parts of the step are left, when nobody knows of one whether it is done, or when one
+// failed and may succeed later. A step that failed as a whole has no result.
+func unfinishedOf(output []byte) error {
 	var done struct {
-		Result struct {
-			Left    uint64 `json:"left"`
-			Unknown uint64 `json:"unknown"`
-			Stopped string `json:"stopped"`
-			Items   []struct {
-				Status string `json:"status"`
-				Error  struct {
-					Retryable bool `json:"retryable"`
-				} `json:"error"`
-			} `json:"items"`
-		} `json:"result"`
-	}
-	if err := json.Unmarshal(output, &done); err != nil {
-		return failureOf(err)
-	}
-	left := done.Result.Left
-	for _, item := range done.Result.Items {
-		if item.Status == "failed" && item.Error.Retryable {
-			left++
+		Operation string
+		Result    struct {
+			Left    uint64
+			Stopped string
+			Items   []part
+			Links   []part
 		}
 	}
-	if left+done.Result.Unknown == 0 {
+	if err := json.Unmarshal(output, &done); err != nil {
+		return err
+	}
+	if done.Operation != batch && done.Operation != attachmentUpload {
 		return nil
 	}
-	return unfinished(left, done.Result.Unknown, done.Result.Stopped)
+	u := &unfinished{left: done.Result.Left, stopped: done.Result.Stopped}
+	for _, item := range done.Result.Items {
+		u.add(item)
+		if !item.FromJournal { // what the journal lists as done isn't tried again
+			u.add(item.Result.Links...)
+		}
+	}
+	u.add(done.Result.Links...)
+	if u.left+u.unknown == 0 {
+		return nil
+	}
+	return u
 }
