@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -58,15 +59,24 @@ func TestChaos(t *testing.T) {
 type chaos struct {
 	*bench
 	length time.Duration
+	began  time.Time
 	random *rand.Rand // of the one goroutine that strikes
 	nats   *exec.Cmd
 	port   string
 	api    *relay
 	struck map[string]int
-	frozen map[string]bool // workers that once stood still
+	frozen []standstill
+
+	orphans []string // jobs that are done, acknowledged, and in the stream all the same
 
 	mu   sync.Mutex
 	jobs []chaosJob
+}
+
+// standstill is when a worker stood still.
+type standstill struct {
+	worker   string
+	from, to time.Duration // since the emulator began
 }
 
 type chaosJob struct {
@@ -80,7 +90,7 @@ func newChaos(t *testing.T, length time.Duration, random *rand.Rand) *chaos {
 	b := &bench{T: t, dir: t.TempDir(), emulator: emulator.Start(t), workers: map[string]*worker{}}
 	b.ctx = t.Context()
 	check(t, os.Mkdir(filepath.Join(b.dir, "files"), 0o700))
-	c := &chaos{bench: b, length: length, random: random, struck: map[string]int{}, frozen: map[string]bool{}}
+	c := &chaos{bench: b, length: length, began: time.Now(), random: random, struck: map[string]int{}}
 	c.api = newRelay(t, strings.TrimPrefix(b.emulator.URL, "http://"))
 	c.port = servers.FreePort(t)
 	c.startNATS()
@@ -105,9 +115,9 @@ func (c *chaos) startNATS() {
 }
 
 // start starts a worker that reaches the API over the relay.
-func (c *chaos) start(name string) {
-	c.bench.start(name, "ZCRM_API_DOMAIN="+c.api.url, "ZCRM_ACCOUNTS_URL="+c.api.url, "ZCRM_TIMEOUT=20s", "ZCRM_PAUSE=200ms", "ZCRM_SHUTDOWN=2s",
-		"ZCRM_LOG_LEVEL=WARN", "ZCRM_MESSAGE_FILE_BYTES=30000")
+func (c *chaos) start(name string, more ...string) {
+	c.bench.start(name, append([]string{"ZCRM_API_DOMAIN=" + c.api.url, "ZCRM_ACCOUNTS_URL=" + c.api.url, "ZCRM_TIMEOUT=20s", "ZCRM_PAUSE=200ms", "ZCRM_SHUTDOWN=2s",
+		"ZCRM_LOG_LEVEL=WARN", "ZCRM_MESSAGE_FILE_BYTES=30000"}, more...)...)
 }
 
 // strike lets one thing go wrong.
@@ -131,10 +141,12 @@ func (c *chaos) strike() {
 		_ = c.workers[name].Wait()
 		c.start(name)
 	case "freeze": // for longer than ack_wait
-		c.frozen[name] = true
+		still := standstill{worker: name, from: time.Since(c.began)}
 		_ = process.Signal(syscall.SIGSTOP)
 		time.Sleep(time.Duration(3+c.random.IntN(6)) * time.Second)
 		_ = process.Signal(syscall.SIGCONT)
+		still.to = time.Since(c.began)
+		c.frozen = append(c.frozen, still)
 	case "queue away":
 		_ = c.nats.Process.Kill()
 		_ = c.nats.Wait()
@@ -219,7 +231,7 @@ func (c *chaos) job(i int, random *rand.Rand) (chaosJob, []byte) {
 		more["operation"], more["steps"] = "batch", steps
 		return must(json.Marshal(more))
 	}
-	switch name := fmt.Sprintf("file %d.txt", i); i % 14 {
+	switch name := fmt.Sprintf("file %d.txt", i); i % 15 {
 	case 0, 1, 2:
 		return job, step("attachment.upload", object{"source": file(name)})
 	case 3:
@@ -245,7 +257,15 @@ func (c *chaos) job(i int, random *rand.Rand) (chaosJob, []byte) {
 		return job, batch(object{})
 	case 11:
 		return job, batch(object{"journal": filepath.Join(c.dir, "files", fmt.Sprint("journal ", i))})
-	case 12: // its result is larger than a message
+	case 12:
+		var links []object
+		for n := range 3 {
+			title := fmt.Sprintf("link %d of %d", n, i)
+			job.stores = append(job.stores, record+"/"+title)
+			links = append(links, object{"url": fmt.Sprintf("https://www.example.org/%d/%d", i, n), "title": title})
+		}
+		return job, step("attachment.upload", object{"links": links})
+	case 13: // its result is larger than a message
 		id := c.emulator.Attach(c.T, "Contacts", record, "large", strings.Repeat("x", 60000))
 		job.dead = true
 		return job, step("attachment.download", object{"attachment_id": id, "sink": object{"base64": true}})
@@ -257,19 +277,41 @@ func (c *chaos) job(i int, random *rand.Rand) (chaosJob, []byte) {
 
 var portrait = sync.OnceValue(func() []byte { return must(os.ReadFile("../../tests/emulator/fixtures/portrait.png")) })
 
-// waitUntilNothingIsLeft waits for longer than Zoho refuses token requests, ten minutes, and the pauses of a job and a worker after them.
+// waitUntilNothingIsLeft waits for longer than Zoho refuses token requests, ten minutes, and the pauses of a job and a worker after them. Jobs
+// that the consumer has acknowledged may be left: a JetStream that is killed may forget that it has removed them, and hands them out no more.
 func (c *chaos) waitUntilNothingIsLeft() {
 	for deadline := time.Now().Add(20 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		left := must(must(c.js.Stream(c.ctx, "ZCRM_JOBS")).Info(c.ctx)).State.Msgs
+		left := must(must(c.js.Stream(c.ctx, "ZCRM_JOBS")).Info(c.ctx)).State
 		told := must(must(c.js.Stream(c.ctx, "ZCRM_RESULTS")).Info(c.ctx)).State.Msgs
-		if left == 0 {
+		info := must(must(c.js.Consumer(c.ctx, "ZCRM_JOBS", "workers")).Info(c.ctx))
+		idle := info.NumPending == 0 && info.NumAckPending == 0 && int(told) >= len(c.jobs)
+		if left.Msgs == 0 || idle && c.areAcknowledged(left, info.AckFloor.Stream) {
 			return
 		}
 		if time.Now().After(deadline) {
-			info := must(must(c.js.Consumer(c.ctx, "ZCRM_JOBS", "workers")).Info(c.ctx))
 			c.Fatalf("%d jobs are left in the stream, %d outcomes of %d jobs; to be delivered %d, with workers %d, acknowledged up to %d of %d",
-				left, told, len(c.jobs), info.NumPending, info.NumAckPending, info.AckFloor.Stream, info.Delivered.Stream)
+				left.Msgs, told, len(c.jobs), info.NumPending, info.NumAckPending, info.AckFloor.Stream, info.Delivered.Stream)
 		}
+	}
+}
+
+// areAcknowledged reports whether each job in the stream is at or below the floor, and keeps their ids.
+func (c *chaos) areAcknowledged(left jetstream.StreamState, floor uint64) bool {
+	if left.LastSeq > floor && left.FirstSeq > floor {
+		return false
+	}
+	c.orphans = nil
+	for seq := left.FirstSeq; ; seq++ {
+		msg, err := must(c.js.Stream(c.ctx, "ZCRM_JOBS")).GetMsg(c.ctx, seq, jetstream.WithGetMsgSubject("zcrm.jobs")) // that one, or the next
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return len(c.orphans) == int(left.Msgs)
+		}
+		check(c.T, err)
+		if msg.Sequence > floor {
+			return false
+		}
+		seq = msg.Sequence
+		c.orphans = append(c.orphans, msg.Header.Get("Nats-Msg-Id"))
 	}
 }
 
@@ -281,7 +323,7 @@ func (c *chaos) check() {
 		if stored.Seq != 0 && stored.Kind != "photo" {
 			file := stored.Record + "/" + stored.Name
 			times[file]++
-			byFrozen[file] = byFrozen[file] || c.frozen[workerOf(ledger.Request(stored.Seq))]
+			byFrozen[file] = byFrozen[file] || c.wokeBefore(ledger.Request(stored.Seq))
 		}
 	}
 	counts := map[string]int{}
@@ -302,6 +344,12 @@ func (c *chaos) check() {
 			}
 		}
 	}
+	for _, id := range c.orphans {
+		if len(outcomes[id]) != 1 {
+			c.Errorf("%s is acknowledged and left in the stream, with these outcomes: %s", id, texts(outcomes[id]))
+		}
+		counts["acknowledged and left in the stream"]++
+	}
 	if len(outcomes) != len(c.jobs) {
 		c.Errorf("%d outcomes of %d jobs", len(outcomes), len(c.jobs))
 	}
@@ -309,6 +357,14 @@ func (c *chaos) check() {
 	for name := range c.workers {
 		c.stop(name)
 	}
+}
+
+// wokeBefore reports whether the worker that sent a request had just stood still.
+func (c *chaos) wokeBefore(request emulator.Request) bool {
+	worker, at := workerOf(request), time.Duration(request.AtMS)*time.Millisecond
+	return slices.ContainsFunc(c.frozen, func(s standstill) bool {
+		return s.worker == worker && s.from-time.Second <= at && at <= s.to+5*time.Second
+	})
 }
 
 // relay stands between the workers and the emulator, and can be away.
@@ -320,8 +376,10 @@ type relay struct {
 	open     map[net.Conn]bool
 }
 
-func newRelay(t *testing.T, to string) *relay {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func newRelay(t *testing.T, to string) *relay { return newRelayAt(t, "127.0.0.1:0", to) }
+
+func newRelayAt(t *testing.T, address, to string) *relay {
+	listener, err := net.Listen("tcp", address)
 	check(t, err)
 	r := &relay{url: "http://" + listener.Addr().String(), to: to, listener: listener, open: map[net.Conn]bool{}}
 	t.Cleanup(func() { _ = listener.Close() })

@@ -23,7 +23,7 @@ func main() {
 	dir := flag.String("dir", "", "directory to keep the streams in (needed)")
 	port := flag.Int("port", server.RANDOM_PORT, "port of 127.0.0.1; any free one by default")
 	ackWait := flag.Duration("ack-wait", 30*time.Second, "when the jobs of a worker that died are handed out again")
-	pending := flag.Int("max-ack-pending", 16, "most jobs in work at once, over all workers")
+	pending := flag.Int("max-ack-pending", 256, "most jobs in work or in their pause at once, over all workers")
 	deliver := flag.Int("max-deliver", 100, "how often a job is handed out before it is a dead letter")
 	payload := flag.Int("max-payload", server.MAX_PAYLOAD_SIZE, "most bytes of a message")
 	flag.Parse()

@@ -41,6 +41,7 @@ type Request struct {
 	Seq                     int
 	Operation, Path, Method string
 	Status                  int
+	AtMS                    int64 `json:"at_ms"` // since the emulator began
 	Headers                 [][2]string
 }
 
