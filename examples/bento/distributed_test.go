@@ -234,27 +234,45 @@ func TestAJobThatWasHandedOutTooOftenIsADeadLetter(t *testing.T) {
 }
 
 func TestAWorkerWhoseCredentialsAreRefusedTakesNoJobs(t *testing.T) {
+	for _, wrong := range []string{"ZCRM_CLIENT_SECRET", "ZCRM_CLIENT_ID", "ZCRM_REFRESH_TOKEN"} {
+		t.Run(wrong, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, "15s")
+			record := b.emulator.Record(t, "Contacts", "normal")
+			var ids []string
+			for i := range 20 {
+				ids = append(ids, fmt.Sprint(i))
+				b.enqueue(list(ids[i], record))
+			}
+			address := "127.0.0.1:" + servers.FreePort(t)
+			b.start("mistyped", wrong+"=wrong", "ZCRM_WORKER_ADDRESS="+address)
+			b.waitForReady(address, http.StatusServiceUnavailable)
+			b.stop("mistyped")
+			if n := must(must(b.js.Stream(b.ctx, "ZCRM_JOBS")).Info(b.ctx)).State.Msgs; n != 20 {
+				t.Errorf("%d jobs of 20 are left in the queue", n)
+			}
+			b.start("right")
+			b.waitForResults(20)
+			b.expectDone(ids...)
+			b.stop("right")
+		})
+	}
+}
+
+func TestAJobThatTheTokenHasNoScopeForWaits(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "15s")
 	record := b.emulator.Record(t, "Contacts", "normal")
-	for i := range 20 {
-		b.enqueue(job{id: fmt.Sprint(i), body: []byte(`{"operation":"attachment.list","module":"Contacts","record_id":"` + record + `"}`)})
-	}
-	address := "127.0.0.1:" + servers.FreePort(t)
-	b.start("mistyped", "ZCRM_CLIENT_SECRET=wrong", "ZCRM_WORKER_ADDRESS="+address)
-	b.waitForReady(address, http.StatusServiceUnavailable)
-	b.stop("mistyped")
-	if n := must(must(b.js.Stream(b.ctx, "ZCRM_JOBS")).Info(b.ctx)).State.Msgs; n != 20 {
-		t.Errorf("%d jobs of 20 are left in the queue", n)
-	}
-	b.start("right")
-	b.waitForResults(20)
-	for id, got := range b.outcomes() {
-		if len(got) != 1 || got[0].Subject() != "zcrm.done" {
-			t.Errorf("%s: %s", id, texts(got))
-		}
-	}
-	b.stop("right")
+	mismatch := object{"kind": "body", "status": 401, "body": `{"code":"OAUTH_SCOPE_MISMATCH","details":{},"message":"invalid oauth scope","status":"error"}`}
+	b.emulator.Ask(t, "POST", "faults", object{"operation": "attachment.list", "always": true, "faults": []object{mismatch}}, nil)
+	b.start("one")
+	b.enqueue(list("a", record))
+	b.enqueue(list("b", record))
+	b.waitForCalls("one", 6)
+	b.emulator.Ask(t, "DELETE", "faults", nil, nil)
+	b.waitForResults(2)
+	b.expectDone("a", "b")
+	b.stop("one")
 }
 
 func TestAResultThatFitsIntoNoMessageIsADeadLetterWithoutIt(t *testing.T) {
