@@ -209,7 +209,8 @@ int main(int count, char **arguments) {
     if (fcntl(STDIN_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0) die("standard input or output", "is closed");
     if (threads < 1 || threads > MAX_THREADS) die("-n", "give 1 to 256 threads");
     load(library ? library : "libzcrm.so.0");
-    if (describe) return puts(zcrm.describe()) < 0 || fflush(stdout) == EOF ? 2 : 0;
+    if (describe && (puts(zcrm.describe()) < 0 || fflush(stdout) == EOF)) die("output can't be written", strerror(errno));
+    if (describe) return 0;
     start_client(settings);
     pthread_t workers[MAX_THREADS], waiter;
     sigset_t signals;

@@ -44,8 +44,7 @@ def main() -> int:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
         if arguments.describe:
-            print(json.dumps(zcrm.describe(), indent=2), flush=True)
-            return 0
+            return _describe()
         client = zcrm.Client(max_calls=arguments.threads, **zcrm.settings_from_environment())
     except (zcrm.Error, ImportError, OSError) as error:
         print(f"zcrm: {error}", file=sys.stderr)
@@ -55,6 +54,15 @@ def main() -> int:
     threading.Thread(target=_end_by_signal, args=(signals, stop), daemon=True).start()
     code = run_lines(client, sys.stdin.buffer, sys.stdout, arguments.threads, stop)
     return ENDED if stop.fired else code
+
+
+def _describe() -> int:
+    description = json.dumps(zcrm.describe(), indent=2)
+    try:
+        print(description, flush=True)
+    except OSError as error:
+        _end("output can't be written", error)
+    return 0
 
 
 def _end_by_signal(signals: Set[signal.Signals], stop: zcrm.Cancel) -> None:
