@@ -131,9 +131,15 @@ fn bytes_that_are_no_text_are_a_bad_line() {
     for host in HOSTS {
         let w = world();
         let mut child = host.command(&w.emulator, &[]).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"\xff\xfe{}\n").unwrap();
+        child.stdin.take().unwrap().write_all(b"\xff\xfe{}\n{\"operation\":\0\"x\"}\n").unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(text(&output.stdout).contains("UTF-8") && output.status.code() == Some(1), "{host:?}: {output:?}");
+        let told: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let reasons: Vec<&Value> = told.iter().map(|line| &line["error"]["reason"]).collect();
+        assert_eq!((reasons, output.status.code()), (vec![&json!("step_input"); 2], Some(1)), "{host:?}: {told:?}");
+        assert!(
+            told[0]["error"]["message"].as_str().unwrap().contains("UTF-8") && told[0]["error"]["details"]["json_path"] == "$",
+            "{host:?}: {told:?}"
+        );
     }
 }
 
@@ -287,6 +293,33 @@ fn a_result_that_cannot_be_written_is_exit_code_2() {
             assert_eq!(output.status.code(), Some(2), "{host:?}, {steps} steps");
             assert!(text(&output.stderr).contains("output can't be written: "), "{host:?}: {}", text(&output.stderr));
         }
+    }
+}
+
+#[test]
+fn output_is_utf_8_whatever_the_locale() {
+    for host in HOSTS {
+        let w = world();
+        w.emulator.attach("Contacts", &w.contact.id, "見積書.txt", b"x");
+        let mut command = host.command(&w.emulator, &[]);
+        command.env("LC_ALL", "C").env("PYTHONIOENCODING", "ascii").env("PYTHONUTF8", "0");
+        let (printed, output) = feed(command, &[list(&w.contact.id)]);
+        assert_eq!(printed[0]["result"]["attachments"][0]["file_name"], "見積書.txt", "{host:?}");
+        assert_eq!(output.status.code(), Some(0), "{host:?}");
+    }
+}
+
+#[test]
+fn fewer_threads_than_one_and_a_description_that_cannot_be_written_are_exit_code_2() {
+    for host in HOSTS {
+        for threads in ["0", "-1", "x"] {
+            let output = host.bare(&["-n", threads]).output().unwrap();
+            assert!(output.status.code() == Some(2) && text(&output.stderr).contains("-n"), "{host:?} {threads}: {output:?}");
+            assert!(!text(&output.stderr).contains("Traceback"), "{host:?} {threads}: {output:?}");
+        }
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = host.bare(&["-d"]).stdout(full).output().unwrap();
+        assert!(output.status.code() == Some(2) && !output.stderr.is_empty(), "{host:?}: {output:?}");
     }
 }
 

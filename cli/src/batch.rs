@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zcrm::batch::{self, Ended, Item, Next, Options, Source, Summary};
-use zcrm::step::{BatchItem, ItemStatus};
+use zcrm::step::{self, BatchItem, ItemStatus};
 use zcrm::{Call, Client, Error, Status};
 
 use crate::app::App;
 use crate::exit::Stop;
-use crate::lines::{Lines, text};
+use crate::lines::Lines;
 
 /// Run steps with a journal: killed and run again with it, each is done once
 ///
@@ -133,7 +133,7 @@ struct Keyed {
 
 fn step(number: u64, line: &[u8]) -> Next {
     let own_key = format!("line {number}");
-    let line = match text(line) {
+    let line = match step::text(line) {
         Ok(line) => line,
         Err(error) => return Next::Refused { key: own_key, error },
     };

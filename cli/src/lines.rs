@@ -61,11 +61,3 @@ impl Iterator for Lines {
         })
     }
 }
-
-/// The line as text.
-pub fn text(line: &[u8]) -> zcrm::Result<&str> {
-    std::str::from_utf8(line).map_err(|e| {
-        let message = format!("the step: is not UTF-8 at byte {}", e.valid_up_to());
-        zcrm::Error::new(zcrm::Status::Argument, "step_input", message)
-    })
-}

@@ -6,7 +6,7 @@ use zcrm::{Client, Detail, Error, Outcome, Result};
 
 use crate::app::App;
 use crate::exit::Stop;
-use crate::lines::{Lines, text};
+use crate::lines::Lines;
 use crate::pool;
 
 /// Run steps: a JSON object a line on standard input, and its result a line on standard output, in the same order
@@ -64,7 +64,7 @@ fn check(client: &Client, mut lines: Lines, app: &App) -> std::result::Result<()
         operation: &'static str,
     }
     for (line, bytes) in &mut lines {
-        match text(&bytes).and_then(|json| step::check(client, json)) {
+        match step::text(&bytes).and_then(|json| step::check(client, json)) {
             Ok(operation) => app.out.object(&Checked { line, dry_run: true, operation })?,
             Err(error) => failed(line, &error, app)?,
         }
@@ -73,5 +73,5 @@ fn check(client: &Client, mut lines: Lines, app: &App) -> std::result::Result<()
 }
 
 fn step(app: &App, client: &Client, line: &[u8]) -> Result<Outcome<StepResult>> {
-    step::run(client, text(line)?, app.call())
+    step::run(client, step::text(line)?, app.call())
 }

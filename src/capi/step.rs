@@ -53,7 +53,7 @@ pub unsafe extern "C" fn zcrm_step_run(
     err: *mut *mut zcrm_error,
 ) -> zcrm_status {
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.
-    unsafe { operate(client, call, result, err, |client, call| step::run(client, text::read(json, len, "json")?, call.call()?)) }
+    unsafe { operate(client, call, result, err, |client, call| step::run(client, step::text(text::raw(json, len, "json")?)?, call.call()?)) }
 }
 
 impl Readable for StepResult {

@@ -39,12 +39,20 @@ const LONGEST: usize = 1 << 20;
 /// As for [`zcrm_str::read`].
 pub(super) unsafe fn read<'a>(ptr: *const c_char, len: usize, field: &'static str) -> Result<&'a str> {
     // SAFETY: the same contract.
-    let bytes = unsafe { bytes(ptr.cast(), measure(ptr, len), field)? };
-    match std::str::from_utf8(bytes) {
+    match std::str::from_utf8(unsafe { raw(ptr, len, field)? }) {
         Ok(text) if text.contains('\0') => Err(Error::argument(field, "holds a NUL byte")),
         Ok(text) => Ok(text),
         Err(e) => Err(Error::argument(field, format_args!("is not UTF-8 at byte {}", e.valid_up_to()))),
     }
+}
+
+/// The bytes of a text.
+///
+/// # Safety
+/// As for [`zcrm_str::read`].
+pub(super) unsafe fn raw<'a>(ptr: *const c_char, len: usize, field: &'static str) -> Result<&'a [u8]> {
+    // SAFETY: the same contract.
+    unsafe { bytes(ptr.cast(), measure(ptr, len), field) }
 }
 
 /// NUL-terminated text, or `None` for NULL.

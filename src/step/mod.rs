@@ -16,6 +16,7 @@ mod source_sink;
 pub use describe::describe;
 pub use dispatch::{check, run};
 pub use output::{Attached, Base64, BatchDone, BatchItem, ItemStatus, LinkAttached, LinksAttached, StepDownloaded, StepResult};
+pub use parse::text;
 
 /// Most bytes of one step's JSON.
 pub const MAX_INPUT_BYTES: usize = 16 << 20;

@@ -27,6 +27,14 @@ pub(super) fn parse<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T> {
     Ok(parsed)
 }
 
+/// A step's bytes as text.
+///
+/// # Errors
+/// As for every other input that isn't as described.
+pub fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|e| refused("", format_args!("is not UTF-8 at byte {}", e.valid_up_to())))
+}
+
 /// The step input is refused: `path` is where, as in `links[2].url`; empty is the whole.
 pub(super) fn refused(path: &str, problem: impl fmt::Display) -> Error {
     let (where_, json_path) = match path {
