@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/zcrm/zcrm/examples/bento/internal/emulator"
+	"github.com/zcrm/zcrm/examples/bento/internal/servers"
 )
 
 // run runs the engine, and gives what it printed.
@@ -70,5 +71,28 @@ func TestEchoShowsTheConfigWithoutItsSecrets(t *testing.T) {
 	said := run(t, environment(e, "ZCRM_ALLOW_PATHS=/srv"), "-c", "worker.yaml", "echo")
 	if !strings.Contains(said, "zoho_crm_file") || !strings.Contains(said, "the-id") || strings.Contains(said, "hush") {
 		t.Error(said)
+	}
+}
+
+func TestTheFolderExampleNamesWhatItCouldNotAttach(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	record := filepath.Join(dir, "3652397000000649013")
+	check(t, os.Mkdir(record, 0o700))
+	for i := range 4 {
+		check(t, os.WriteFile(filepath.Join(record, fmt.Sprintf("%d.txt", i)), []byte("x"), 0o600))
+	}
+	text := string(must(os.ReadFile(examples(t, "docs/zoho_crm_upload.md")[0])))
+	nowhere := "http://127.0.0.1:" + servers.FreePort(t)
+	text = strings.NewReplacer("/srv/files/", dir+"/", "./failed.ndjson", dir+"/failed.ndjson",
+		"module: Contacts", fmt.Sprintf("module: Contacts\n        api_domain: %s\n        accounts_url: %[1]s", nowhere)).Replace(text)
+	config := filepath.Join(dir, "folder.yaml")
+	check(t, os.WriteFile(config, []byte("http: { enabled: false }\n"+text), 0o600))
+	run(t, environment(&emulator.Emulator{ClientID: "a", ClientSecret: "b", RefreshToken: "c"}), "-c", config)
+	failed := string(must(os.ReadFile(filepath.Join(dir, "failed.ndjson"))))
+	for i := range 4 {
+		if !strings.Contains(failed, fmt.Sprintf("/%d.txt", i)) {
+			t.Errorf("%d.txt is not in %s", i, failed)
+		}
 	}
 }

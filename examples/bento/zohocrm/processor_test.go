@@ -309,6 +309,8 @@ func TestWrongSettingsAreFoundBeforeAnyMessage(t *testing.T) {
 		"settings: { max_retrys: 3 }": "max_retries",
 		"settings: { client_id: x }":  "there is a field client_id",
 		"api_version: v9":             "api_version",
+		"allow_paths: [ /srv, /a:b ]": "allow_paths[1]",
+		"timeout: -5s":                "timeout",
 		"refresh_token: x":            "client_id",
 	} {
 		conf, err := processorSpec().ParseYAML("operation: step\n"+fields, nil)
