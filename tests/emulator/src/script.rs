@@ -154,6 +154,11 @@ impl Script {
         Script::new(requests, faults, always)
     }
 
+    /// The organisation that it is bound to.
+    pub fn organisation(&self) -> Option<usize> {
+        self.requests.organisation
+    }
+
     fn take(&mut self) -> Option<Fault> {
         if self.always && self.faults.len() == 1 { self.faults.front().cloned() } else { self.faults.pop_front() }
     }

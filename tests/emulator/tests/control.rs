@@ -166,6 +166,21 @@ fn a_mistyped_word_of_a_control_request_is_refused() {
 }
 
 #[test]
+fn a_key_that_is_given_twice_is_refused() {
+    let e = start();
+    for (method, path, body, key) in [
+        ("PATCH", "settings", r#"{"credits":1,"credits":2}"#, "credits"),
+        ("POST", "faults", r#"{"operation":"token","operation":"photo.delete","faults":[]}"#, "operation"),
+        ("POST", "faults", r#"{"operation":"token","faults":[{"kind":"status","status":503,"status":200}]}"#, "status"),
+        ("POST", "records", r#"{"module":"Leads","module":"Contacts"}"#, "module"),
+    ] {
+        let got = control(&e, method, path, body);
+        assert!(got.status == 400 && got.json()["error"].as_str().unwrap().contains(&format!("{key}: is given twice")), "{body}");
+    }
+    assert_eq!(control(&e, "GET", "settings", "").json()["credits"], 5_000_000);
+}
+
+#[test]
 fn a_test_makes_a_world_of_its_own() {
     let e = start();
     let wanted = json!({"name": "Mine", "records": [{"module": "Contacts", "name": "Ann", "count": 2}, {"module": "Leads", "state": "locked"}]});

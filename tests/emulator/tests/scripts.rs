@@ -106,6 +106,18 @@ fn a_mistyped_fault_is_refused_and_the_right_word_named() {
 }
 
 #[test]
+fn a_fault_of_an_organisation_that_is_not_there_is_refused() {
+    let e = start();
+    let script = |number: usize| json!({"operation": "photo.delete", "organisation": number, "faults": [{"kind": "status", "status": 503}]});
+    for wrong in [0, 77] {
+        let (status, error) = post_fault(&e, script(wrong));
+        assert!(status == 400 && error.contains(&format!("there is no {wrong}")), "{error}");
+    }
+    let made = e.add_organisation("Mine");
+    assert_eq!(post_fault(&e, script(made)).0, 200);
+}
+
+#[test]
 fn what_is_no_http_is_refused() {
     let e = start();
     for fault in [

@@ -1,6 +1,7 @@
 //! The control paths under `/_emulator/`: all that the library offers, for tests in other languages.
 
 mod guard;
+mod strict;
 mod world;
 
 use std::sync::Arc;
@@ -212,7 +213,7 @@ impl<'a> Control<'a> {
     /// The JSON object of the body; an empty body is an empty object. A key that `T` doesn't know is refused by name.
     fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let body: &[u8] = if self.request.body.is_empty() { b"{}" } else { &self.request.body };
-        let value: Value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+        let strict::Strict(value) = serde_json::from_slice(body).map_err(|e| e.to_string())?;
         if !value.is_object() {
             return Err("the body is a JSON object".into());
         }
@@ -255,6 +256,9 @@ fn ledger(c: &mut Control<'_>) -> Outcome {
 
 fn add_faults(c: &mut Control<'_>) -> Outcome {
     let script = Script::read(&c.body::<Value>()?)?;
+    if let Some(number) = script.organisation() {
+        c.numbered(number as u64)?;
+    }
     tell(json!({"queued": c.state.scripts.add(script)}))
 }
 
