@@ -17,6 +17,7 @@ mod prompt;
 mod same;
 mod settings;
 mod signals;
+mod streams;
 mod target;
 
 mod batch;
@@ -88,6 +89,10 @@ fn main() -> ExitCode {
         Err(other) => return asked_or_wrong(&other),
     };
     let as_json = common.json;
+    let reads = matches!(command, Command::Run(_) | Command::Batch(_) | Command::Mcp(_)) || std::env::args_os().any(|argument| argument == "-");
+    if let Err(stop) = streams::check(reads) {
+        return stop.tell(as_json);
+    }
     let ended = match command {
         // These end on their own, and a signal ends them as it ends any program.
         #[cfg(feature = "emulator")]

@@ -57,6 +57,28 @@ fn output_that_nobody_reads_is_exit_code_2() {
     assert!(ran.code == Some(2) && ran.err.contains("output"), "{ran:?}");
 }
 
+#[test]
+fn a_closed_output_or_input_is_exit_code_2_and_nothing_is_sent() {
+    let w = world();
+    for (arguments, how) in [
+        (&["run"][..], ">&-"),
+        (&["run"], "<&-"),
+        (&["batch", "--journal", "/nowhere/j"], "<&-"),
+        (&["ls", &contact(&w)], ">&-"),
+        (&["upload", &contact(&w), "-", "--name", "a.txt"], "<&-"),
+    ] {
+        let program = zcrm(&w, arguments);
+        let mut shell = Command::new("sh");
+        shell.env_clear().args(["-c", &format!("exec \"$@\" {how}"), "sh"]).arg(program.get_program()).args(program.get_args());
+        shell.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        let ran = ran(&mut shell);
+        assert!(ran.code == Some(2) && ran.err.contains("is closed"), "{arguments:?} {how}: {ran:?}");
+    }
+    assert!(w.emulator.ledger().requests.is_empty());
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap(); // Python's subprocess.DEVNULL
+    assert_eq!(zcrm(&w, &["run"]).stdin(Stdio::null()).stdout(null).status().unwrap().code(), Some(0));
+}
+
 fn signal(process: &std::process::Child, name: &str) {
     let killed = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status().unwrap();
     assert!(killed.success());
