@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { argument, failed } from './error';
 import { CONSTANTS, type SettingName } from './generated';
@@ -116,5 +116,6 @@ function sharedTokens(settings: Settings & ProfileOptions, hooks: Hooks | undefi
 function cacheFolder(): string {
     if (process.platform === 'win32') return process.env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local');
     if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches');
-    return process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+    const cache = process.env.XDG_CACHE_HOME ?? '';
+    return isAbsolute(cache) ? cache : join(homedir(), '.cache'); // XDG ignores a relative one: it is another in each working directory
 }

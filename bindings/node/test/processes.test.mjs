@@ -1,7 +1,7 @@
 // What a process, its threads and its children see. Each of these runs in a process of its own.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -222,6 +222,19 @@ test('processes of one user share a token, in a file that only the user may read
     assert.equal(statSync(join(cache, 'zcrm', file)).mode & 0o777, 0o600);
     ended(await run(code, { options: { ...login, tokenFile: null }, id, env }), 'ok\n');
     assert.equal(await tokens(), 2);
+});
+
+test('a cache folder that is relative is none: processes in different folders share a token all the same', async () => {
+    const { options, id, credentials, ledger } = await world();
+    const home = mkdtempSync(join(tmpdir(), 'zcrm-home-'));
+    const { accessToken: _, ...rest } = options;
+    const login = { ...rest, clientId: credentials.client_id, clientSecret: credentials.client_secret, refreshToken: credentials.refresh_token };
+    for (const folder of ['one', 'two']) {
+        mkdirSync(join(home, folder));
+        const code = `process.chdir(${JSON.stringify(join(home, folder))}); await new Client(options).record('Contacts', id).list();`;
+        ended(await run(code, { options: login, id, env: { HOME: home, XDG_CACHE_HOME: 'cache' } }), '');
+    }
+    assert.equal((await ledger()).requests.filter((request) => request.operation === 'token').length, 1);
 });
 
 test('processes without a refresh token, whose client is one of an organisation, share a token too', async () => {

@@ -191,6 +191,16 @@ def test_no_token_file_is_made_where_none_is_wanted(world: World, tmp_path: path
     assert (tmp_path / "mine").exists()
 
 
+def test_a_cache_folder_that_is_relative_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.tmp / "here").mkdir()
+    monkeypatch.chdir(world.tmp / "here")
+    monkeypatch.setenv("HOME", str(world.tmp / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    list(zcrm.Client(**world.oauth()).record("Contacts", world.record_id()).attachments())
+    assert not list((world.tmp / "here").iterdir())
+    assert list((world.tmp / "home" / ".cache" / "zcrm").glob("token-*.json"))
+
+
 def test_without_a_place_for_the_token_the_client_works_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

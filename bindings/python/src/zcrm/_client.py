@@ -123,7 +123,8 @@ def _cache() -> pathlib.Path:
         return pathlib.Path(os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
         return pathlib.Path.home() / "Library" / "Caches"
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return cache if cache.is_absolute() else pathlib.Path.home() / ".cache"  # XDG ignores a relative one: it is another in each working directory
 
 
 def _shared_token_file(settings: Mapping[str, Any], *profile: Any) -> Optional[str]:
