@@ -32,6 +32,7 @@ pub mod photo;
 mod process;
 mod record;
 pub mod records;
+mod shape;
 mod sorted;
 pub mod step;
 mod text;

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::call::{Call, Outcome};
@@ -21,6 +21,7 @@ use crate::fallible;
 use crate::http::{Response, Session, reply, value};
 use crate::object::Object;
 use crate::record::Subject;
+use crate::shape::{Path, Shape, Values};
 use crate::text::{self, Arena};
 
 /// The largest page.
@@ -84,6 +85,12 @@ pub(crate) trait Row: Sized {
 
     /// The row as far as it can be read, with its texts put into the arena; `None` without an id, as then nothing can be done with it.
     fn read<const TOLERANT: bool>(json: Self::Json<'_, TOLERANT>, texts: &mut Arena) -> Result<Option<Self>>;
+
+    /// Where its values stand.
+    const VALUES: &'static [Path];
+
+    /// The same, of those values.
+    fn json<'t>(values: &Values<'t>) -> Self::Json<'t, false>;
 
     /// Its id: digits.
     fn id<'r>(&'r self, texts: &'r Arena) -> &'r str;
@@ -348,11 +355,20 @@ fn number_of(id: &str) -> u128 {
 
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "R: Row"))]
-struct Reply<'a, R, const TOLERANT: bool> {
-    #[serde(deserialize_with = "rows::<_, _, TOLERANT>")]
+struct Reply<'a, R> {
+    #[serde(deserialize_with = "rows")]
     data: Rows<R>,
     #[serde(borrow)]
     info: Option<&'a RawValue>,
+}
+
+/// What of a reply stands behind its rows.
+#[derive(Deserialize)]
+struct Rest<'a> {
+    #[serde(borrow)]
+    info: Option<&'a RawValue>,
+    #[serde(default)]
+    data: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize, Default)]
@@ -371,7 +387,7 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
     let body = response.bytes(MOST).await?;
     // All of the text is checked for UTF-8 once: `from_slice` would do it string by string, which takes a tenth of the parsing.
     let text = text::lossy(&body);
-    match page::<R, false>(&text).or_else(|_| page::<R, true>(&text)) {
+    match documented::<R>(&text).or_else(|_| tolerated::<R>(&text)) {
         Ok(page) => Ok(page),
         Err(cause) if fallible::passed_on(&cause).is_some() => Err(fallible::passed_on(&cause).expect("it is one")),
         Err(cause) => Err(match reply::success(status, response.headers(), &body) {
@@ -385,13 +401,57 @@ pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
     }
 }
 
-/// The page, whose rows are to be as documented unless it is `TOLERANT`: that takes three times as long, and gives the same of what is.
-pub(crate) fn page<R: Row, const TOLERANT: bool>(text: &str) -> serde_json::Result<Page<R>> {
-    let Object(Reply { data, info }) = serde_json::from_str::<Object<Reply<'_, R, TOLERANT>>>(text)?;
+/// The page where it is as Zoho writes it: without blanks, the rows first, and with values as documented. An error where it isn't.
+pub(crate) fn documented<R: Row>(text: &str) -> serde_json::Result<Page<R>> {
+    const BEGIN: &str = r#"{"data":["#;
+    let other = || de::Error::custom("the page isn't as documented");
+    if !text.starts_with(BEGIN) {
+        return Err(other());
+    }
+    let (mut rows, mut shape, mut at) = (Rows::NONE, None, BEGIN.len());
+    loop {
+        let row = one_row(text, &mut at, &mut shape, &mut rows.texts)?.ok_or_else(other)?;
+        fallible::reserve(&mut rows.list, 1).map_err(de::Error::custom)?;
+        rows.list.push(row);
+        at += 1;
+        match text.as_bytes().get(at - 1) {
+            Some(b',') => {}
+            Some(b']') => break,
+            _ => return Err(other()),
+        }
+    }
+    let rest = text[at..].strip_prefix(',').map_or_else(|| ["{", &text[at..]].concat(), |rest| ["{", rest].concat());
+    let Rest { info, data: None } = serde_json::from_str(&rest)? else { return Err(other()) };
+    page(rows, info)
+}
+
+/// The next row, and how the one after it is likely to look.
+fn one_row<R: Row>(text: &str, at: &mut usize, shape: &mut Option<Shape>, texts: &mut Arena) -> serde_json::Result<Option<R>> {
+    let begins = *at;
+    let row = if let Some((values, end)) = shape.as_ref().and_then(|shape| shape.read(text, begins)) {
+        *at = end;
+        R::json(&values)
+    } else {
+        let mut from = serde_json::Deserializer::from_str(&text[begins..]);
+        let Object(row) = Object::<R::Json<'_, false>>::deserialize(&mut from)?;
+        *at += from.into_iter::<IgnoredAny>().byte_offset();
+        *shape = Shape::of(&text[begins..*at], R::VALUES);
+        row
+    };
+    R::read::<false>(row, texts).map_err(de::Error::custom)
+}
+
+/// The page with rows of any values, which takes longer.
+pub(crate) fn tolerated<R: Row>(text: &str) -> serde_json::Result<Page<R>> {
+    let Object(Reply { data, info }) = serde_json::from_str(text)?;
+    page(data, info)
+}
+
+fn page<R>(rows: Rows<R>, info: Option<&RawValue>) -> serde_json::Result<Page<R>> {
     let Object(info) = info.and_then(|info| serde_json::from_str::<Object<Info<'_>>>(info.get()).ok()).unwrap_or_default();
     let next_page_token = Some(value::text(info.next_page_token).map_err(de::Error::custom)?).filter(|token| !token.is_empty());
     let more_records = info.more_records.is_some_and(is_yes);
-    Ok(Page { rows: data, more_records, next_page_token })
+    Ok(Page { rows, more_records, next_page_token })
 }
 
 /// `true` however it is written: what is overlooked here ends a list too early, and nobody sees it.
@@ -401,9 +461,9 @@ fn is_yes(value: &RawValue) -> bool {
 }
 
 /// The rows, in a list that grows as far as there is memory. `null` is none.
-fn rows<'de, D: Deserializer<'de>, R: Row, const TOLERANT: bool>(deserializer: D) -> std::result::Result<Rows<R>, D::Error> {
-    struct Reading<R, const TOLERANT: bool>(PhantomData<R>);
-    impl<'de, R: Row, const TOLERANT: bool> Visitor<'de> for Reading<R, TOLERANT> {
+fn rows<'de, D: Deserializer<'de>, R: Row>(deserializer: D) -> std::result::Result<Rows<R>, D::Error> {
+    struct Reading<R>(PhantomData<R>);
+    impl<'de, R: Row> Visitor<'de> for Reading<R> {
         type Value = Rows<R>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("an array")
@@ -416,7 +476,7 @@ fn rows<'de, D: Deserializer<'de>, R: Row, const TOLERANT: bool>(deserializer: D
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> std::result::Result<Rows<R>, A::Error> {
             let mut rows = Rows::NONE;
-            while let Some(Object(json)) = from.next_element::<Object<R::Json<'de, TOLERANT>>>()? {
+            while let Some(Object(json)) = from.next_element::<Object<R::Json<'de, true>>>()? {
                 fallible::reserve(&mut rows.list, 1).map_err(de::Error::custom)?;
                 let row = R::read(json, &mut rows.texts).map_err(de::Error::custom)?;
                 rows.list.push(row.ok_or_else(|| de::Error::custom("an entry has no id"))?);
@@ -424,5 +484,5 @@ fn rows<'de, D: Deserializer<'de>, R: Row, const TOLERANT: bool>(deserializer: D
             Ok(rows)
         }
     }
-    deserializer.deserialize_option(Reading::<R, TOLERANT>(PhantomData))
+    deserializer.deserialize_option(Reading::<R>(PhantomData))
 }

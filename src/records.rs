@@ -11,6 +11,7 @@ use crate::http::value;
 pub use crate::pages::ListArgs;
 use crate::pages::{self, List};
 use crate::record::{check_module, is_id};
+use crate::shape::{Path, Values};
 use crate::text::Arena;
 
 /// Ids of a module's records, in the order of the list: those made last come first.
@@ -100,6 +101,12 @@ impl pages::Row for Id {
 
     fn read<const TOLERANT: bool>(row: Row<'_, TOLERANT>, _: &mut Arena) -> Result<Option<Id>> {
         is_id(&row.id.0).then(|| fallible::copy(&row.id.0).map(Id)).transpose()
+    }
+
+    const VALUES: &'static [Path] = &[(ID, "")];
+
+    fn json<'t>(values: &Values<'t>) -> Row<'t, false> {
+        Row { id: value::Text(values[0].into()) }
     }
 
     fn id<'r>(&'r self, _: &'r Arena) -> &'r str {

@@ -45,12 +45,13 @@ impl Arena {
     #[expect(clippy::ptr_arg, reason = "only a text that was copied can hold a NUL")]
     pub(crate) fn push(&mut self, text: &Cow<'_, str>) -> Result<Span> {
         self.holds_nul |= matches!(text, Cow::Owned(text) if text.contains('\0'));
-        self.reserve(text.len() + 1)?;
-        let start = self.all.len() as u32;
+        let (start, end) = (self.all.len(), self.all.len() + text.len());
+        if end >= self.all.capacity().min(u32::MAX as usize) {
+            self.reserve(text.len() + 1)?;
+        }
         self.all.push_str(text);
-        let end = self.all.len() as u32;
         self.all.push('\0');
-        Ok(Span { start, end })
+        Ok(Span { start: start as u32, end: end as u32 })
     }
 
     /// Bytes of all texts.
@@ -78,8 +79,8 @@ impl Arena {
     }
 
     /// A text with the NUL behind it; `None` where texts hold a NUL themselves.
-    pub(crate) fn get_with_nul(&self, span: Span) -> Option<&str> {
-        (!self.holds_nul).then(|| &self.all[span.start as usize..=span.end as usize])
+    pub(crate) fn get_with_nul(&self, span: Span) -> Option<&[u8]> {
+        (!self.holds_nul).then(|| &self.all.as_bytes()[span.start as usize..=span.end as usize])
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
         let by = first.append(&second).unwrap();
         let all = [a, empty.moved(by), u.moved(by)];
         assert_eq!(all.map(|span| first.get(span)), ["a", "", "ü"]);
-        assert_eq!(all.map(|span| first.get_with_nul(span).unwrap()), ["a\0", "\0", "ü\0"]);
+        assert_eq!(all.map(|span| first.get_with_nul(span).unwrap()), ["a\0", "\0", "ü\0"].map(str::as_bytes));
     }
 
     #[test]

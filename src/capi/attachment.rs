@@ -213,7 +213,7 @@ impl Readable for Page<Listed> {
         Some(self.attachments.list.get(index)?.map(|span| Cow::Borrowed(self.attachments.texts.get(*span))))
     }
 
-    fn attachment_with_nuls(&self, index: usize) -> Option<Attachment<&str>> {
+    fn attachment_with_nuls(&self, index: usize) -> Option<Attachment<&[u8]>> {
         self.attachments.list.get(index)?.try_map(|span| self.attachments.texts.get_with_nul(*span).ok_or(())).ok()
     }
 

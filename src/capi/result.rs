@@ -54,7 +54,7 @@ pub(super) trait Readable: Send + Sync {
         None
     }
     /// The same where C can read it as it is: each text has a NUL behind it, which is its last character.
-    fn attachment_with_nuls(&self, _index: usize) -> Option<Attachment<&str>> {
+    fn attachment_with_nuls(&self, _index: usize) -> Option<Attachment<&[u8]>> {
         None
     }
     /// Ids of the records.

@@ -41,11 +41,12 @@ fn is_device(name: &str) -> bool {
     if stem.len() > "CONOUT$".len() {
         return false;
     }
-    let stem = stem.to_ascii_uppercase();
-    let numbered = |prefix| {
-        stem.strip_prefix(prefix).is_some_and(|n: &str| matches!(n, "¹" | "²" | "³") || n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
+    let is = |device: &str| stem.eq_ignore_ascii_case(device);
+    let numbered = |prefix: &str| {
+        let number = stem.split_at_checked(prefix.len()).filter(|(begin, _)| begin.eq_ignore_ascii_case(prefix)).map(|(_, number)| number);
+        number.is_some_and(|n| matches!(n, "¹" | "²" | "³") || n.len() == 1 && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || numbered("COM") || numbered("LPT")
+    ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].into_iter().any(is) || numbered("COM") || numbered("LPT")
 }
 
 /// Why Windows makes no file of this name, or one of another name; `None` where it does.
