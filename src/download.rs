@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap};
 use serde::Serialize;
@@ -199,7 +200,7 @@ async fn not_the_file(mut response: Response, why: &str) -> Error {
     let status = response.status();
     let body = match response.bytes(reply::MOST).await {
         Ok(body) => body,
-        Err(error) if error.status() == Status::TooLarge => Vec::new(),
+        Err(error) if error.status() == Status::TooLarge => Bytes::new(),
         Err(error) => return error,
     };
     match reply::success(status, response.headers(), &body) {

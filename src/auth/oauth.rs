@@ -148,7 +148,7 @@ fn missing(what: &str, beside: &str) -> Error {
 
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued> {
     let status = response.status();
-    let body = Zeroizing::new(response.bytes(reply::MOST).await?);
+    let body = Zeroizing::new(Vec::from(response.bytes(reply::MOST).await?));
     let Ok(Object(reply)) = serde_json::from_slice::<Object<Reply>>(&body) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
         return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use tokio::time::timeout;
@@ -273,32 +273,41 @@ impl Response {
     }
 
     /// The whole body, which is JSON or a page of an intermediary: at most `most` bytes.
-    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Vec<u8>> {
+    pub(crate) async fn bytes(&mut self, most: usize) -> Result<Bytes> {
         let http_status = self.status().as_u16();
         let mut all = self.within_bounds(most).await.map_err(|error| error.with(|d| d.http_status = http_status))?;
-        all.drain(..mark_length(&all));
-        self.secrets.blank(&mut all);
-        Ok(all)
+        all.advance(mark_length(&all));
+        Ok(self.secrets.blanked(all))
     }
 
-    async fn within_bounds(&mut self, most: usize) -> Result<Vec<u8>> {
+    async fn within_bounds(&mut self, most: usize) -> Result<Bytes> {
         self.check_coding()?;
-        let (bound, target) = (self.whole, self.target.clone());
-        timeout(bound, self.collect(most)).await.unwrap_or_else(|_| {
+        let bound = self.whole;
+        let collected = timeout(bound, self.collect(most)).await;
+        collected.unwrap_or_else(|_| {
             let what = format!("hasn't ended its reply within {} ms (reply_timeout_ms)", bound.as_millis());
-            Err(failure::slow(&target, what))
+            Err(failure::slow(&self.target, what))
         })
     }
 
-    async fn collect(&mut self, most: usize) -> Result<Vec<u8>> {
-        let mut all = Vec::new();
-        fallible::reserve(&mut all, self.length().map_or(0, |n| n.min(most as u64) as usize))?;
-        while let Some(chunk) = self.next().await? {
-            if all.len() + chunk.len() > most {
+    /// A body that comes as one piece, as a short one nearly always does, isn't copied.
+    async fn collect(&mut self, most: usize) -> Result<Bytes> {
+        let (mut first, mut all) = (Bytes::new(), Vec::new());
+        while self.length() != Some(0)
+            && let Some(chunk) = self.next().await?
+        {
+            if first.len() + all.len() + chunk.len() > most {
                 return Err(Error::new(Status::TooLarge, "reply_too_large", format!("the reply is over {most} bytes")));
             }
-            fallible::append(&mut all, &chunk)?;
+            if first.is_empty() && all.is_empty() {
+                first = chunk;
+                continue;
+            }
+            let first = std::mem::take(&mut first);
+            fallible::reserve(&mut all, first.len() + chunk.len() + self.length().map_or(0, |n| n.min(most as u64) as usize))?;
+            all.extend_from_slice(&first);
+            all.extend_from_slice(&chunk);
         }
-        Ok(all)
+        Ok(if all.is_empty() { first } else { all.into() })
     }
 }

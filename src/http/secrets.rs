@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use base64::Engine;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use memchr::memmem;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
@@ -33,8 +34,21 @@ impl Secrets {
         all
     }
 
-    /// Puts stars in the place of each. The length stays, so that JSON does.
-    pub(super) fn blank(&self, text: &mut [u8]) {
+    fn stand_in(&self, text: &[u8]) -> bool {
+        self.0.iter().any(|secret| secret.len() <= text.len() && memmem::find(text, secret.as_bytes()).is_some())
+    }
+
+    /// The text with stars in the place of each. The length stays, so that JSON does.
+    pub(super) fn blanked(&self, text: Bytes) -> Bytes {
+        if !self.stand_in(&text) {
+            return text;
+        }
+        let mut text = Vec::from(text);
+        self.blank(&mut text);
+        text.into()
+    }
+
+    fn blank(&self, text: &mut [u8]) {
         for secret in &self.0 {
             let mut from = 0;
             while let Some(at) = memmem::find(&text[from..], secret.as_bytes()) {
@@ -47,8 +61,7 @@ impl Secrets {
 
     /// The same in each header.
     pub(super) fn blank_headers(&self, headers: &mut HeaderMap) {
-        let holds = |value: &HeaderValue| self.0.iter().any(|secret| memmem::find(value.as_bytes(), secret.as_bytes()).is_some());
-        for value in headers.values_mut().filter(|value| holds(value)) {
+        for value in headers.values_mut().filter(|value| self.stand_in(value.as_bytes())) {
             let mut text = value.as_bytes().to_vec();
             self.blank(&mut text);
             *value = HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static(""));
