@@ -59,8 +59,11 @@ pub(super) struct Blocked {
 
 impl Blocked {
     pub(super) fn new() -> Blocked {
-        let was_pending = is_pending();
-        Blocked { mask: block(&only_sigpipe()), was_pending }
+        let mask = block(&only_sigpipe());
+        // One that isn't blocked doesn't wait.
+        // SAFETY: the set is initialised, and SIGPIPE is a signal's number.
+        let was_blocked = unsafe { libc::sigismember(&mask, SIGPIPE) == 1 };
+        Blocked { mask, was_pending: was_blocked && is_pending() }
     }
 }
 
