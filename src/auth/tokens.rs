@@ -27,6 +27,8 @@ pub(crate) struct Access {
     pub(crate) header: HeaderValue,
     /// The API host: a URL without a path. Each call's begins with it, and to take it apart anew costs as much as the rest of a head.
     pub(crate) api: Url,
+    /// The `Host` header, which would be made anew for each call.
+    pub(crate) host: HeaderValue,
     /// The token, as a reply may repeat it.
     pub(crate) secrets: Arc<Secrets>,
 }
@@ -281,9 +283,10 @@ impl Held {
     fn new(token: &Secret, api: &str, lives: Duration) -> Result<Held> {
         let header = sendable(token)?;
         let api = Url::parse(api).map_err(|e| Error::new(Status::Config, "api_domain", format!("{api} is not a URL: {e}")))?;
+        let host = HeaderValue::from_str(&host_of(&api)).map_err(|e| Error::new(Status::Config, "api_domain", format!("{api} has no host: {e}")))?;
         // Early by a tenth, at most a minute: a long upload starts with a token that has some life left.
         let good_until = Instant::now() + lives - (lives / 10).min(Duration::from_secs(60));
-        let access = Access { header, api, secrets: Arc::new(Secrets::of([token.expose()])) };
+        let access = Access { header, api, host, secrets: Arc::new(Secrets::of([token.expose()])) };
         Ok(Held { token: token.clone(), access: Arc::new(access), good_until, refused: false })
     }
 
@@ -296,6 +299,12 @@ impl Held {
             Origin::Oauth(_) => !self.refused && Instant::now() < self.good_until,
         }
     }
+}
+
+/// Host and port as the header has them: without the port that is the scheme's own.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 impl State {

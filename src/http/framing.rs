@@ -28,7 +28,8 @@ pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
 
 /// How many seconds the server keeps a connection without a request, if it says so: `Keep-Alive: timeout=5, max=100`.
 pub(super) fn kept(headers: &HeaderMap) -> Option<u32> {
-    let parts = elements(headers, HeaderName::from_static("keep-alive")).flat_map(|e| e.split(';').map(str::to_owned).collect::<Vec<_>>());
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    let parts = elements(headers, KEEP_ALIVE).flat_map(|e| e.split(';').map(str::to_owned).collect::<Vec<_>>());
     let seconds = |part: String| {
         let (name, seconds) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim_matches([' ', '\t', '"']).parse().ok())?

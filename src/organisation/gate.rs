@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName};
 use tokio::sync::Notify;
 
 use super::place::{Holders, MOMENT, Place};
@@ -20,7 +20,7 @@ use crate::error::{Error, Status};
 
 /// Zoho's only documented rate header: it appears once half of the day's credits are used.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>
-const CREDITS: &str = "x-api-credits-remaining";
+const CREDITS: HeaderName = HeaderName::from_static("x-api-credits-remaining");
 /// How long no call is made after Zoho said that the credits are used up; doubled each time, up to an hour.
 const CLOSED: Duration = Duration::from_secs(60);
 const CLOSED_LONGEST: Duration = Duration::from_secs(3600);
