@@ -114,9 +114,9 @@ fn scalar(text: &str, at: usize) -> Option<(&str, usize)> {
 /// How many bytes come before a quote, a backslash or a control character: eight at a time, as serde_json has it.
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
-    let mut at = 0;
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let eight = u64::from_le_bytes(eight.try_into().expect("they are eight"));
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        let eight = u64::from_le_bytes(*eight);
         let is = |byte: u8| {
             let differs = eight ^ (ONES * u64::from(byte));
             differs.wrapping_sub(ONES) & !differs
@@ -124,11 +124,11 @@ fn plain_length(bytes: &[u8]) -> usize {
         let controls = eight.wrapping_sub(ONES * 0x20) & !eight;
         let found = (is(b'"') | is(b'\\') | controls) & (ONES << 7);
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        rest = after;
     }
-    at + bytes[at..].iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..0x20)).count()
+    bytes.len() - rest.len() + rest.iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..0x20)).count()
 }
 
 #[cfg(test)]
