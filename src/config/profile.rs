@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
 use super::Config;
@@ -49,7 +49,7 @@ impl Profile {
         let path = path.map_or_else(Profile::own_path, |path| Ok(path.to_owned()))?;
         let name = name.unwrap_or(DEFAULT_PROFILE);
         let text = read(&path)?;
-        let file: Table = text.parse().map_err(|error: toml::de::Error| {
+        let file = DeTable::parse(&text).map_err(|error| {
             // The parser's own text shows the line, in which a secret may stand.
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count()) + 1;
             refused(
@@ -58,14 +58,16 @@ impl Profile {
                 format_args!("line {line} is not TOML; a profile is a line [{DEFAULT_PROFILE}] and below it lines key = \"value\""),
             )
         })?;
-        match file.get(name) {
-            Some(Value::Table(table)) => {
-                let settings = table.iter().map(|(key, value)| Ok((key.clone(), setting(&path, name, key, value)?))).collect::<Result<_>>()?;
+        let file = file.get_ref();
+        match file.get(name).map(|value| value.get_ref()) {
+            Some(DeValue::Table(table)) => {
+                let table = table.iter().map(|(key, value)| (key.get_ref(), value.get_ref()));
+                let settings = table.map(|(key, value)| Ok((key.to_string(), setting(&path, name, key, value)?))).collect::<Result<_>>()?;
                 Ok(Profile { path, name: name.to_owned(), settings })
             }
             Some(_) => Err(refused(&path, "profile", format_args!("{name:?} is no profile: settings stand below a line [{name}]"))),
             None => {
-                let others = file.iter().filter(|(_, value)| value.is_table()).map(|(name, _)| format!("{:?}", one_line(name)));
+                let others = file.iter().filter(|(_, value)| value.get_ref().is_table()).map(|(name, _)| format!("{:?}", one_line(name.get_ref())));
                 let others = others.collect::<Vec<_>>().join(", ");
                 let others = if others.is_empty() { "none".to_owned() } else { others };
                 Err(refused(
@@ -166,11 +168,15 @@ fn check_owner(path: &Path, meta: &std::fs::Metadata) -> Result<()> {
 }
 
 /// A value as the table of settings takes it.
-fn setting(path: &Path, name: &str, key: &str, value: &Value) -> Result<Zeroizing<String>> {
+fn setting(path: &Path, name: &str, key: &str, value: &DeValue<'_>) -> Result<Zeroizing<String>> {
     match value {
-        Value::String(text) => Ok(Zeroizing::new(text.clone())),
-        Value::Integer(number) => Ok(Zeroizing::new(number.to_string())),
-        Value::Boolean(on) => Ok(Zeroizing::new(if *on { "on" } else { "off" }.to_owned())),
+        DeValue::String(text) => Ok(Zeroizing::new(text.to_string())),
+        DeValue::Integer(number) => {
+            let number = i64::from_str_radix(number.as_str(), number.radix());
+            let problem = |_| refused(path, "profile", format_args!("[{}]: {} is too large a number", one_line(name), one_line(key)));
+            number.map(|number| Zeroizing::new(number.to_string())).map_err(problem)
+        }
+        DeValue::Boolean(on) => Ok(Zeroizing::new(if *on { "on" } else { "off" }.to_owned())),
         _ => {
             let problem = format_args!("[{}]: {} is neither text in quotes, nor a whole number, nor true or false", one_line(name), one_line(key));
             Err(refused(path, "profile", problem))
