@@ -18,7 +18,7 @@ class Zopfli:
         return b""
 
     def flush(self) -> bytes:
-        return bytes(zopfli.zlib.compress(b"".join(self._parts), numiterations=1)[2:-4])  # without the frame of zlib
+        return bytes(zopfli.zlib.compress(b"".join(self._parts), numiterations=3, blocksplittingmax=1000)[2:-4])  # without the frame of zlib
 
 
 zipfile._get_compressor = lambda *_: Zopfli()  # type: ignore[attr-defined]  # there is no other way in
