@@ -106,7 +106,7 @@ static void start_client(const char *settings) {
 }
 
 /* What the exit code tells of a step: of a batch what became of its steps, as the batch itself is done. */
-static void count(zcrm_status status, const zcrm_result *result) {
+static void note_end(zcrm_status status, const zcrm_result *result) {
     zcrm_batch_summary of = {.struct_size = sizeof of, .failed = status != ZCRM_OK, .unknown = status == ZCRM_E_OUTCOME_UNKNOWN};
     if (status == ZCRM_OK) zcrm.result_batch(result, &of, NULL); /* of no batch it leaves them alone */
     failed |= of.failed > of.unknown || of.left;
@@ -123,7 +123,7 @@ static void run(struct slot *slot) {
     int n = status == ZCRM_OK ? asprintf(&text, "%s", zcrm.result_json(result, NULL))
                               : asprintf(&text, "{\"line\":%zu,\"error\":%s}", slot->number, zcrm.error_json(err));
     if (n < 0) die("result", "no memory");
-    count(status, result);
+    note_end(status, result);
     zcrm.result_free(result);
     zcrm.error_free(err);
     free(slot->line);
@@ -220,9 +220,8 @@ int main(int count, char **arguments) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     size = 2 * (size_t)threads;
     pthread_create(&waiter, NULL, await_signal, &signals);
-    for (int i = 0; i < threads; i++) {
+    for (int i = 0; i < threads; i++)
         if (pthread_create(&workers[i], NULL, work, NULL)) die("thread", "can't be started");
-    }
     read_steps();
     for (int i = 0; i < threads; i++) pthread_join(workers[i], NULL);
     zcrm.client_free(client);
