@@ -116,7 +116,7 @@ impl Args {
                 let pipe = pipe.insert(Streamed(self.pipe(path)?));
                 self.named(File::reader("", pipe, None)).into()
             }
-            Sent::File(path) => self.named(file(path)?).into(),
+            Sent::File(path) => self.named(File::open(path)?).into(),
             Sent::Link(url) => Source::link(url, self.name.as_deref().unwrap_or_default()),
             Sent::Stdin => match stdin_file() {
                 Some(file) => self.named(File::opened(file, Path::new("-"))?).into(),
@@ -160,13 +160,6 @@ fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo())
 }
 
-fn file<'a>(path: &Path) -> Result<File<'a>> {
-    if path.is_dir() {
-        return Err(Error::new(Status::Argument, "source_open", format!("{} is a directory; name the files in it", path.display())));
-    }
-    File::open(path)
-}
-
 /// What can be seen without a request.
 fn would(sent: &Sent, args: &Args, app: &App, about: &About) -> std::result::Result<(), Stop> {
     #[derive(serde::Serialize)]
@@ -177,7 +170,7 @@ fn would(sent: &Sent, args: &Args, app: &App, about: &About) -> std::result::Res
     let bytes = match sent {
         Sent::Stdin | Sent::Link(_) => None,
         Sent::File(path) if is_pipe(path) => None,
-        Sent::File(path) => match file(path) {
+        Sent::File(path) => match File::open(path) {
             Ok(file) => {
                 if let Bytes::File(_, length) = file.bytes {
                     Some(length)

@@ -96,8 +96,8 @@ impl<'a> File<'a> {
     pub fn opened(file: fs::File, path: &Path) -> Result<File<'a>> {
         let meta = file.metadata().map_err(|e| broken(path, &e))?;
         if !meta.is_file() {
-            let what = if meta.is_dir() { "a directory" } else { "a device, a fifo or a socket" };
-            return Err(Error::new(Status::Io, "source_open", format!("the source {} is {what}; pass a reader instead", shown(path))));
+            let what = if meta.is_dir() { "a directory; name the files in it" } else { "a device, a fifo or a socket; pass a reader instead" };
+            return Err(Error::new(Status::Io, "source_open", format!("the source {} is {what}", shown(path))));
         }
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(File { name, content_type: String::new(), bytes: Bytes::File(file, meta.len()) })
