@@ -84,7 +84,8 @@ impl Shape {
 
     /// Where what stands there ends, if it is the same as in the row.
     fn same(&self, text: &str, at: usize, part: std::ops::Range<usize>) -> Option<usize> {
-        let (part, end) = (&self.row.as_bytes()[part.clone()], at + part.len());
+        let part = &self.row.as_bytes()[part];
+        let end = at + part.len();
         (text.as_bytes().get(at..end)? == part).then_some(end)
     }
 }
