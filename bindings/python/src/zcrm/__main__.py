@@ -93,7 +93,7 @@ def run_lines(client: zcrm.Client, lines: BinaryIO, to: TextIO, threads: int, st
 
     def run(number: int, line: bytes) -> str:
         try:
-            reply = client._step(line, _call.Options(cancel=stop))
+            reply = client._step(line, _call.Options(cancel=stop), with_batch=True)
             if reply.batch:  # it is done itself, whatever became of its steps
                 codes.update(_codes(reply.batch))
             return bytes(reply.json).decode()

@@ -167,7 +167,7 @@ class Batch:
             return
         try:
             if self._status and self._status[0] == _abi.OK:
-                self.summary = _values.summary(_call.Reply(self._result, with_data=False).decoded()["result"])
+                self.summary = _values.summary(_call.Reply(self._result).decoded()["result"])
             elif self._status:
                 error, self._error = self._error, c_void_p()
                 _call.raise_failure(self._call, _failure.taken(self._status[0], error.value))

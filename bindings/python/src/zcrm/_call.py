@@ -281,10 +281,10 @@ def sink(call: Call, **fields: Any) -> _abi.zcrm_sink:
 class Reply:
     """What a call gave: its JSON, the bytes of a download to memory, and how a batch went."""
 
-    def __init__(self, result: c_void_p, with_data: bool) -> None:
+    def __init__(self, result: c_void_p, *, with_data: bool = False, with_batch: bool = False) -> None:
         self.json = lib.zcrm_result_json(result, None)
         self.data: Optional[bytes] = _data(result) if with_data else None
-        self.batch = _batch(result)
+        self.batch = _batch(result) if with_batch else None
 
     def decoded(self) -> Dict[str, Any]:
         if not self.json:
@@ -316,7 +316,8 @@ def check(status: int, error: Optional[c_void_p] = None) -> None:
         raise _failure.taken(status, error.value if error is not None else None)
 
 
-def run(function: Any, arguments: List[Any], call: Call, options: Options, gate: Gate, *, with_data: bool = False) -> Optional[Reply]:
+def run(function: Any, arguments: List[Any], call: Call, options: Options, gate: Gate, *,
+        with_data: bool = False, with_batch: bool = False) -> Optional[Reply]:
     """Makes the call `function(*arguments, zcrm_call, &result, &error)`. None: it gave no result, as at the end of a walk."""
     result, error, status = c_void_p(), c_void_p(), [0]
 
@@ -341,7 +342,7 @@ def run(function: Any, arguments: List[Any], call: Call, options: Options, gate:
     if not result:
         return None
     try:
-        return Reply(result, with_data)
+        return Reply(result, with_data=with_data, with_batch=with_batch)
     finally:
         lib.zcrm_result_free(result)
 

@@ -237,8 +237,8 @@ class Client:
         decoded: Dict[str, Any] = json.loads(self._step(_call.as_json(step), _call.Options(timeout, cancel, trace_id)).json)
         return decoded
 
-    def _step(self, step: bytes, options: _call.Options) -> _call.Reply:
-        return self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options)
+    def _step(self, step: bytes, options: _call.Options, *, with_batch: bool = False) -> _call.Reply:
+        return self._call(lib.zcrm_step_run, [step, len(step)], _call.Call(), options, with_batch=with_batch)
 
     def batch(self, steps: Iterable[Step], *, journal: Union[str, os.PathLike[str], None] = None, parallel: Optional[int] = None,
               credits: Optional[int] = None, sha256: bool = False, if_exists: Optional[IfExists] = None, again: bool = False,
@@ -291,8 +291,8 @@ class Client:
         return handle
 
     def _call(self, function: Any, arguments: Any, call: _call.Call, options: _call.Options, *,
-              with_data: bool = False) -> _call.Reply:
-        reply = _call.run(function, [self._open(), *arguments], call, options, self._gate, with_data=with_data)
+              with_data: bool = False, with_batch: bool = False) -> _call.Reply:
+        reply = _call.run(function, [self._open(), *arguments], call, options, self._gate, with_data=with_data, with_batch=with_batch)
         assert reply is not None
         return reply
 
