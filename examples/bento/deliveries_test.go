@@ -45,6 +45,18 @@ func (b *bench) expectNames(record string, want ...string) {
 	}
 }
 
+// expectAttachedOnce has a worker with this setting attach a file, and expects that it is done and on its record once.
+func (b *bench) expectAttachedOnce(setting string) {
+	b.Helper()
+	record := b.emulator.Record(b.T, "Contacts", "normal")
+	b.start("one", setting)
+	b.enqueue(upload("a.txt", record))
+	b.waitForResults(1)
+	b.expectDone("a.txt")
+	b.expectNames(record, "a.txt")
+	b.stop("one")
+}
+
 // waitUntilHeld waits until workers hold so many jobs.
 func (b *bench) waitUntilHeld(n int) {
 	b.Helper()
@@ -102,28 +114,16 @@ func TestAStopGivesBackAtOnceWhatIsNotDone(t *testing.T) {
 func TestAnUploadOfUnknownOutcomeComesAgainAndIsFound(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "15s")
-	record := b.emulator.Record(t, "Contacts", "normal")
 	b.emulator.Fault(t, "attachment.upload", map[string]any{"kind": "reset_after_store"})
 	b.emulator.Fault(t, "attachment.list", slices.Repeat([]map[string]any{{"kind": "status", "status": 503}}, 12)...)
-	b.start("one", "ZCRM_LOG_LEVEL=TRACE")
-	b.enqueue(upload("a.txt", record))
-	b.waitForResults(1)
-	b.expectDone("a.txt")
-	b.expectNames(record, "a.txt")
-	b.stop("one")
+	b.expectAttachedOnce("ZCRM_LOG_LEVEL=TRACE")
 }
 
 func TestAnUploadThatZohosServersFailAtComesAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "15s")
-	record := b.emulator.Record(t, "Contacts", "normal")
 	b.emulator.Fault(t, "attachment.upload", slices.Repeat([]map[string]any{{"kind": "status", "status": 503}}, 12)...) // the library tries it five times
-	b.start("one", "ZCRM_TIMEOUT=1m")
-	b.enqueue(upload("a.txt", record))
-	b.waitForResults(1)
-	b.expectDone("a.txt")
-	b.expectNames(record, "a.txt")
-	b.stop("one")
+	b.expectAttachedOnce("ZCRM_TIMEOUT=1m")
 }
 
 func TestAWorkerThatStoodStillLooksBeforeItUploads(t *testing.T) {
