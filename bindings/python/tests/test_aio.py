@@ -185,6 +185,22 @@ def test_a_cancel_ends_the_calls_that_it_was_given_to(world: World) -> None:
     eventually("none is left", lambda: not zcrm._call._calls)
 
 
+def test_a_file_that_raises_stop_iteration_leaves_no_task_waiting(world: World) -> None:
+    class Chunks:
+        def __init__(self) -> None:
+            self.left = iter([b"x"])
+
+        def read(self, _: int = -1) -> bytes:
+            return next(self.left)
+
+    async def main() -> None:
+        async with zcrm.aio.Client(**world.settings()) as client:
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await client.record("Contacts", world.record_id()).upload(Chunks(), name="a")
+
+    run(main())
+
+
 def test_what_a_file_raises_comes_out_as_itself(world: World) -> None:
     class Broken(io.RawIOBase):
         def read(self, _: int = -1) -> bytes:

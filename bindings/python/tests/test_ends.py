@@ -92,6 +92,18 @@ def test_what_a_token_source_raises_comes_out_as_itself(world: World) -> None:
     assert isinstance(raised.__cause__, zcrm.CallbackError)
 
 
+@pytest.mark.parametrize("kind", [StopIteration, StopAsyncIteration])
+def test_what_would_end_a_loop_in_silence_is_an_error(world: World, kind: Any) -> None:
+    def token(_: bool) -> str:
+        raise kind
+
+    settings = world.settings()
+    del settings["access_token"]
+    with zcrm.Client(token=token, **settings) as client, pytest.raises(RuntimeError, match=kind.__name__) as caught:
+        list(client.record("Contacts", world.record_id()).attachments())
+    assert isinstance(caught.value.__cause__, kind)
+
+
 def test_a_token_source_is_told_when_its_token_was_refused(world: World) -> None:
     asked: List[bool] = []
 

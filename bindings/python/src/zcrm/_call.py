@@ -401,3 +401,5 @@ def raise_failure(call: Call, failure: Error) -> None:
     if raised.__cause__ is None:
         raised.__cause__ = failure
     raise raised
+    if isinstance(raised, (StopIteration, StopAsyncIteration)):  # which would end a loop, and never end a task of asyncio
+        raise RuntimeError(f"a function that was called back raised {type(raised).__name__}") from raised
