@@ -197,6 +197,8 @@ def test_a_journal_that_cannot_be_used_is_an_error(world: World, tmp_path: pathl
     assert isinstance(caught.value, (zcrm.ProtocolError, zcrm.IoError))
     with pytest.raises(zcrm.ArgumentError, match="parallel"):
         world.client().batch([], parallel=0)
+    with pytest.raises(zcrm.ArgumentError, match="None is no journal"):
+        world.client().batch([], journal="")  # of a variable that isn't set: nothing would be remembered
 
 
 def test_asyncio_pulls_from_an_asynchronous_source_and_a_cancelled_task_ends_it(world: World) -> None:

@@ -141,7 +141,8 @@ def test_a_timeout_that_is_no_number_is_refused_and_for_ever_is_none(world: Worl
     with pytest.raises(zcrm.ArgumentError, match="timeout"):
         record.photo.download(timeout=float("nan"))
     record.upload(b"x", name="a", timeout=float("inf"))
-    record.upload(b"x", name="a", timeout=1e300)
+    for forever in (1e300, 1e308):
+        record.upload(b"x", name="a", timeout=forever)
 
 
 def test_a_signal_handler_that_raises_ends_the_call_and_goes_on(world: World) -> None:
@@ -372,6 +373,17 @@ def test_a_wrong_setting_is_named_with_what_is_meant(world: World) -> None:
         zcrm.Client(access_token="x", allow_paths=["/srv/co:lon"])
     with pytest.raises(TypeError, match="proxy is None"):
         zcrm.Client(access_token="x", proxy=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [b"secret", {"/srv"}, object()])
+def test_a_setting_of_a_wrong_type_is_refused_and_not_printed_into_another_value(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"access_token must be a str, not {type(wrong).__name__}$"):
+        zcrm.Client(access_token=wrong)
+
+
+def test_a_cancel_cannot_be_pickled_as_its_copy_would_end_nothing() -> None:
+    with pytest.raises(TypeError, match="can't be pickled"):
+        pickle.dumps(zcrm.Cancel())
 
 
 def test_a_client_cannot_be_pickled_and_says_what_to_do(world: World) -> None:

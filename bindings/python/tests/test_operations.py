@@ -10,6 +10,7 @@ import io
 import os
 import pathlib
 import re
+import types
 from typing import Any, List, Optional, Tuple
 
 import pytest
@@ -92,6 +93,54 @@ def test_a_read_that_gives_more_than_it_was_asked_for_loses_nothing(world: World
 def test_a_file_that_is_open_as_text_is_refused_with_the_way_out(world: World) -> None:
     with pytest.raises(TypeError, match="'rb'"):
         world.record().upload(io.StringIO("x"), name="a")
+
+
+def test_a_read_that_gives_no_bytes_stores_none(world: World) -> None:
+    class Counts:
+        def __init__(self) -> None:
+            self.left: Any = [5, b""]  # of 5, bytes() makes five NULs
+
+        def read(self, _: int = -1) -> Any:
+            return self.left.pop(0)
+
+    record = world.record()
+    with pytest.raises(TypeError, match="bytes-like"):
+        record.upload(Counts(), name="a")
+    assert list(record.attachments()) == []
+
+
+def test_a_file_whose_seek_gives_nothing_is_sent_with_its_size(world: World) -> None:
+    class OfParamiko(io.BytesIO):
+        def seek(self, *place: int) -> None:  # type: ignore[override]
+            super().seek(*place)
+
+    record = world.record()
+    file = OfParamiko(b"head and body")
+    file.seek(9)
+    world.fault("attachment.upload", {"kind": "status", "status": 503})
+    assert world.stored(record, record.upload(file, name="a").id) == b"body"
+
+
+def test_what_an_open_file_is_called_for_want_of_a_name_is_no_name(world: World) -> None:
+    class Standard(io.BytesIO):
+        name = "<stdin>"
+
+    with pytest.raises(zcrm.ArgumentError, match="needs a name"):
+        world.record().upload(Standard(b"x"))
+
+
+@pytest.mark.parametrize("wrong", [2**64, 2**64 + 3, -5])
+def test_a_number_that_c_cannot_hold_is_refused_and_not_another_one(world: World, wrong: int) -> None:
+    record = world.record()
+    identifier = world.attach(record, "a", b"abc")
+    for call in (
+        lambda: record.upload(Unseekable(b"abc"), name="a", size=wrong),
+        lambda: record.download(identifier, max_bytes=wrong),
+        lambda: record.download(identifier, expected_size=wrong),
+        lambda: world.client().batch([], credits=wrong),
+    ):
+        with pytest.raises(zcrm.ArgumentError, match=str(wrong)):
+            call()
 
 
 def test_a_failed_attempt_is_repeated_from_where_the_file_stood(world: World) -> None:
@@ -236,8 +285,9 @@ def test_a_bar_of_tqdm_is_a_progress(world: World) -> None:
 def test_a_step_is_a_dict_in_and_a_dict_out(world: World) -> None:
     client, path = world.client(allow_paths=[world.tmp]), world.tmp / "a.txt"
     path.write_bytes(b"x")
-    step = {"operation": "attachment.upload", "module": "Contacts", "record_id": world.record_id(), "source": {"path": str(path)}}
+    step: Any = {"operation": "attachment.upload", "module": "Contacts", "record_id": world.record_id(), "source": {"path": str(path)}}
     assert client.step(step)["result"]["file_name"] == "a.txt"
+    assert client.step(types.MappingProxyType({**step, "source": types.MappingProxyType(step["source"])}))["result"]["file_name"] == "a.txt"
     with pytest.raises(zcrm.ArgumentError) as caught:
         client.step({**step, "source": {"url": ""}})
     assert (caught.value.reason, caught.value.details) == ("step_input", {"json_path": "$.source.url"})

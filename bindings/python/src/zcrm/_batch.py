@@ -108,8 +108,10 @@ class Batch:
     def __init__(self, client: Client, steps: Iterable[Step], options: _call.Options, journal: Union[str, os.PathLike[str], None],
                  parallel: Optional[int], api_calls: Optional[int]) -> None:
         for name, value in (("parallel", parallel), ("credits", api_calls)):
-            if value is not None and value < 1:
-                raise _failure.own(ArgumentError, "argument", f"{name}: {value} is less than 1", name)
+            if value is not None:
+                _call.number(name, value, 1)
+        if journal == "":
+            raise _failure.own(ArgumentError, "argument", "journal: is empty; None is no journal", "journal")
         self._client, self._options = client, options
         self._call = call = _Running(steps)
         self._batch, self._result, self._error = batch, result, error = c_void_p(), c_void_p(), c_void_p()

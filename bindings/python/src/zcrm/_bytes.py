@@ -48,7 +48,8 @@ class _Reader:
 
     def _rest(self) -> int:
         assert self.start is not None
-        end = int(self._file.seek(0, os.SEEK_END))
+        self._file.seek(0, os.SEEK_END)
+        end = int(self._file.tell())  # what seek() gives isn't it with every file: of paramiko it is None
         self._file.seek(self.start)
         if self.start >= end > 0:
             raise _wrong("source", "the file stands at its end, where nothing is left to send; seek(0) sends all of it")
@@ -60,13 +61,20 @@ class _Reader:
             raise TypeError("read() gave text; open the file as bytes: open(path, 'rb')")
         if given is None:
             raise BlockingIOError("read() gave None: the file doesn't wait for its bytes; make it blocking")
-        given = bytes(given)
+        if not isinstance(given, bytes):
+            given = bytes(memoryview(given))  # and not bytes(5), which are five NULs
         self._over = given[capacity:]
         return given[:capacity]
 
     def rewind(self) -> None:
         self._over = b""
         self._file.seek(self.start)
+
+
+def _own_name(file: Any) -> Optional[str]:
+    """That of the file on the disk. Others have words such as "<stdin>" for it, or a number."""
+    name = getattr(file, "name", None)
+    return os.path.basename(name) if isinstance(name, str) and not name.startswith("<") else None
 
 
 def source(given: Source, name: Optional[str], content_type: Optional[str], size: Optional[int]) -> Tuple[_call.Call, _abi.zcrm_source, Any]:
@@ -85,9 +93,9 @@ def source(given: Source, name: Optional[str], content_type: Optional[str], size
         raise TypeError(f"source must be a path, bytes or a file that is open for reading bytes, not {type(given).__name__}")
     reader = _Reader(given, size)
     call = _call.Call(reader=reader.read, rewind=None if reader.start is None else reader.rewind)
-    known = getattr(given, "name", None)
-    name = os.path.basename(known) if name is None and isinstance(known, str) else name
-    fields = {"kind": _abi.FROM_READER, "length": -1 if reader.size is None else reader.size, "name": _call.text("name", name)}
+    name = _own_name(given) if name is None else name
+    length = -1 if reader.size is None else _call.number("size", reader.size, 0)
+    fields = {"kind": _abi.FROM_READER, "length": length, "name": _call.text("name", name)}
     return call, _call.source(call, **fields, **texts), None
 
 
@@ -111,9 +119,7 @@ def _write_all(file: Any, data: bytes) -> None:
 
 
 def sink(to: Sink, overwrite: bool, max_bytes: Optional[int]) -> Tuple[_call.Call, _abi.zcrm_sink]:
-    fields = {"flags": _abi.OVERWRITE if overwrite else 0, "max_bytes": max_bytes or 0}
-    if max_bytes is not None and max_bytes < 1:
-        raise _wrong("max_bytes", f"{max_bytes} is less than 1; None is no bound")
+    fields = {"flags": _abi.OVERWRITE if overwrite else 0, "max_bytes": 0 if max_bytes is None else _call.number("max_bytes", max_bytes, 1)}
     if overwrite and not isinstance(to, (str, os.PathLike)):
         raise _wrong("overwrite", "is for a download to a path")
     if to is None:

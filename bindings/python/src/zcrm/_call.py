@@ -38,6 +38,9 @@ class Cancel:
         self._fired = False
         self._running: Set[Fires] = set()
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a zcrm.Cancel can't be pickled: another process has none of the calls that it ends")
+
     @property
     def fired(self) -> bool:
         """Whether fire() was called."""
@@ -94,6 +97,14 @@ def text(field: str, value: Optional[str]) -> _abi.zcrm_str:
     return _abi.zcrm_str(encoded, len(encoded))
 
 
+def number(field: str, value: int, least: int) -> int:
+    """A whole number as the library takes it, where one that is too large would become another."""
+    if not least <= value < 2**63:
+        problem = f"less than {least}" if value < least else "too large"
+        raise _failure.own(ArgumentError, "argument", f"{field}: {value} is {problem}; leave it out for none", field)
+    return value
+
+
 class Options:
     """What applies to one call only, as zcrm_call holds it."""
 
@@ -113,7 +124,8 @@ class Options:
             raise _failure.own(ArgumentError, "argument", "expected_sha256: is empty; None asks for no comparison", "expected_sha256")
         self.call = _abi.zcrm_call(
             struct_size=sizeof(_abi.zcrm_call), trace_id=text("trace_id", trace_id), expected_sha256=text("expected_sha256", expected_sha256),
-            expected_bytes=expected_size or 0, restrict_triggers=text("restrict_triggers", restrict_triggers), flags=flags,
+            expected_bytes=0 if expected_size is None else number("expected_size", expected_size, 0),
+            restrict_triggers=text("restrict_triggers", restrict_triggers), flags=flags,
         )
 
 
@@ -125,7 +137,11 @@ def _deadline(timeout: Optional[float]) -> Optional[float]:
         return None
     if math.isnan(timeout):
         raise _failure.own(ArgumentError, "argument", "timeout: is not a number", "timeout")
-    return time.monotonic() + timeout
+    return time.monotonic() + min(timeout, _EVER)
+
+
+_EVER = 2**32
+"""Seconds: what is longer is as long, and may be more than C can hold."""
 
 
 class Call:
@@ -308,7 +324,14 @@ def as_json(step: Union[Mapping[str, Any], str, bytes]) -> bytes:
     """A step as the library reads it. Bytes that are no UTF-8 are for it to refuse."""
     if isinstance(step, bytes):
         return step
-    return (step if isinstance(step, str) else json.dumps(step)).encode(errors="surrogatepass")
+    return (step if isinstance(step, str) else json.dumps(step, default=_plain)).encode(errors="surrogatepass")
+
+
+def _plain(value: Any) -> Dict[str, Any]:
+    """A mapping that is no dict, such as one that can't be changed."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a step can't hold {type(value).__name__}: {value!r}")
 
 
 def check(status: int, error: Optional[c_void_p] = None) -> None:
@@ -372,7 +395,7 @@ def prepare(call: Call, options: Options, gate: Gate) -> None:
         options.call.progress = _on_progress
     if options.deadline is not None:
         # 1 ms at least: 0 is no bound, and the time may have passed just now.
-        options.call.timeout_ms = min(max(1, math.ceil((options.deadline - time.monotonic()) * 1000)), 2**62)
+        options.call.timeout_ms = max(1, math.ceil((options.deadline - time.monotonic()) * 1000))
     _calls[call.number] = call
     if options.cancel is not None:
         call.let_go = options.cancel._also(call)
@@ -400,6 +423,6 @@ def raise_failure(call: Call, failure: Error) -> None:
         raise failure
     if raised.__cause__ is None:
         raised.__cause__ = failure
-    raise raised
     if isinstance(raised, (StopIteration, StopAsyncIteration)):  # which would end a loop, and never end a task of asyncio
         raise RuntimeError(f"a function that was called back raised {type(raised).__name__}") from raised
+    raise raised

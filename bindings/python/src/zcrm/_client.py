@@ -6,6 +6,7 @@ import enum
 import hashlib
 import json
 import logging
+import numbers
 import os
 import pathlib
 import sys
@@ -76,6 +77,8 @@ def _written(key: str, value: Any) -> str:
             if SEPARATORS[key] in item:
                 raise _failure.own(ConfigError, "config", f"{key}: {item!r} holds {SEPARATORS[key]!r}, which separates its items", key)
         return SEPARATORS[key].join(items)
+    if not isinstance(value, (str, numbers.Number, os.PathLike)):
+        raise TypeError(f"{key} must be a str, not {type(value).__name__}")
     return str(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
