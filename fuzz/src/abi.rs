@@ -403,7 +403,7 @@ fn sized(plan: &mut Unstructured<'_>, words: &[usize]) -> Result<Box<[u8]>> {
     for (i, word) in words.iter().enumerate() {
         let at = (i + 1) * size_of::<usize>();
         if let Some(place) = bytes.get_mut(at..at + size_of::<usize>()) {
-            place.copy_from_slice(&word.to_ne_bytes());
+            put(place, *word);
         }
     }
     if plan.ratio(1, 16)? && size > whole {
@@ -411,6 +411,13 @@ fn sized(plan: &mut Unstructured<'_>, words: &[usize]) -> Result<Box<[u8]>> {
     }
     bytes[..size_of::<usize>()].copy_from_slice(&size.to_ne_bytes());
     Ok(bytes.into())
+}
+
+/// Writes a word that may be an address as a pointer: made of bytes alone it would point to nothing under Miri.
+fn put(place: &mut [u8], word: usize) {
+    assert!(place.len() >= size_of::<Ptr>());
+    // SAFETY: it is large enough, and any bytes are a pointer.
+    unsafe { place.as_mut_ptr().cast::<Ptr>().write_unaligned(std::ptr::with_exposed_provenance(word)) }
 }
 
 /// A zcrm_str: two words. NULL with a length, text, nothing.
@@ -450,7 +457,9 @@ fn with_call(plan: &mut Unstructured<'_>, mut body: impl FnMut(Ptr, &mut Unstruc
         ];
         let mut call = sized(plan, &words)?;
         if call.len() < 16 {
-            call = [16_usize.to_ne_bytes(), (cancel as usize).to_ne_bytes()].concat().into();
+            call = vec![0; 16].into();
+            put(&mut call[..8], 16);
+            put(&mut call[8..], cancel as usize);
         }
         let size = usize::from_ne_bytes(call[..8].try_into().unwrap());
         assert!(size <= call.len());
