@@ -14,7 +14,7 @@ import pytest
 
 import zcrm
 import zcrm.aio
-from conftest import STALL, World, eventually
+from conftest import STALL, World, eventually, no_call_is_left
 
 SOON = 10.0
 
@@ -182,7 +182,7 @@ def test_a_cancel_ends_the_calls_that_it_was_given_to(world: World) -> None:
             return await asyncio.gather(*calls, return_exceptions=True)
 
     assert [type(error) for error in run(main())] == [zcrm.CancelledError] * 3
-    eventually("none is left", lambda: not zcrm._call._calls)
+    eventually("none is left", no_call_is_left)
 
 
 def test_a_file_that_raises_stop_iteration_leaves_no_task_waiting(world: World) -> None:

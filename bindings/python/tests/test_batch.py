@@ -17,7 +17,7 @@ import pytest
 
 import zcrm
 import zcrm.aio
-from conftest import STALL, World, eventually
+from conftest import STALL, World, eventually, no_call_is_left
 
 
 def attach(world: World, record_id: str, name: str) -> Dict[str, Any]:
@@ -177,7 +177,7 @@ def test_a_batch_that_nobody_ends_is_ended_with_the_last_reference(world: World)
     batch = record._client.batch([("list", listed), *[(f"{number}", step) for number in range(4)]])
     assert next(batch).key == "list"
     del batch
-    eventually("its call has ended", lambda: not zcrm._call._calls)
+    eventually("its call has ended", no_call_is_left)
 
 
 def test_a_paused_batch_begins_nothing_until_it_goes_on(world: World) -> None:
@@ -228,4 +228,4 @@ def test_asyncio_pulls_from_an_asynchronous_source_and_a_cancelled_task_ends_it(
     told = asyncio.run(main())
     assert told[0] == "a"
     assert len(told) > 15
-    eventually("its call has ended", lambda: not zcrm._call._calls)
+    eventually("its call has ended", no_call_is_left)

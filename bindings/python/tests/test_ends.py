@@ -20,7 +20,8 @@ from typing import Any, List
 import pytest
 
 import zcrm
-from conftest import STALL, World, eventually
+from conftest import STALL, World, eventually, no_call_is_left
+from zcrm import _gate
 
 # Far beyond what is promised (0.1 s), and far below the end that the call would have had without.
 SOON = 10.0
@@ -207,7 +208,7 @@ def test_signals_at_any_moment_leave_no_call_behind(world: World) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.signal(signal.SIGALRM, before)
-    eventually("every call has ended", lambda: not zcrm._call._calls)
+    eventually("every call has ended", no_call_is_left)
     assert len(record._client._gate.free) == 3
     assert record.upload(b"x", name="last").file_name == "last"
 
@@ -304,6 +305,32 @@ def test_no_more_calls_than_max_calls_are_in_the_library_and_the_others_end_at_t
 def on_error(work: Any) -> None:
     with contextlib.suppress(zcrm.Error):
         work()
+
+
+def test_places_are_taken_and_given_back_by_any_number_of_threads_at_once() -> None:
+    gate, raised = _gate.Gate(2), []
+
+    def turn() -> None:
+        try:
+            for _ in range(3000):
+                place = gate.take()
+                if place is not None:
+                    gate.give_back(place)
+        except RuntimeError as error:
+            raised.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=turn) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert raised == []
+    assert len(gate.free) == 2
 
 
 def test_copies_through_pipes_go_on_however_few_calls_are_let_in(world: World) -> None:

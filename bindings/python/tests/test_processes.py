@@ -18,7 +18,7 @@ from typing import Any, Dict, List
 import pytest
 
 import zcrm
-from conftest import STALL, World, eventually
+from conftest import STALL, World, eventually, no_call_is_left
 
 NO_LOG = None
 """pytest writes log lines to files, whose locks Python lets a fork take along."""
@@ -215,6 +215,7 @@ def peak_kib() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="its collector lets the heap grow by hundreds of MB before it looks")
 def test_100_mb_through_file_objects_take_no_more_memory_than_1_mb(world: World) -> None:
     world.change(keep_bodies=False)
     program = """
@@ -273,7 +274,7 @@ def test_clients_walks_and_failures_leave_nothing_behind(world: World) -> None:
         round_trip()
     assert descriptors() - before < 20
     assert threading.active_count() == threads
-    assert zcrm._call._calls == {}
+    assert no_call_is_left()
 
 
 def test_the_package_says_what_is_missing() -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Callable, Deque, Optional, TypeVar
+from typing import Callable, Deque, Optional, Set, TypeVar
 
 T = TypeVar("T")
 
@@ -65,7 +65,8 @@ class Gate:
 
     def _reset(self) -> None:
         self._process = os.getpid()
-        self._taken: weakref.WeakSet[Place] = weakref.WeakSet()
+        # Of no WeakSet, which may change under a loop over it. Those that are lost to an exception go by themselves.
+        self._taken: Set[weakref.ref[Place]] = set()
         self.free = deque(_Token(self) for _ in range(self._limit))
 
     def take(self) -> Optional[Place]:
@@ -80,16 +81,17 @@ class Gate:
         try:
             place.held.append(self.free.pop())
         except IndexError:
-            lent = next(filter(None, (other.lend() for other in list(self._taken))), None)
+            others = filter(None, (other() for other in list(self._taken)))
+            lent = next(filter(None, (other.lend() for other in others)), None)
             if lent is None:
                 return None
             place.held.append(lent)
-        self._taken.add(place)
+        self._taken.add(weakref.ref(place, self._taken.discard))
         return place
 
     def give_back(self, place: Place) -> None:
         """Ends the use of a place, which may have been lent."""
-        self._taken.discard(place)
+        self._taken.discard(weakref.ref(place))
         token = place.let_go()
         if token is not None and token.is_of_this_process():
             self.free.append(token)
