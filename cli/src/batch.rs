@@ -134,7 +134,7 @@ struct Keyed {
 fn step(number: u64, line: &[u8]) -> Next {
     let own_key = format!("line {number}");
     let line = match step::text(line) {
-        Ok(line) => line,
+        Ok(line) => line.strip_prefix('\u{feff}').unwrap_or(line), // with which editors begin a file
         Err(error) => return Next::Refused { key: own_key, error },
     };
     match serde_json::from_str::<Keyed>(line) {

@@ -128,6 +128,13 @@ fn a_line_of_a_batch_that_is_no_step_is_told_under_its_number() {
 }
 
 #[test]
+fn a_byte_order_mark_before_a_key_is_passed_over() {
+    let w = world();
+    let (told, ran) = batch(&w, &[format!("\u{feff}{{\"key\": \"a\", \"step\": {}}}", list(&w.contact.id))], &[]);
+    assert_eq!((&told[0]["key"], &told[0]["status"], ran.code), (&json!("a"), &json!("done"), Some(0)), "{told:?}");
+}
+
+#[test]
 fn a_batch_that_is_stopped_goes_on_with_its_journal() {
     let w = world();
     let all: Vec<String> = (0..20).map(|i| upload(&w, &i.to_string())).collect();
