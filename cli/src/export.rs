@@ -16,7 +16,7 @@ use crate::exit::Stop;
 use crate::folder::Folder;
 use crate::manifest::{Entry, Known, Line, Manifest, Whole};
 use crate::output::{About, size};
-use crate::pool;
+use crate::{pool, streams};
 
 /// Export the attachments and photos of a module's records into a folder
 #[derive(clap::Args)]
@@ -124,8 +124,12 @@ fn tell_plan(args: &Args, app: &App, records: usize, left: usize, has_photos: bo
 /// The ids that a file names.
 fn ids_in(path: &Path) -> std::result::Result<Vec<String>, Stop> {
     let failed = |e: io::Error| Stop::new(format_args!("--ids {}: {e}", path.display()));
-    let lines: Box<dyn BufRead> =
-        if path.as_os_str() == "-" { Box::new(io::stdin().lock()) } else { Box::new(BufReader::new(fs::File::open(path).map_err(failed)?)) };
+    let lines: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        streams::check(true)?; // main doesn't see it in --ids=-
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(fs::File::open(path).map_err(failed)?))
+    };
     let (mut ids, mut seen) = (Vec::new(), std::collections::HashSet::new());
     for (at, line) in lines.lines().enumerate() {
         let line = line.map_err(failed)?;

@@ -66,6 +66,7 @@ fn a_closed_output_or_input_is_exit_code_2_and_nothing_is_sent() {
         (&["batch", "--journal", "/nowhere/j"], "<&-"),
         (&["ls", &contact(&w)], ">&-"),
         (&["upload", &contact(&w), "-", "--name", "a.txt"], "<&-"),
+        (&["export", "Contacts", "-o", "out", "--ids=-"], "<&-"),
     ] {
         let program = zcrm(&w, arguments);
         let mut shell = Command::new("sh");
