@@ -302,7 +302,8 @@ impl<'e, 'a> OneRecord<'e, 'a> {
         }
         let Export { client, budget, .. } = self.export;
         let call = Call { expected_bytes: attachment.bytes, ..self.export.call() };
-        let file = budget.spend(|| attachment::download(client, self.record, &attachment.id, Sink::file(&path, false), call))?.result;
+        let file = budget.spend(|| attachment::download(client, self.record, &attachment.id, Sink::file(&path, false), call));
+        let file = file.map_err(|error| taken(&path, error))?.result;
         (entry.bytes, entry.sha256) = (file.bytes, file.sha256);
         self.keep(Line::File(entry))
     }
@@ -344,6 +345,18 @@ impl<'e, 'a> OneRecord<'e, 'a> {
         self.done.items += 1;
         self.done.bytes += line.entry().map_or(0, |entry| entry.bytes);
         Ok(())
+    }
+}
+
+/// An export replaces no file, and has no option to do so.
+fn taken(path: &Path, error: Error) -> Error {
+    match error.reason() {
+        "target_exists" => {
+            let message =
+                format!("{} is there with other bytes; move it away, and run the export again", zcrm::one_line(&path.display().to_string()));
+            Error::new(error.status(), "export_target", message)
+        }
+        _ => error,
     }
 }
 

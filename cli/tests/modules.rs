@@ -215,6 +215,21 @@ fn a_download_that_fails_is_told_and_made_by_the_next_export() {
 }
 
 #[test]
+fn an_export_leaves_a_file_that_is_not_its_own_and_says_what_to_do() {
+    let w = world();
+    let [first, _] = fill(&w);
+    let path = w.path(&format!("out/Widgets/{first}/Grüße.pdf"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "mine").unwrap();
+    let ran = run(&w, &["export", "Widgets", "-o", "out"]);
+    assert!(ran.code == Some(1) && ran.err.contains("move it away"), "{ran:?}");
+    assert!(!ran.err.contains("--overwrite"), "it has no such option: {ran:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(run(&w, &["export", "Widgets", "-o", "out"]).code, Some(0));
+}
+
+#[test]
 fn an_import_refuses_a_manifest_that_leads_elsewhere_and_a_map_that_says_nothing() {
     let w = world();
     let [first, second] = fill(&w);
