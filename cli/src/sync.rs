@@ -122,7 +122,7 @@ impl Sync<'_> {
                 self.left.remove(at);
                 return Ok("kept");
             }
-            return self.upload(Source::link(url, name.trim_end_matches(".url")));
+            return self.upload(Source::link(url, &name[..name.len() - URL.len()]));
         }
         let length = fs::metadata(path).map_err(|e| Error::io("source_open", path.display(), &e))?.len();
         if let Some(at) = self.left.iter().position(|(left, there)| *left == name && there.bytes == Some(length))
@@ -152,9 +152,13 @@ impl Sync<'_> {
     }
 }
 
+/// How the name of a file that is a link ends.
+const URL: &str = ".url";
+
 /// The URL in a file that is a link.
 fn link(path: &Path, name: &str) -> Option<String> {
     let is_small = fs::metadata(path).is_ok_and(|meta| meta.len() < 64 << 10);
-    let text = (name.to_lowercase().ends_with(".url") && is_small).then(|| fs::read_to_string(path).ok())??;
+    let is_named = name.len().checked_sub(URL.len()).and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(URL));
+    let text = (is_named && is_small).then(|| fs::read_to_string(path).ok())??;
     text.starts_with("[InternetShortcut]").then(|| text.lines().find_map(|line| line.strip_prefix("URL=")).map(str::to_owned))?
 }

@@ -272,7 +272,7 @@ fn sync_attaches_what_is_missing_and_deletes_only_when_asked() {
     }
     fs::create_dir(w.path("dir")).unwrap();
     for (name, content) in
-        [("kept.txt", "kept"), ("changed.txt", "new"), ("new.txt", "n"), ("Zoho.url", "[InternetShortcut]\r\nURL=https://zoho.com/\r\n")]
+        [("kept.txt", "kept"), ("changed.txt", "new"), ("new.txt", "n"), ("Zoho.url.URL", "[InternetShortcut]\r\nURL=https://zoho.com/\r\n")]
     {
         fs::write(w.path("dir").join(name), content).unwrap();
     }
@@ -281,9 +281,9 @@ fn sync_attaches_what_is_missing_and_deletes_only_when_asked() {
     assert_eq!((would.code, names(&w).len()), (Some(0), 3), "{would:?}");
     assert!(would.out.contains("would be attached: dir/new.txt") && would.out.contains("would be deleted: surplus.txt"), "{would:?}");
     assert_eq!(run(&w, &["sync", "dir", &target]).code, Some(0));
-    assert_eq!(names(&w), ["Zoho", "changed.txt", "changed.txt", "kept.txt", "new.txt", "surplus.txt"]);
+    assert_eq!(names(&w), ["Zoho.url", "changed.txt", "changed.txt", "kept.txt", "new.txt", "surplus.txt"]);
     let clean = run(&w, &["sync", "dir", &target, "--delete"]);
-    assert_eq!((clean.code, names(&w)), (Some(0), ["Zoho", "changed.txt", "kept.txt", "new.txt"].map(String::from).to_vec()), "{clean:?}");
+    assert_eq!((clean.code, names(&w)), (Some(0), ["Zoho.url", "changed.txt", "kept.txt", "new.txt"].map(String::from).to_vec()), "{clean:?}");
     assert!(contents(&w, &record).iter().all(|(_, url, _)| url.is_none() || url.as_deref() == Some("https://zoho.com/")));
     let requests = w.requests("attachment.upload").len();
     assert_eq!((run(&w, &["sync", "dir", &target, "--delete"]).code, w.requests("attachment.upload").len()), (Some(0), requests));
