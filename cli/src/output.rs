@@ -95,7 +95,8 @@ impl Output {
             return self.print(&json(&Line { about, what: Failed { error: error.detail() } }));
         }
         let way_out = if error.reason() == "target_exists" { " (--overwrite)" } else { "" }; // the library can't know how it is asked here
-        self.warn(format_args!("{}: {error}{way_out}", zcrm::one_line(about.shown())));
+        let place = Some(about.shown()).filter(|shown| !shown.is_empty()).map(|shown| format!("{}: ", zcrm::one_line(shown)));
+        self.warn(format_args!("{}{error}{way_out}", place.unwrap_or_default()));
         Ok(())
     }
 

@@ -76,7 +76,7 @@ fn a_code_that_is_refused_changes_nothing() {
     let before = fs::read(own_profiles(&w)).unwrap();
     let Credentials { client_id, client_secret, .. } = w.emulator.credentials();
     let refused = login(&w, &["--client-id", &client_id, "--client-secret", &client_secret, "--code", "1000.used"]);
-    assert!(refused.code == Some(1) && refused.err.contains("invalid_code"), "{refused:?}");
+    assert!(refused.code == Some(1) && refused.err.starts_with("zcrm: http") && refused.err.contains("invalid_code"), "{refused:?}");
     assert!(fs::read(own_profiles(&w)).unwrap() == before);
     assert_eq!(fs::read_dir(w.path(".config/zcrm")).unwrap().count(), 1, "nothing half written lies beside it");
 }
