@@ -136,7 +136,7 @@ fn a_clock_that_is_off_is_told() {
 #[test]
 fn a_host_that_is_not_there_and_one_without_a_name_are_told_apart() {
     let w = world();
-    wrong(&w, &other(other(login(&w), "api_domain", "http://127.0.0.1:1"), "accounts_url", "http://127.0.0.1:1"), "TLS", "127.0.0.1", "proxy");
+    wrong(&w, &other(other(login(&w), "api_domain", "http://127.0.0.1:1"), "accounts_url", "http://127.0.0.1:1"), "http", "127.0.0.1", "proxy");
     wrong(&w, &other(other(login(&w), "api_domain", "http://nothing.invalid"), "allow_http", "on"), "DNS", "nothing.invalid", "api_domain");
 }
 

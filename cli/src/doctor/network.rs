@@ -34,15 +34,13 @@ pub fn look(app: &App, settings: &Settings, config: &Config, hosts: &Hosts) -> V
             }
         }
         let call = Call { timeout: Some(PATIENCE), ..app.call() };
+        let how = if host.starts_with("https") { "TLS" } else { "http" };
         match auth::probe(config, &format!("{host}{path}"), call) {
             Ok(Answered { http_status, clock: theirs }) => {
                 clock = clock.or(theirs);
-                let how = if host.starts_with("https") { "TLS" } else { "http" };
                 findings.push(Finding::ok(how, format!("{host} answers ({http_status})")));
             }
-            Err(error) => {
-                findings.push(Finding::bad("TLS", error.to_string(), "see proxy, ca_file and what stands between; -vv shows each exchange"))
-            }
+            Err(error) => findings.push(Finding::bad(how, error.to_string(), "see proxy, ca_file and what stands between; -vv shows each exchange")),
         }
     }
     findings.extend(clock.map(agrees));
