@@ -445,3 +445,29 @@ def test_the_interpreter_ends_cleanly_with_calls_in_every_state(world: World) ->
         assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
         assert "Fatal" not in ended.stderr
         assert "panicked" not in ended.stderr
+
+
+@pytest.mark.parametrize("before", ["", "len(list(record.attachments()))"], ids=["first call", "after others"])
+def test_what_an_object_does_as_the_interpreter_takes_it_apart_is_done_or_refused(world: World, before: str) -> None:
+    """No other thread runs any more: what the main thread lets one do would never end."""
+    program = f"""
+        import io, sys, zcrm
+        client = zcrm.Client(api_domain=sys.argv[1], access_token=sys.argv[2])
+        record = client.record("Contacts", sys.argv[3])
+        {before}
+        def said(work):
+            try:
+                print(work(), flush=True)
+            except zcrm.Error as error:
+                print(error.reason, flush=True)
+        class Last:
+            def __del__(self):
+                said(lambda: record.upload(io.BytesIO(b"abc"), name="a").size)
+                said(lambda: len(list(record.attachments())))
+                said(lambda: len(list(client.batch([("a", step)]))))
+        step = {{"operation": "attachment.list", "module": "Contacts", "record_id": sys.argv[3]}}
+        sys.modules["last"] = Last()
+    """
+    arguments = [sys.executable, "-c", textwrap.dedent(program), world.url, world.access_token, world.record_id()]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "3\n1\nending\n"), ended.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 import weakref
 from collections import deque
 from ctypes import byref, c_void_p, sizeof
@@ -152,6 +153,8 @@ class Batch:
 
     def _begin(self) -> None:
         if not self._begun:
+            if sys.is_finalizing():
+                raise _call.ending()  # the thread that it needs would never run
             self._begun = True
             self._client._open()
             _call.prepare(self._call, self._options, self._client._gate)

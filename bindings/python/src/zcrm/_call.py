@@ -385,7 +385,7 @@ def prepare(call: Call, options: Options, gate: Gate) -> None:
     if getattr(_inside, "callback", False):
         raise _failure.own(StateError, "reentrant", "a reader, writer, progress function or source of steps must not start an operation")
     if _ending and not _relay.wanted():
-        raise _failure.own(StateError, "ending", "the interpreter is ending")
+        raise ending()
     call.gate, call.place = gate, _wait(options, gate)
     check(lib.zcrm_cancel_new(byref(call.token)))
     options.call.cancel = call.token.value
@@ -399,6 +399,11 @@ def prepare(call: Call, options: Options, gate: Gate) -> None:
     _calls[call.number] = call
     if options.cancel is not None:
         call.let_go = options.cancel._also(call)
+
+
+def ending() -> Error:
+    """Why nothing can be begun any more."""
+    return _failure.own(StateError, "ending", "the interpreter is ending")
 
 
 def _wait(options: Options, gate: Gate) -> Place:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 import threading
 from queue import Empty, SimpleQueue
 from typing import Callable, Optional
@@ -87,8 +88,8 @@ class Relay:
         self._answers.put(FAILED)
 
     def _drain(self) -> None:
-        # Whatever is raised meanwhile.
-        while not self.done:
+        # Whatever is raised meanwhile. When the interpreter ends, the other thread stands still for good.
+        while not self.done and not sys.is_finalizing():
             try:
                 self.refuse()
                 self._bell.get(timeout=0.01)
@@ -131,8 +132,10 @@ def wanted() -> bool:
 
 
 def helper() -> Optional[Helper]:
-    """The helper of this process; None when no thread can be had any more, as the interpreter ends."""
+    """The helper of this process; None when the interpreter ends: no thread can be had then, or one that is there never runs again."""
     global _helper
+    if sys.is_finalizing():
+        return None
     if _helper is None or _helper.process != os.getpid():
         try:
             _helper = Helper()
