@@ -73,8 +73,8 @@ func WithRefreshToken(clientID, clientSecret, refreshToken string) Option {
 func WithAccessToken(token string) Option { return WithOption("access_token", token) }
 
 // WithTokenSource takes the access tokens from source. The client asks it for each operation, from several goroutines at once, and expects it
-// to keep a token while that is good; refused says that Zoho refused the last one. ctx is that of the operation, which waits for source; when
-// several batches run at once, their ctx never ends. An error of source reaches the caller of the operation.
+// to keep a token while that is good; refused says that Zoho refused the last one. ctx is that of the operation, which waits for source, and ends
+// with its time ([WithTimeout]), too; when several batches run at once, their ctx never ends. An error of source reaches the caller of the operation.
 func WithTokenSource(source func(ctx context.Context, refused bool) (string, error)) Option {
 	return Option{func(config *cabi.Config) { config.Token = source }}
 }

@@ -41,6 +41,34 @@ func TestATokenSourceGetsTheContextOfItsCall(t *testing.T) {
 	}
 }
 
+// The store's Get waits for its context, too.
+func TestATokenSourceAndAStoreEndWithTheTimeOfTheCall(t *testing.T) {
+	w := newWorld(t)
+	source := zcrm.WithTokenSource(func(ctx context.Context, _ bool) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	})
+	setting := zcrm.WithOption("call_timeout_ms", "50")
+	for name, call := range map[string]struct {
+		client *zcrm.Client
+		bound  []zcrm.CallOption
+	}{
+		"source":          {w.newClient(source), []zcrm.CallOption{zcrm.WithTimeout(50 * time.Millisecond)}},
+		"source, setting": {w.newClient(source, setting), nil},
+		"store":           {w.sharing(zcrm.WithTokenStore(&slow{})), []zcrm.CallOption{zcrm.WithTimeout(50 * time.Millisecond)}},
+	} {
+		_, err := call.client.ListAttachments(ctx, w.record, zcrm.ListOptions{}, call.bound...)
+		if !errors.Is(err, zcrm.ErrTimeout) || errors.Is(err, context.Canceled) || !isTimeout(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	steps := []zcrm.BatchStep{{Key: "a", Step: []byte(fmt.Sprintf(`{"operation":"attachment.list","module":"Contacts","record_id":%q}`, w.record.ID))}}
+	summary, err := w.newClient(source).RunBatch(ctx, steps, zcrm.BatchOptions{}, nil, zcrm.WithTimeout(50*time.Millisecond))
+	if err != nil || summary.Done != 0 || summary.Stopped != "call_timeout" {
+		t.Errorf("a batch: %+v, %v", summary, err)
+	}
+}
+
 // Those that wait share a failure of the token source. That its context ended is no such failure.
 func TestACallThatWaitsForATokenOutlivesTheContextOfTheOneThatAsks(t *testing.T) {
 	w := newWorld(t)

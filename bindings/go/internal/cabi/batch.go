@@ -93,6 +93,9 @@ func (c *Client) batch(ctx context.Context, batch *C.zcrm_batch, st *state, none
 	if err != nil {
 		return none, err
 	}
+	if st.late && summary.Stopped == "cancelled" {
+		summary.Stopped = "call_timeout"
+	}
 	return summary, st.ofBatch(ctx, &summary)
 }
 

@@ -69,6 +69,7 @@ type state struct {
 	ended    func(key string, status int32, json []byte, fromJournal bool) error
 	steps    *feed // of a batch that asks for them
 	hooked   bool  // its client has callbacks, too, whose panics are to go on here
+	late     bool  // its time was up while it waited for one of these
 
 	err   error // what the caller's reader, writer or batch function failed with
 	panic *panicked

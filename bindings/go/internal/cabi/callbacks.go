@@ -199,13 +199,15 @@ func (h *hooks) keep(of string, err error) C.zcrm_status {
 	return C.zcrm_status(h.number)
 }
 
-// explain puts the error behind a failed callback into its failure.
-func (h *hooks) explain(failure *Failure) {
+// explain puts the error behind a failed callback into its failure, and says whether it was one.
+func (h *hooks) explain(failure *Failure) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if kept, ok := h.kept[failure.CallbackStatus]; ok && failure.Cause == nil {
+	kept, ok := h.kept[failure.CallbackStatus]
+	if ok = ok && failure.Cause == nil; ok {
 		failure.Cause, failure.Message = kept.err, "the "+kept.of+" failed"
 	}
+	return ok
 }
 
 // during lets hooks on threads of the library find the batch that they run for.

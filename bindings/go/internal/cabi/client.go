@@ -59,6 +59,7 @@ type Client struct {
 	ptr     *C.zcrm_client
 	hooks   *hooks
 	hooked  bool // it has callbacks of its own
+	waits   bool // some of them may take long: a token source, a token store
 	logger  *slog.Logger
 	places  places
 	timeout time.Duration // the setting call_timeout_ms, which bounds the wait for a place too
@@ -82,6 +83,7 @@ func NewClient(config Config) (*Client, error) {
 	handle := newHandle(st)
 	defer freeHandle(handle)
 	client := &Client{hooks: hooks, hooked: config.hasHooks(), logger: config.Logger, places: config.places(), timeout: config.callTimeout()}
+	client.waits = config.Token != nil || config.Store != nil
 	var failed *C.zcrm_error
 	status := C.zg_client_new(built, C.uintptr_t(handle), &client.ptr, &failed)
 	st.repanic()
@@ -179,15 +181,31 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 	}
 	st.call, st.place.of, st.place.held, st.hooked = of, c.places, true, c.hooked
 	defer st.place.giveBack()
-	result, err := run(ctx, st, call)
+	within, done := c.bounded(ctx, of.Timeout)
+	defer done()
+	result, err := run(within, st, call)
+	st.late = within.Err() != nil && ctx.Err() == nil
 	if st.panic != nil {
 		c.logPanic(st)
 		st.repanic()
 	}
 	if failure, ok := err.(*Failure); ok {
-		c.hooks.explain(failure)
+		if isHooks := c.hooks.explain(failure); st.late && (isHooks || failure.Status == C.ZCRM_E_CANCELLED) {
+			failure.Status, failure.Reason, failure.Cause = C.ZCRM_E_TIMEOUT, "call_timeout", nil
+			failure.Message = fmt.Sprintf("the call took longer than its %v", of.Timeout)
+		}
 	}
 	return result, err
+}
+
+// bounded is the context of a call's token source and token store, which ends when the call's time is up: a moment later than the library
+// ends a call that waits for anything else.
+func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	const moment = 10 * time.Millisecond
+	if !c.waits || timeout <= 0 || timeout > math.MaxInt64-moment {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout+moment)
 }
 
 // logPanic tells where a callback panicked: whoever recovers from the panic sees only where it went on.
