@@ -41,6 +41,10 @@ ZCRM_INSTALLED = $(addprefix $(ZCRM_LIB)/,libzcrm.so libzcrm.so.$(ZCRM_SOVERSION
 	$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/zcrm.fish \
 	$(DESTDIR)$(DATADIR)/doc/zcrm
 
+# Folders that install may have made, each before the one that it is in. Uninstall removes those that are empty.
+ZCRM_FOLDERS = $(addprefix $(ZCRM_LIB)/,cmake pkgconfig) $(addprefix $(DESTDIR)$(DATADIR)/,doc man/man1 bash-completion/completions \
+	bash-completion zsh/site-functions zsh fish/vendor_completions.d fish)
+
 # Fills in a template; paths are relative to where the file will lie, so that the prefix can be moved.
 #   $(call zcrm_fill,TEMPLATE,FILE)
 zcrm_relative = $(shell realpath -m --relative-to="$(1)" "$(2)")
@@ -103,7 +107,7 @@ zcrm-files:
 
 uninstall: ## what install put below PREFIX
 	rm -rf $(ZCRM_INSTALLED)
-	-rmdir $(ZCRM_LIB)/cmake $(ZCRM_LIB)/pkgconfig 2>/dev/null
+	rmdir $(ZCRM_FOLDERS) 2>/dev/null || true
 
 dist: ## build/zcrm-….tar.gz for glibc 2.17 and musl, amd64 and arm64, and a zip for Windows, with checksums, SBOMs and licences; TARGETS=… only these of Rust's
 	@$(ZCRM_ROOT)/scripts/setup dist
