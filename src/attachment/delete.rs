@@ -29,12 +29,14 @@ pub(super) struct Deletion<'c, 's> {
     /// They may be gone already, by an earlier call.
     again: bool,
     deleted: Vec<String>,
-    failed: Option<(String, Error)>,
+    failed: Option<Error>,
+    /// Errors then say which of them they are of.
+    are_several: bool,
 }
 
 impl<'c, 's> Deletion<'c, 's> {
     pub(super) fn new(client: &'c Client, session: &'c Session<'s>, record: &'c Record) -> Self {
-        Deletion { client, session, record, again: false, deleted: Vec::new(), failed: None }
+        Deletion { client, session, record, again: false, deleted: Vec::new(), failed: None, are_several: false }
     }
 
     pub(super) fn again(self, again: bool) -> Self {
@@ -55,6 +57,7 @@ impl<'c, 's> Deletion<'c, 's> {
 
     /// One request for up to 100, or one for each where the server doesn't know that request.
     pub(super) async fn several(&mut self, ids: &[&str]) -> Result<()> {
+        self.are_several = true;
         for chunk in ids.chunks(BULK) {
             let listable = chunk.iter().all(|id| !id.contains(',')); // an id that the checks let through could be two
             let bulk = listable && self.client.config().bulk_delete == BulkDelete::Auto && self.bulk(chunk).await?;
@@ -78,7 +81,10 @@ impl<'c, 's> Deletion<'c, 's> {
             Err(error) if error.status() == Status::NotFound && self.may_be_done() => return Ok(false),
             Err(error) => return Err(self.with_deleted(error)),
         };
-        for (id, verdict) in ids.iter().zip(verdicts) {
+        let mut verdicts: Vec<_> = ids.iter().zip(verdicts).collect();
+        // What ends the call comes last: what was deleted beside it is told, wherever it stands.
+        verdicts.sort_by_key(|(_, verdict)| verdict.as_ref().is_err_and(|error| error.status() != Status::NotFound));
+        for (id, verdict) in verdicts {
             self.note(id, verdict)?;
         }
         Ok(true)
@@ -86,10 +92,10 @@ impl<'c, 's> Deletion<'c, 's> {
 
     /// Keeps the first refusal and goes on with the others; what isn't a refusal of this one id ends the call.
     fn note(&mut self, id: &str, outcome: Result<()>) -> Result<()> {
-        match outcome {
+        match outcome.map_err(|error| if self.are_several { error.with(|d| d.message = format!("{id}: {}", d.message)) } else { error }) {
             Err(error) if error.status() == Status::NotFound && self.may_be_done() => self.deleted.push(id.to_owned()),
             Err(error) if error.status() == Status::NotFound => {
-                self.failed.get_or_insert((id.to_owned(), error));
+                self.failed.get_or_insert(error);
             }
             Err(error) => return Err(self.with_deleted(error)),
             Ok(()) => self.deleted.push(id.to_owned()),
@@ -97,11 +103,10 @@ impl<'c, 's> Deletion<'c, 's> {
         Ok(())
     }
 
-    pub(super) fn outcome(self, asked: usize) -> Result<Deleted> {
-        match &self.failed {
+    pub(super) fn outcome(mut self) -> Result<Deleted> {
+        match self.failed.take() {
             None => Ok(Deleted { ids: self.deleted }),
-            Some((_, error)) if asked == 1 => Err(error.clone()),
-            Some((id, error)) => Err(self.with_deleted(error.clone().with(|d| d.message = format!("{id}: {}", d.message)))),
+            Some(error) => Err(self.with_deleted(error)),
         }
     }
 

@@ -110,7 +110,7 @@ pub fn delete(client: &Client, record: &Record, ids: &[&str], call: Call<'_>) ->
             [id] => deletion.one(id).await?,
             ids => deletion.several(ids).await?,
         }
-        deletion.outcome(ids.len())
+        deletion.outcome()
     })
 }
 

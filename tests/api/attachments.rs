@@ -5,6 +5,7 @@ use std::io::Cursor;
 use zcrm::attachment;
 use zcrm::{Call, Cancel, File, Reader, Record, Seekable, Source, Status, Streamed};
 
+use crate::server::{Server, record, reply};
 use crate::support::{bytes, client, why, world, world_with};
 
 const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -262,6 +263,19 @@ fn a_deletion_with_an_unknown_id_names_it_and_what_was_deleted_beside_it() {
         assert!(text.contains("1234567890123456789") && text.contains(&a) && text.contains(&b), "{text}");
         assert_eq!(w.stored(), []);
     }
+}
+
+/// The first of three is deleted, the second isn't, and the call ends with its refusal. The third is deleted all the same.
+#[test]
+fn what_a_reply_says_is_deleted_is_told_wherever_a_refusal_stands() {
+    let verdict = |id: &str, code: &str, status: &str| format!(r#"{{"code":"{code}","details":{{"id":"{id}"}},"message":"m","status":"{status}"}}"#);
+    let done = |id: &str| verdict(id, "SUCCESS", "success");
+    let body = format!(r#"{{"data":[{},{},{}]}}"#, done("11"), verdict("12", "NO_PERMISSION", "error"), done("13"));
+    let server = Server::start(move |_| Some(reply("200 OK", "", &body)));
+    let error = attachment::delete(&server.client(&[]), &record(), &["11", "12", "13"], Call::default()).unwrap_err();
+    assert_eq!(error.status(), Status::Forbidden);
+    let text = error.to_string();
+    assert!(text.starts_with("12: ") && text.contains("deleted all the same: 11,13"), "{text}");
 }
 
 #[test]
