@@ -54,6 +54,21 @@ struct Reply {
     status: Option<String>,
 }
 
+impl Reply {
+    /// Whether it gives a token or says why not. A gateway's JSON does neither.
+    fn is_zohos(&self) -> bool {
+        let has_token = self.access_token.as_ref().is_some_and(|token| !token.expose().is_empty());
+        has_token || self.error.is_some() || self.is_throttle()
+    }
+
+    /// The throttle's words are in the user's language, where any other `error` is a code, with or without a description.
+    fn is_throttle(&self) -> bool {
+        let is_code = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_told = self.error_description.is_some() && !self.error.as_deref().is_some_and(is_code);
+        is_told || self.status.as_deref() == Some("failure") || self.error.as_deref() == Some("access_denied")
+    }
+}
+
 impl Grant {
     /// The grant that the settings describe, if they describe one.
     pub(crate) fn of(config: &Config) -> Result<Option<Grant>> {
@@ -149,9 +164,11 @@ fn missing(what: &str, beside: &str) -> Error {
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued> {
     let status = response.status();
     let body = Zeroizing::new(Vec::from(response.bytes(reply::MOST).await?));
-    let Ok(Object(reply)) = serde_json::from_slice::<Object<Reply>>(&body) else {
+    let reply = serde_json::from_slice::<Object<Reply>>(&body).ok().map(|Object(reply)| reply);
+    let Some(reply) = reply.filter(Reply::is_zohos) else {
         // Not shown: a page that isn't JSON may still repeat what was sent.
-        return Err(reply::foreign(status, response.headers(), b"").with(|d| d.reason = "token_reply"));
+        let error = reply::foreign_from(&hosts.accounts, "accounts_url", status, response.headers(), b"");
+        return Err(error.with(|d| d.reason = "token_reply"));
     };
     match &reply.access_token {
         Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Issued {
@@ -194,16 +211,12 @@ fn lives(expires_in: Option<&serde_json::Value>, expires_in_sec: Option<&serde_j
     }
 }
 
-/// Zoho's failures come as HTTP 200 with `error`; the throttle's texts are in the user's language, so its shape is what counts.
+/// Zoho's failures come as HTTP 200 with `error`.
 fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
     let word = reply.error.as_deref().unwrap_or("no access_token");
-    let throttled = reply.error_description.is_some() || reply.status.as_deref() == Some("failure") || word == "access_denied";
     let too_many = format!("more than ten token requests in ten minutes: {SHARE}");
     let (status, reason, advice) = match word {
         _ if http.is_server_error() => (Status::Server, "token_server_error", "try again later"),
-        _ if throttled => (Status::RateLimited, "token_throttled", too_many.as_str()),
-        // Not how Zoho's own throttle answers, but perhaps a gateway's before it.
-        _ if http == StatusCode::TOO_MANY_REQUESTS => (Status::RateLimited, "token_rate_limited", "try again later"),
         "invalid_code" => (
             Status::Auth,
             "invalid_code",
@@ -216,6 +229,9 @@ fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
         "invalid_redirect_uri" => (Status::Auth, "invalid_redirect_uri", "redirect_uri must be the one that the grant code was made with"),
         "missing_org_info" => (Status::Auth, "missing_org_info", "soid is missing or wrong"),
         "invalid_scope" => (Status::Scope, "invalid_scope", "a scope is unknown"),
+        _ if reply.is_throttle() => (Status::RateLimited, "token_throttled", too_many.as_str()),
+        // Not how Zoho's own throttle answers, but perhaps a gateway's before it.
+        _ if http == StatusCode::TOO_MANY_REQUESTS => (Status::RateLimited, "token_rate_limited", "try again later"),
         _ => (Status::Auth, "token_refused_by_accounts", "see the accounts host's word"),
     };
     let message = format!("{} answered {} to the token request: {advice}", hosts.accounts, one_line(word));
@@ -224,7 +240,7 @@ fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
         d.api_code = one_line(word);
         d.api_message = one_line(reply.error_description.as_deref().unwrap_or_default());
         d.retryable = matches!(status, Status::RateLimited | Status::Server);
-        d.retry_after_ms = if throttled { THROTTLED.as_millis() as i64 } else { -1 };
+        d.retry_after_ms = if reason == "token_throttled" { THROTTLED.as_millis() as i64 } else { -1 };
     })
 }
 

@@ -151,11 +151,17 @@ fn is_modest(json: &str) -> bool {
 /// A body that the API doesn't send: an intermediary's page, or an answer of another shape. Only Zoho can say that something isn't there, or can't
 /// be done.
 pub(crate) fn foreign(http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    foreign_from("the server", "api_domain", http, headers, body)
+}
+
+/// The same from a server that a setting names.
+pub(crate) fn foreign_from(server: &str, setting: &str, http: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let kind = text_of(headers, CONTENT_TYPE).unwrap_or("no Content-Type");
     let shown = one_line(text::lossy(&body[..body.len().min(2048)]).trim());
+    let shown = if shown.is_empty() { shown } else { format!(": {shown}") };
     let target = text_of(headers, LOCATION).filter(|_| http.is_redirection()).map(redirection).unwrap_or_default();
-    let message = format!("the server answered {} with something that isn't Zoho's ({}){target}: {shown}", http.as_u16(), one_line(kind));
-    unworded(http, message)
+    let message = format!("{server} answered {} with something that isn't Zoho's ({}){target}{shown}", http.as_u16(), one_line(kind));
+    unworded(http, setting, message)
 }
 
 /// Where a redirect leads, without what its query may give away.
@@ -175,16 +181,16 @@ fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn cut_off(http: StatusCode, broken: &Error) -> Error {
-    unworded(http, format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
+    unworded(http, "api_domain", format!("the server answered {}, and its reply was cut off: {broken}", http.as_u16())).with(|d| d.reason = CUT_OFF)
 }
 
 /// The error of an answer that isn't Zoho's: its HTTP status counts, as far as a front server may decide it.
-fn unworded(http: StatusCode, message: String) -> Error {
+fn unworded(http: StatusCode, setting: &str, message: String) -> Error {
     let told = codes::by_http(http).filter(|(status, _)| !matches!(status, Status::NotFound | Status::Unsupported));
     let (status, reason) = told.unwrap_or((Status::Protocol, "unexpected_reply"));
-    let hint = if told.is_none() { "; does another server answer? Look at api_domain, data_center and the proxies between" } else { "" };
+    let hint = format!("; does another server answer? Look at {setting}, data_center and the proxies between");
     Error::new(status, reason, message).with(|d| {
-        d.message += hint;
+        d.message += if told.is_none() { &hint } else { "" };
         d.http_status = http.as_u16();
         d.retryable = codes::retryable(status);
     })

@@ -324,6 +324,34 @@ fn a_token_endpoint_that_fails_is_asked_again_and_never_taken_for_an_answer() {
     }
 }
 
+/// What gateways and other servers answer to the token request, and what becomes of the call.
+#[test]
+fn a_token_reply_that_is_not_zohos_is_named_by_its_host_and_nothing_is_made_of_its_json() {
+    for (status, body) in [(200, "<html>"), (404, ""), (404, r#"{"message":"no Route matched with those values"}"#), (200, r#"{"data":{}}"#)] {
+        let e = emulator();
+        e.script("token", [Fault::body(status, body.as_bytes())]);
+        let error: Error = list(&refreshing_client(&e), &e).unwrap_err();
+        assert_eq!((error.status(), error.reason()), (Status::Protocol, "token_reply"), "{status} {body}: {error}");
+        let text = error.to_string();
+        assert!(text.starts_with(&e.url()) && text.contains("accounts_url") && !text.contains("api_domain"), "{text}");
+    }
+}
+
+#[test]
+fn a_code_with_a_description_is_that_code_and_no_throttle() {
+    for (word, status, reason) in [
+        ("invalid_client", Status::Auth, "invalid_client"),
+        ("invalid_code", Status::Auth, "invalid_code"),
+        ("unauthorized_client", Status::Auth, "token_refused_by_accounts"),
+        ("Zugriff verweigert", Status::RateLimited, "token_throttled"),
+    ] {
+        let e = emulator();
+        let body = json!({"error": word, "error_description": "more about it"}).to_string();
+        e.script("token", [Fault::body(400, body.as_bytes())]);
+        assert_eq!(why(list(&refreshing_client(&e), &e)), (status, reason), "{word}");
+    }
+}
+
 #[test]
 fn a_token_endpoint_that_is_silent_is_left_within_its_bound_and_all_who_wait_are_told() {
     let e = emulator();
