@@ -25,9 +25,11 @@ enum Size {
     Behind,
     /// The picture doesn't say it where it should.
     Nowhere,
+    /// The picture ends before it.
+    CutOff,
 }
 
-/// Refuses what Zoho doesn't take as a photo. If the picture doesn't show its size, Zoho decides.
+/// Refuses what Zoho doesn't take as a photo. If the picture doesn't show its size where it should, Zoho decides.
 pub(crate) fn check(config: &Config, input: &mut Input<'_>) -> Result<()> {
     let mut looked = FIRST;
     let size = loop {
@@ -35,7 +37,8 @@ pub(crate) fn check(config: &Config, input: &mut Input<'_>) -> Result<()> {
         let Some(format) = format(bytes) else {
             return if config.checks(Check::PhotoFormat) { Err(no_picture()) } else { Ok(()) };
         };
-        match size(format, bytes) {
+        let is_whole = bytes.len() < looked && bytes.len() as u64 <= config.photo_max_bytes;
+        match size(format, bytes, is_whole) {
             Size::Behind if bytes.len() == looked && looked < MOST => looked *= 4,
             size => break size,
         }
@@ -45,6 +48,9 @@ pub(crate) fn check(config: &Config, input: &mut Input<'_>) -> Result<()> {
             let pixels = width.saturating_mul(height);
             let message = format!("the picture has {width}×{height} = {pixels} pixels; at most {} are taken", config.photo_max_pixels);
             Err(Error::new(Status::TooLarge, "photo_pixels", message))
+        }
+        Size::CutOff if config.checks(Check::PhotoFormat) => {
+            Err(Error::new(Status::FileType, "photo_format", "the picture ends before its size, which stands near its beginning: it is cut off"))
         }
         _ => Ok(()),
     }
@@ -71,14 +77,22 @@ fn format(bytes: &[u8]) -> Option<Format> {
     known.or_else(|| (bytes.starts_with(b"BM") && matches!(bmp(bytes), Some(Size::Pixels(..)))).then_some(Format::Bmp))
 }
 
-fn size(format: Format, bytes: &[u8]) -> Size {
-    match format {
+fn size(format: Format, bytes: &[u8], is_whole: bool) -> Size {
+    let read = match format {
         Format::Png => png(bytes),
         Format::Jpeg => jpeg(bytes),
         Format::Gif => gif(bytes),
         Format::Bmp => bmp(bytes),
+    };
+    read.unwrap_or_else(|| if is_whole { size_at_the_end(format, bytes) } else { Size::Behind })
+}
+
+/// What a picture says that ends before it is read: a GIF its screen.
+fn size_at_the_end(format: Format, bytes: &[u8]) -> Size {
+    match (format, le16(bytes, 6), le16(bytes, 8)) {
+        (Format::Gif, Some(width), Some(height)) => Size::Pixels(width, height),
+        _ => Size::CutOff,
     }
-    .unwrap_or(Size::Behind)
 }
 
 // Each reader gives `None` where the bytes end before it is done.
@@ -232,9 +246,13 @@ mod tests {
         for none in [b"%PDF-1.7".as_slice(), b"", b"BM", b"BMW owners' manual, in its third edition", b"RIFF\0\0\0\0WEBP", b"\xff\xd8", b"GIF88a"] {
             assert_eq!(reason(none), "photo_format", "{none:?}");
         }
-        for start in [b"\xff\xd8\xff\xe0".as_slice(), b"GIF89a\x01\0\x01\0", b"\x89PNG\r\n\x1a\n"] {
-            assert_eq!(reason(start), "", "a size that isn't there is Zoho's to refuse: {start:?}");
+        for start in [b"\xff\xd8\xff\xe0".as_slice(), b"GIF89a", b"GIF89a\x01\0\x01", b"\x89PNG\r\n\x1a\n", &png(1, 1, b"")[..20]] {
+            assert_eq!(reason(start), "photo_format", "it ends before its size: {start:?}");
         }
+        for odd in [b"\x89PNG\r\n\x1a\n\0\0\0\0IEND".as_slice(), b"\xff\xd8\xff\xd9"] {
+            assert_eq!(reason(odd), "", "a size that isn't there is Zoho's to refuse: {odd:?}");
+        }
+        assert_eq!(reason(b"GIF89a\xff\xff\xff\xff"), "photo_pixels", "a GIF that ends behind its screen");
     }
 
     #[test]

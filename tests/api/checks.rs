@@ -233,6 +233,17 @@ fn a_source_without_a_length_ends_at_the_limit_however_it_is_sent() {
 }
 
 #[test]
+fn a_picture_that_ends_before_its_size_is_not_sent() {
+    let w = world();
+    for start in [b"\x89PNG\r\n\x1a\n".as_slice(), b"\xff\xd8\xff\xe0\0\x10JFIF", b"GIF89a", b"BM"] {
+        assert_eq!(why(portray(&w, File::memory("a", start))), (Status::FileType, "photo_format"), "{start:?}");
+    }
+    let huge_screen = portray(&w, File::memory("a.gif", b"GIF89a\xff\xff\xff\xff\x80\0\0"));
+    assert_eq!(why(huge_screen), (Status::TooLarge, "photo_pixels"));
+    assert_eq!(w.requests("photo.upload").len(), 0);
+}
+
+#[test]
 fn a_spool_directory_that_is_not_there_is_named_with_its_setting() {
     let w = world_with(&[("spool_dir", "/nonexistent-folder")]);
     let error = attach(&w, File::reader("a.bin", &mut zcrm::Streamed(&b"abc"[..]), None)).unwrap_err();
