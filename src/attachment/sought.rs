@@ -1,8 +1,9 @@
 //! What an upload looks for on its record: one comparison for a lost reply, for `if_exists` and for a call made again.
 //!
 //! A server may store another name than was sent: without `"` (which goes out as `%22`) or blanks at its ends, with other signs or words in place
-//! of some (`&quot;`), with accents joined to their letters or left out, without a path before it, with a number behind it, or cut at a limit. Which
-//! of these Zoho does is UNCONFIRMED. So a changed name is a reason to compare the bytes, and never enough to take one file for another.
+//! of some (`&quot;`), with accents joined to their letters or left out, with letters spelled out, without a path before it, with a number behind it,
+//! or cut at a limit. Which of these Zoho does is UNCONFIRMED. So a changed name is a reason to compare the bytes, and never enough to take one file
+//! for another.
 
 use std::borrow::Cow;
 
@@ -67,10 +68,10 @@ fn same_url(sent: &str, stored: &str) -> bool {
 /// Whether a server may have made `stored` of the name that was sent.
 fn may_become(sent: &str, stored: &str) -> bool {
     let behind_path = sent.rsplit(['/', '\\']).next().unwrap_or(sent);
-    let unnumbered = without_number(stored);
+    let stored_as: Vec<_> = without_number(stored).map(Cow::Owned).chain([Cow::Borrowed(stored)]).collect();
     let is_read_as = |read: &fn(&str) -> String, sent: &str| {
         let whole = read(sent);
-        whole == read(stored) || unnumbered.as_deref().is_some_and(|stored| whole == read(stored)) || is_cut_of(&whole, stored, *read)
+        stored_as.iter().any(|stored| whole == read(stored) || is_cut_of(&whole, stored, *read))
     };
     keeps_letters(sent, stored) && READINGS.iter().any(|read| is_read_as(read, sent) || is_read_as(read, behind_path))
 }
@@ -83,7 +84,7 @@ fn is_cut_of(whole: &str, stored: &str, read: fn(&str) -> String) -> bool {
 }
 
 /// Ways to read a name by its ASCII letters and digits, which nobody replaces.
-const READINGS: [fn(&str) -> String; 3] = [without_signs, without_marks, without_entities];
+const READINGS: [fn(&str) -> String; 5] = [without_signs, without_marks, without_entities, in_plain_letters, spelled_out];
 
 /// Signs, and letters beyond ASCII, may have become others, or nothing.
 fn without_signs(name: &str) -> String {
@@ -116,19 +117,62 @@ fn decoded(name: &str) -> Cow<'_, str> {
     percent_decode_str(name).decode_utf8_lossy()
 }
 
-/// A name without the number that tells it from one that was there: `a (1).txt`.
-fn without_number(name: &str) -> Option<String> {
-    let split = name.rsplit_once('.').unwrap_or((name, ""));
-    [(name, ""), split].into_iter().find_map(|(stem, extension)| {
-        let (stem, number) = stem.trim_end().strip_suffix(')')?.rsplit_once('(')?;
-        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-        is_number.then(|| format!("{stem}.{extension}"))
+/// Letters have lost their accents, and those that have none have become others: `Grüße` is `Grusse`.
+fn in_plain_letters(name: &str) -> String {
+    let plain = |c| match c {
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'ø' => "o",
+        'ł' => "l",
+        'đ' | 'ð' => "d",
+        'þ' => "th",
+        'ı' => "i",
+        _ => "",
+    };
+    ascii(&with_letters(&DecomposingNormalizer::new_nfd().normalize(&decoded(name)), plain))
+}
+
+/// Letters have become two: `Grüße` is `Gruesse`.
+fn spelled_out(name: &str) -> String {
+    let two = |c| match c {
+        'ä' | 'æ' => "ae",
+        'ö' | 'ø' | 'œ' => "oe",
+        'ü' => "ue",
+        'å' => "aa",
+        'ß' => "ss",
+        _ => "",
+    };
+    ascii(&with_letters(&joined(&decoded(name)), two))
+}
+
+/// A name with the letters that others have become; those without any stay.
+fn with_letters(name: &str, other: fn(char) -> &'static str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars().flat_map(char::to_lowercase) {
+        match other(c) {
+            "" => out.push(c),
+            letters => out.push_str(letters),
+        }
+    }
+    out
+}
+
+/// A name without each number that may tell it from one that was there: `a (1).txt`, `a_1.tar.gz`, `a[1]`.
+fn without_number(name: &str) -> impl Iterator<Item = String> {
+    let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+    ends.filter_map(|end| {
+        let (stem, rest) = name.split_at(end);
+        let numbered = stem.strip_suffix([')', ']']).unwrap_or(stem);
+        let begin = numbered.trim_end_matches(|c: char| c.is_ascii_digit());
+        let stem = begin.strip_suffix(['(', '[', '_', '-', ' ']).filter(|_| begin.len() < numbered.len())?;
+        Some(format!("{stem}{rest}"))
     })
 }
 
 /// Whether each letter beyond Latin is one of the name that was sent. Latin ones may come of a wrong character set.
 fn keeps_letters(sent: &str, stored: &str) -> bool {
-    let plain = |name| DecomposingNormalizer::new_nfd().normalize(&decoded(name)).to_lowercase();
+    let plain = |name| DecomposingNormalizer::new_nfd().normalize(&decoded(name)).to_lowercase().replace('ς', "σ");
     let sent = plain(sent);
     plain(stored).chars().all(|c| c < BEYOND_LATIN || !c.is_alphabetic() || sent.contains(c))
 }
@@ -166,9 +210,19 @@ mod tests {
             ("a/b.txt", "b.txt"),
             ("a.txt", "a (1).txt"),
             ("a", "a(12)"),
+            ("a.tar.gz", "a (1).tar.gz"),
+            ("a.txt", "a_1.txt"),
+            ("a b.txt", "a-b-2.txt"),
+            ("a.txt", "a[1].txt"),
+            ("Gr\u{fc}\u{df}e.txt", "Gruesse.txt"),
+            ("STRASSE \u{df}.pdf", "strasse SS.pdf"),
+            ("\u{141}\u{f3}d\u{17a}.pdf", "Lodz.pdf"),
+            ("B\u{f8}rge \u{c6}.txt", "Borge AE.txt"),
+            ("\u{39b}\u{38c}\u{393}\u{39f}\u{3a3}.pdf", "\u{3bb}\u{3cc}\u{3b3}\u{3bf}\u{3c2}.pdf"),
             (&long, &cut(100)),
             (&long, &cut(250)),
             (&long, &format!("{}.pdf", cut(96))),
+            (&long, &format!("{} (1).pdf", cut(92))),
         ] {
             assert!(may_become(sent, stored), "{sent:?} {stored:?}");
         }
