@@ -1,11 +1,13 @@
 //! Uploads whose reply was lost: each file is on its record once, or the result says what is not known.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use zcrm::attachment::{self, Uploaded};
 use zcrm::{Call, File, IfExists, Outcome, Result, Seekable, Source, Status, Streamed};
 use zcrm_emulator::Fault;
 
+use crate::server::{Server, record, reply};
 use crate::support::{World, bytes, why, world_with};
 
 /// Looks that follow each other quickly.
@@ -38,6 +40,29 @@ fn a_stored_upload_whose_reply_was_lost_is_found_and_not_sent_again() {
             let stored = w.emulator.attachments("Contacts", &w.contact.id);
             assert_eq!((stored.len(), stored[0].id.as_str(), posts(&w)), (1, result.id.as_str(), 1), "{mode} {fault:?}");
         }
+    }
+}
+
+/// A server that loses its first reply, lists one new entry of a size that isn't the upload's, and gives these bytes for it.
+fn sizing_otherwise(stored: &'static str) -> Server {
+    let posts = AtomicUsize::new(0);
+    Server::start(move |seen| match seen.head.split_whitespace().take(2).collect::<Vec<_>>()[..] {
+        ["POST", _] if posts.fetch_add(1, Relaxed) == 0 => None,
+        ["POST", _] => Some(reply("200 OK", "", r#"{"data":[{"code":"SUCCESS","details":{"id":"8"},"message":"","status":"success"}]}"#)),
+        [_, target] if target.contains("/Attachments?") => {
+            Some(reply("200 OK", "", r#"{"data":[{"id":"7","File_Name":"a.txt","Size":"1024","Created_Time":"2099-01-01T00:00:00Z"}]}"#))
+        }
+        _ => Some(reply("200 OK", "Content-Disposition: attachment;filename*=UTF-8''a.txt\r\n", stored)),
+    })
+}
+
+#[test]
+fn a_stored_upload_whose_size_the_list_rounds_is_known_by_its_bytes() {
+    for (stored, id, settled) in [("the bytes", "7", true), ("other ones", "8", false)] {
+        let server = sizing_otherwise(stored);
+        let client = server.client(&[QUICK]);
+        let uploaded = attachment::upload(&client, &record(), File::memory("a.txt", b"the bytes"), Call::default()).unwrap().result;
+        assert_eq!((uploaded.id.as_str(), uploaded.settled, uploaded.twins.len()), (id, settled, 0), "{stored}");
     }
 }
 

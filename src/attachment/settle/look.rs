@@ -53,14 +53,20 @@ impl Settlement<'_, '_> {
     fn rank(&self, entry: &Attachment, since: OffsetDateTime) -> Option<usize> {
         let by_me = self.client.own_user().is_none_or(|me| entry.created_by_id.is_empty() || entry.created_by_id == me);
         let before = self.before.as_ref().is_some_and(|before| before.contains(&entry.id));
-        let likeness = self.sought().likeness(entry)?;
-        if before || !by_me || self.is_anothers(&entry.id) || self.has_anothers_name(entry, likeness) {
-            return None;
-        }
         let created = OffsetDateTime::parse(&entry.created_time, &Rfc3339);
         // A link is known by its URL, which no other entry of the record has.
         let new = self.before.is_some() || self.link_url.is_some() || created.is_ok_and(|created| created >= since);
+        let of_other_size = || (new && self.is_of_other_size(entry)).then_some(Likeness::Perhaps);
+        let likeness = self.sought().likeness(entry).or_else(of_other_size)?;
+        if before || !by_me || self.is_anothers(&entry.id) || self.has_anothers_name(entry, likeness) {
+            return None;
+        }
         Some(likeness as usize + if new { 0 } else { OLD })
+    }
+
+    /// The name is this upload's, and the size isn't. Whether a list's sizes are exact is UNCONFIRMED, so the bytes of a new one decide.
+    fn is_of_other_size(&self, entry: &Attachment) -> bool {
+        self.link_url.is_none() && !entry.is_link && self.sought().has_name(entry) && self.client.config().settle_hash
     }
 
     fn is_anothers(&self, id: &str) -> bool {
