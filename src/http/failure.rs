@@ -12,6 +12,9 @@ use super::lookup::Unresolved;
 use crate::config::Config;
 use crate::error::{Error, Status, systems_words};
 
+/// The way out where a connection was made and then failed.
+const BETWEEN: &str = "; look at the network, and at what stands between (a proxy, a firewall)";
+
 /// Where a request goes.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -64,12 +67,12 @@ pub(super) fn of(error: &reqwest::Error, target: &Target) -> Error {
 
 /// A wait without a byte has reached its bound.
 pub(super) fn stalled(bound: Duration, target: &Target, what: &str) -> Error {
-    Error::new(Status::Timeout, "stalled", format!("{target} {what} (nothing for {} ms)", bound.as_millis()))
+    Error::new(Status::Timeout, "stalled", format!("{target} {what} (nothing for {} ms){BETWEEN}", bound.as_millis()))
 }
 
 /// No answer has come, or not all of its head.
 pub(super) fn unanswered(bound: Duration, target: &Target) -> Error {
-    Error::new(Status::Timeout, "stalled", format!("{target} hasn't answered within {} ms", bound.as_millis()))
+    Error::new(Status::Timeout, "stalled", format!("{target} hasn't answered within {} ms{BETWEEN}", bound.as_millis()))
 }
 
 /// A reply that goes on, but takes longer than it may.
@@ -94,13 +97,13 @@ fn classified(error: &reqwest::Error, target: &Target) -> (Status, &'static str,
     }
     let hyper = find::<hyper::Error>(error);
     if error.is_body() || error.is_decode() {
-        return (Status::Network, "reply_truncated", format!("the reply of {target} was cut off before its end"));
+        return (Status::Network, "reply_truncated", format!("the reply of {target} was cut off before its end{BETWEEN}"));
     }
     if hyper.is_some_and(hyper::Error::is_parse) {
         let message = format!("{target} answered with something that isn't HTTP: does another service listen there? Look at {}", target.settings());
         return (Status::Network, "connection_lost", message);
     }
-    (Status::Network, "connection_lost", format!("the connection to {target} broke before the reply had come"))
+    (Status::Network, "connection_lost", format!("the connection to {target} broke before the reply had come{BETWEEN}"))
 }
 
 fn no_address(unresolved: &Unresolved, target: &Target) -> (Status, &'static str, String) {
@@ -159,6 +162,11 @@ fn refused_tls(error: &rustls::Error, target: &Target) -> String {
         E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
             ("its certificate is for another name", "look at the host's name")
         }
+        // The type of this one isn't public.
+        E::InvalidCertificate(C::Other(other)) if format!("{other:?}").contains("CaUsedAsEndEntity") => (
+            "its certificate is an authority's own, and no server's (openssl req -x509 makes such)",
+            "let that authority sign one for the host, and name the authority's in ca_file",
+        ),
         E::InvalidCertificate(C::Revoked) => ("its certificate was revoked", "this may be an attack"),
         E::InvalidCertificate(_) | E::NoCertificatesPresented => ("its certificate can't be checked", "look at the certificate, and at ca_file"),
         E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => {

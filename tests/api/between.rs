@@ -105,7 +105,7 @@ fn a_proxy_that_lets_nobody_through_is_named() {
 fn a_connection_that_breaks_and_a_server_of_another_kind_are_named() {
     let silent = Server::start(|_| None);
     let other = Server::start(|_| Some(b"220 mail.example ESMTP\r\n".to_vec()));
-    for (server, word) in [(&silent, "broke"), (&other, "isn't HTTP")] {
+    for (server, word) in [(&silent, "what stands between"), (&other, "isn't HTTP")] {
         let error = failure(&[("api_domain", &server.url())]);
         assert_eq!((error.status(), error.reason()), (Status::Network, "connection_lost"));
         assert!([server.address.as_str(), word].iter().all(|part| error.to_string().contains(part)), "{error}");
@@ -121,6 +121,7 @@ fn what_is_wrong_with_a_certificate_is_said_with_the_host_and_a_way_out() {
         (Certificate::Expired, "expired", true),
         (Certificate::WrongHost, "another name", true),
         (Certificate::UnknownAuthority, "ca_file", true),
+        (Certificate::SelfSigned, "sign one for the host", true),
         (Certificate::Good, "ca_file", false),
     ] {
         let emulator = Emulator::start(Options { tls: true, certificate, ..Options::default() }).unwrap();

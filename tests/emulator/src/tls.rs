@@ -20,6 +20,8 @@ pub enum Certificate {
     WrongHost,
     /// Signed by an authority that is not the one handed out.
     UnknownAuthority,
+    /// Signed by itself, as an authority's is: what `openssl req -x509` makes.
+    SelfSigned,
 }
 
 /// A TLS set-up.
@@ -43,7 +45,15 @@ fn build(kind: Certificate, public: Option<&str>) -> Result<Tls, Box<dyn std::er
         _ => (shown, shown_key),
     };
     let key = KeyPair::generate()?;
-    let leaf = leaf(kind, public)?.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key))?;
+    let mut params = leaf(kind, public)?;
+    let (leaf, ca_pem) = if kind == Certificate::SelfSigned {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = params.self_signed(&key)?;
+        let pem = own.pem();
+        (own, pem)
+    } else {
+        (params.signed_by(&key, &Issuer::from_params(&issuer, &issuer_key))?, shown_pem)
+    };
     let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -51,7 +61,7 @@ fn build(kind: Certificate, public: Option<&str>) -> Result<Tls, Box<dyn std::er
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], private)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Tls { config: Arc::new(config), ca_pem: shown_pem })
+    Ok(Tls { config: Arc::new(config), ca_pem })
 }
 
 fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
