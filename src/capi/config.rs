@@ -123,7 +123,7 @@ pub unsafe extern "C" fn zcrm_config_set(
                 return Err(Error::argument("key", "is NULL"));
             }
             let key = text::read(key, usize::MAX, "key")?;
-            let value = text::read(value, len, "value")?;
+            let value = text::read(value, len, "value").map_err(|error| error.with(|d| d.message = format!("setting {key}: {}", d.message)))?;
             config.change(|config| set(config, key, value))?
         })
     }

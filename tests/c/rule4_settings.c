@@ -66,6 +66,9 @@ int main(void) {
     EXPECT(status, ZCRM_E_CONFIG, &err, "a token with a line end");
     EXPECT(zcrm_config_set(config, NULL, "x", 1, &err), ZCRM_E_ARGUMENT, &err, "a key that is NULL");
     EXPECT(zcrm_config_set(config, "\xff", "x", 1, &err), ZCRM_E_ARGUMENT, &err, "a key that isn't UTF-8");
+    status = zcrm_config_set(config, "client_id", "\xff", 1, &err);
+    CHECK(strstr(zcrm_error_message(err), "client_id") != NULL, "the setting is named");
+    EXPECT(status, ZCRM_E_ARGUMENT, &err, "a value that isn't UTF-8");
     EXPECT(zcrm_config_set(config, "data_center", NULL, 1, &err), ZCRM_E_ARGUMENT, &err, "a value that is NULL with a length");
     EXPECT(zcrm_config_set(config, "data_center", NULL, ZCRM_NUL, &err), ZCRM_E_ARGUMENT, &err, "a value that is NULL and NUL-terminated");
     EXPECT(zcrm_config_set(config, "spool_dir", NULL, 0, &err), ZCRM_OK, &err, "NULL with length 0 is the empty text");
