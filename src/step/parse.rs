@@ -95,6 +95,14 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What the parser names in words of its own, for what hosts' own JSON writers do.
+fn what_is_wrong(error: &serde_json::Error) -> &'static str {
+    const HALF: &str = "half of a surrogate pair, which is no character, stands";
+    let known = [("surrogate", HALF), ("end of hex escape", HALF), ("control character", "a control character stands in a text as it is")];
+    let words = error.to_string();
+    known.into_iter().find(|(word, _)| words.contains(word)).map_or("something is wrong", |(_, what)| what)
+}
+
 fn located(path: &str, error: &serde_json::Error) -> Error {
     if let Some(exhausted) = fallible::passed_on(error) {
         return exhausted;
@@ -103,7 +111,7 @@ fn located(path: &str, error: &serde_json::Error) -> Error {
         let place = format_args!("line {}, column {}", error.line(), error.column());
         return match error.is_eof() {
             true => refused("", format_args!("is not valid JSON: it ends too early, at {place}")),
-            false => refused("", format_args!("is not valid JSON: something is wrong at {place}")),
+            false => refused("", format_args!("is not valid JSON: {} at {place}", what_is_wrong(error))),
         };
     }
     let text = error.to_string();
@@ -318,6 +326,16 @@ mod tests {
         let error = parse::<Form>(json).expect_err(json);
         let details: serde_json::Value = serde_json::from_str(error.detail().details.as_ref().map_or("{}", |d| d.get())).unwrap();
         (details["json_path"].as_str().unwrap_or_default().to_owned(), error.to_string())
+    }
+
+    #[test]
+    fn what_json_writers_get_wrong_is_named() {
+        for (json, what) in
+            [(r#"{"switch":"\ud83d"}"#, "surrogate"), (r#"{"switch":"\udcff."}"#, "surrogate"), ("{\"switch\":\"\t\"}", "control character")]
+        {
+            let (_, message) = wrong(json);
+            assert!(message.contains("is not valid JSON: ") && message.contains(what), "{json}: {message}");
+        }
     }
 
     #[test]
