@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::{Errno, fcntl_getfd};
 
 use crate::exit::Stop;
@@ -13,9 +14,13 @@ static NO_OUTPUT: AtomicBool = AtomicBool::new(false);
 /// Fails without an output, or without the input that is to be read.
 pub fn check(reads: bool) -> Result<(), Stop> {
     let closed = |stream: &AtomicBool| stream.load(Ordering::Relaxed);
+    // Rust's library takes a write that the system refuses for this for done, and such a read for the end.
+    let is_only = |stream, mode| fcntl_getfl(stream).is_ok_and(|flags| flags & OFlags::RWMODE == mode);
     match () {
         () if closed(&NO_OUTPUT) => Err(Stop::new("standard output is closed")),
+        () if is_only(rustix::stdio::stdout(), OFlags::RDONLY) => Err(Stop::new("standard output is open for reading alone")),
         () if reads && closed(&NO_INPUT) => Err(Stop::new("standard input is closed")),
+        () if reads && is_only(rustix::stdio::stdin(), OFlags::WRONLY) => Err(Stop::new("standard input is open for writing alone")),
         () => Ok(()),
     }
 }

@@ -58,11 +58,14 @@ fn output_that_nobody_reads_is_exit_code_2() {
 }
 
 #[test]
-fn a_closed_output_or_input_is_exit_code_2_and_nothing_is_sent() {
+fn an_output_or_input_that_cannot_be_used_is_exit_code_2_and_nothing_is_sent() {
     let w = world();
     for (arguments, how) in [
         (&["run"][..], ">&-"),
         (&["run"], "<&-"),
+        (&["run"], "1</dev/null"),
+        (&["run"], "0>/dev/null"),
+        (&["ls", &contact(&w)], "1</dev/null"),
         (&["batch", "--journal", "/nowhere/j"], "<&-"),
         (&["ls", &contact(&w)], ">&-"),
         (&["upload", &contact(&w), "-", "--name", "a.txt"], "<&-"),
@@ -73,7 +76,7 @@ fn a_closed_output_or_input_is_exit_code_2_and_nothing_is_sent() {
         shell.env_clear().args(["-c", &format!("exec \"$@\" {how}"), "sh"]).arg(program.get_program()).args(program.get_args());
         shell.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
         let ran = ran(&mut shell);
-        assert!(ran.code == Some(2) && ran.err.contains("is closed"), "{arguments:?} {how}: {ran:?}");
+        assert!(ran.code == Some(2) && ran.err.contains("standard "), "{arguments:?} {how}: {ran:?}");
     }
     assert!(w.emulator.ledger().requests.is_empty());
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap(); // Python's subprocess.DEVNULL
