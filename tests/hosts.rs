@@ -326,7 +326,7 @@ fn fewer_threads_than_one_and_a_description_that_cannot_be_written_are_exit_code
 #[test]
 fn without_an_output_or_a_readable_input_nothing_is_run() {
     for host in HOSTS {
-        for (how, said) in [("exec \"$@\" >&-", ""), ("exec \"$@\" <&-", ""), ("exec \"$@\" <.", "input can't be read")] {
+        for (how, said) in [("exec \"$@\" >&-", "is closed"), ("exec \"$@\" <&-", "is closed"), ("exec \"$@\" <.", "input can't be read")] {
             let w = world();
             let program = host.command(&w.emulator, &[]);
             let mut shell = Command::new("sh");

@@ -39,7 +39,9 @@ def main() -> int:
     if arguments.threads < 1:
         parser.error("-n: give at least 1")
     if sys.stdin is None or sys.stdout is None:
-        return NOT_STARTED  # closed, and there is nowhere to say so
+        if sys.stderr is not None:
+            print("zcrm: standard input or output is closed", file=sys.stderr)
+        return NOT_STARTED
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     try:
