@@ -319,8 +319,9 @@ impl<'c> Links<'c> {
             let (attachment, error) = match outcome {
                 Ok(attachment) => (Some(attachment), None),
                 Err(error) => {
-                    // A cancelled call says so, whatever was done before.
-                    if first.is_none() || error.status() == Status::Cancelled {
+                    // A cancelled call says so, whatever was done before: by the link that it interrupted, and not by those that weren't begun.
+                    let is_cancelled = |error: &Error| error.status() == Status::Cancelled;
+                    if first.as_ref().is_none_or(|first| is_cancelled(&error) && !is_cancelled(first)) {
                         first = Some(error.clone());
                     }
                     (None, Some(error.detail().clone()))
@@ -373,10 +374,13 @@ impl<'c> Links<'c> {
     /// The error of a step that attached none of its links, or was cancelled: its details say what became of each.
     fn failed(&self, error: Error, done: &LinksAttached) -> Error {
         let message = format!("{} of {} links attached: {error}", done.attached, done.links.len());
-        let is_open = |link: &LinkAttached| link.error.as_ref().is_some_and(|detail| detail.outcome_open);
+        let open = done.links.iter().find_map(|link| Some((&link.url, link.error.as_ref().filter(|detail| detail.outcome_open)?)));
         error.with(|d| {
             d.message = message;
-            d.outcome_open |= done.links.iter().any(is_open);
+            if let Some((url, open)) = open.filter(|_| !d.outcome_open) {
+                (d.outcome_open, d.request_sent) = (true, open.request_sent);
+                d.message += &format!("; of {url} it is not known whether it is attached: list the record's attachments to see");
+            }
             d.details = serde_json::value::to_raw_value(done).ok();
             (d.attempts, d.waited_ms) = (self.cost.attempts, self.cost.waited_ms);
         })

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use zcrm::{Call, Cancel, Status, step};
+use zcrm::{Call, Cancel, Sent, Status, step};
 use zcrm_emulator::{Fault, PNG, StallAt};
 
 use crate::support::{world, world_with};
@@ -104,6 +104,7 @@ fn links_of_which_one_may_be_attached_leave_the_outcome_open_whichever_failed_fi
     let links = json!([{"url": "https://example.com/a"}, {"url": "https://example.com/b"}]);
     let error = refusal(&w, &but(&upload(&record, &json!(0)), &json!({"source": null, "links": links})));
     assert_eq!((error.status(), error.detail().outcome_open), (Status::Forbidden, true), "{error}");
+    assert!(error.detail().request_sent != Sent::No && error.to_string().contains("of https://example.com/b it is not known"), "{error}");
 }
 
 #[test]
@@ -127,6 +128,9 @@ fn a_cancelled_step_says_so_though_a_link_was_attached_before() {
     });
     let details: Value = serde_json::from_str(error.detail().details.as_ref().unwrap().get()).unwrap();
     assert_eq!((error.status(), &details["attached"], &details["failed"]), (Status::Cancelled, &json!(1), &json!(2)));
+    // The link that was sent says it, and not the one behind it, which wasn't.
+    assert_eq!((error.detail().outcome_open, error.detail().request_sent), (true, Sent::Fully), "{error}");
+    assert!(error.to_string().contains("is not known"), "{error}");
 }
 
 #[test]
