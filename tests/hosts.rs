@@ -116,7 +116,7 @@ fn a_bad_line_is_reported_in_its_place_and_the_others_are_done() {
     for host in HOSTS {
         let w = world();
         let record = w.record();
-        let lines = [list(&record), "nonsense".into(), String::new(), json!({"operation": "x"}).to_string(), list("99"), list(&record)];
+        let lines = [list(&record), "nonsense".into(), " \t ".into(), json!({"operation": "x"}).to_string(), list("99"), list(&record)];
         let (printed, output) = feed(host.command(&w.emulator, &[]), &lines);
         let told: Vec<(&Value, &Value)> = printed.iter().map(|line| (&line["line"], &line["error"]["reason"])).collect();
         let (null, bad) = (&Value::Null, &json!("step_input"));

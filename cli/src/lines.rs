@@ -41,7 +41,7 @@ impl Lines {
             while line.last().is_some_and(|end| matches!(end, b'\n' | b'\r')) {
                 line.pop();
             }
-            if !line.is_empty() {
+            if !line.trim_ascii().is_empty() {
                 return Ok(Some((self.number, line)));
             }
         }

@@ -27,7 +27,7 @@ fn lines(all: &[String]) -> Vec<u8> {
 fn results_come_in_the_order_of_the_steps_and_a_bad_line_in_its_place() {
     let w = world();
     w.emulator.script("attachment.list", [Fault::delay(300)]);
-    let all = [list(&w.record()), list(&w.contact.id), "nonsense".to_owned(), String::new(), list("99"), list(&w.record())];
+    let all = [list(&w.record()), list(&w.contact.id), "nonsense".to_owned(), " \t ".into(), list("99"), list(&w.record())];
     w.attach("a", b"x");
     let ran = feed(zcrm(&w, &["run"]), &lines(&all));
     let told = ran.json();

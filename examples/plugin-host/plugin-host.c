@@ -176,7 +176,7 @@ static void read_steps(void) {
     char *line = NULL;
     size_t cap = 0, number = 0;
     for (ssize_t n; (n = getline(&line, &cap, stdin)) >= 0; line = NULL, cap = 0) {
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) n--;
+        while (n > 0 && isspace((unsigned char)line[n - 1])) n--;
         number++;
         if (n == 0) {
             free(line);
