@@ -29,8 +29,9 @@
  *  6. Callbacks run on the thread that made the call, during the call, and never after it. Log, token and token store callbacks may run on
  *     any thread. A callback must return: it must not throw, longjmp or start an operation (ZCRM_E_STATE). It may free any handle, and fire
  *     any cancel token. Where it returns a zcrm_status, anything but 0 ends the call with ZCRM_E_CALLBACK, and
- *     zcrm_error_callback_status() gives it back. pthread_cancel takes effect after the call. An operation in a destructor that runs when its
- *     thread or the process ends may be ZCRM_E_STATE.
+ *     zcrm_error_callback_status() gives it back. If a callback forks, the child must not return from it. pthread_cancel takes effect at the
+ *     thread's first cancellation point after the call. An operation in a destructor that runs when its thread or the process ends may be
+ *     ZCRM_E_STATE.
  *  7. A wrong parameter is ZCRM_E_ARGUMENT with a message that names it. The library doesn't print or handle signals, and reads the
  *     environment only in zcrm_client_new(), and where a setting or zcrm_config_load_profile() says so. The calling thread needs 128 KiB of
  *     stack, plus what its callbacks use. A bug in it is ZCRM_E_PANIC, after which that client answers ZCRM_E_STATE. It aborts in one case:
