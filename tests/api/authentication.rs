@@ -333,7 +333,7 @@ fn a_token_reply_that_is_not_zohos_is_named_by_its_host_and_nothing_is_made_of_i
         let error: Error = list(&refreshing_client(&e), &e).unwrap_err();
         assert_eq!((error.status(), error.reason()), (Status::Protocol, "token_reply"), "{status} {body}: {error}");
         let text = error.to_string();
-        assert!(text.starts_with(&e.url()) && text.contains("accounts_url") && !text.contains("api_domain"), "{text}");
+        assert!(text.starts_with(e.url()) && text.contains("accounts_url") && !text.contains("api_domain"), "{text}");
     }
 }
 
