@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use icu_normalizer::DecomposingNormalizer;
 use percent_encoding::percent_decode_str;
+use reqwest::Url;
 
 use super::list::Attachment;
 use crate::text::joined;
@@ -61,8 +62,17 @@ pub(super) fn are_alike(one: &str, other: &str) -> bool {
 
 /// `https://example.com` and `https://EXAMPLE.com/` are one URL.
 fn same_url(sent: &str, stored: &str) -> bool {
-    let parsed = |url| reqwest::Url::parse(url).ok();
     sent == stored || parsed(sent).is_some_and(|sent| parsed(stored) == Some(sent))
+}
+
+/// A link, to be looked at and compared. A letter beyond ASCII in its host is replaced by its number: the URL library takes such hosts only with
+/// tables that would be a twentieth of the whole library, and nothing is ever asked of a link's host.
+pub(super) fn parsed(link: &str) -> Option<Url> {
+    let begins = link.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = link.split_at(begins);
+    let (host, path) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+    let number = |c: char| if c.is_ascii() { c.to_string() } else { format!("u{:x}", u32::from(c)) };
+    Url::parse(&[scheme, &host.chars().map(number).collect::<String>(), path].concat()).ok()
 }
 
 /// Whether a server may have made `stored` of the name that was sent.
@@ -262,5 +272,8 @@ mod tests {
         let sought = Sought { name: "t", bytes: None, link_url: Some("https://a.example") };
         assert_eq!(sought.likeness(&link("https://A.example/")), Some(Likeness::Same));
         assert_eq!(sought.likeness(&link("https://a.example/b")), None);
+        let sought = Sought { link_url: Some("https://m\u{fc}ller.example/\u{e4}"), ..sought };
+        assert_eq!(sought.likeness(&link("HTTPS://m\u{fc}ller.EXAMPLE:443/%C3%A4")), Some(Likeness::Same));
+        assert_eq!(sought.likeness(&link("https://m\u{f6}ller.example/\u{e4}")), None);
     }
 }

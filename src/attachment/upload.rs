@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::settle::{Earlier, Settlement};
+use super::sought::parsed;
 use super::{Attachment, Uploaded};
 use crate::call::{Call, Outcome};
 use crate::client::{Ask, Client};
@@ -108,7 +109,7 @@ fn check_type(config: &Config, name: &str) -> Result<()> {
 
 /// <https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html>: a link has at most 3000 characters, its title at most 255.
 fn check_link(client: &Client, url: &str, title: &str) -> Result<()> {
-    let parsed = reqwest::Url::parse(url).ok();
+    let parsed = parsed(url);
     let scheme = parsed.as_ref().is_some_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
     let user_info = parsed.as_ref().is_some_and(|u| !u.username().is_empty() || u.password().is_some());
     let refused = [
