@@ -166,7 +166,7 @@ impl Lanes {
             .tls_backend_preconfigured(tls.clone())
             .http1_only()
             .redirect(reqwest::redirect::Policy::none()) // a redirect could carry the token to another host
-            .retry(reqwest::retry::never()) // what may be sent twice is decided in `retry`
+            .retry(reqwest::retry::never().max_retries_per_request(0)) // what may be sent twice is decided in `retry`; with 0 no copy is kept for it
             .referer(false)
             .dns_resolver(Lookup)
             .user_agent(&config.user_agent)
