@@ -21,7 +21,7 @@ pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 
 /// A name with its accents joined to their letters: the form in which names are compared.
 pub(crate) fn joined(name: &str) -> Cow<'_, str> {
-    ComposingNormalizer::new_nfc().normalize(name)
+    if name.is_ascii() { Cow::Borrowed(name) } else { ComposingNormalizer::new_nfc().normalize(name) }
 }
 
 /// Many texts in one piece of memory, each with a NUL behind it, as C wants them.
