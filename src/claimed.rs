@@ -47,7 +47,7 @@ impl Claimed {
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     numbers: Sorted,
-    /// What isn't written as a number of 64 bits is.
+    /// What isn't written as a number of at most 19 digits is.
     others: HashSet<String>,
 }
 
@@ -67,9 +67,12 @@ impl Ids {
     }
 }
 
+/// Of 19 digits at most, which no 64 bits are too few for.
 fn number(id: &str) -> Option<u64> {
-    let is_plain = !id.starts_with(['0', '+']);
-    id.parse().ok().filter(|_| is_plain)
+    let digits = id.as_bytes();
+    let is_plain = digits.len() <= 19 && matches!(digits.first(), Some(b'1'..=b'9'));
+    let add = |number: u64, digit: &u8| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0'));
+    if is_plain { digits.iter().try_fold(0, add) } else { None }
 }
 
 #[cfg(test)]
