@@ -209,8 +209,10 @@ fn attachment(result: &zcrm_result, index: usize) -> Result<zcrm_attachment> {
     let row = readable.attachment(index).ok_or_else(|| Error::argument("index", format_args!("is {index}, the result has {count}")))?;
     let texts = result.pointed.attachments.get(|| {
         let mut texts = Texts::none();
-        for row in (0..count).filter_map(|i| readable.attachment(i)) {
+        if count == 1 {
             texts.extend(&texts_of(&row))?;
+        } else {
+            (0..count).filter_map(|i| readable.attachment(i)).try_for_each(|row| texts.extend(&texts_of(&row)))?;
         }
         Ok::<_, Error>(texts)
     })?;

@@ -100,8 +100,8 @@ pub(super) fn to_c(text: &str) -> CString {
 /// Many texts for C, in one piece of memory, each with a NUL behind it.
 pub(super) struct Texts {
     bytes: Vec<u8>,
-    /// Where each text begins, and where the next one would.
-    starts: Vec<usize>,
+    /// Where each text ends, its NUL included.
+    ends: Vec<usize>,
 }
 
 impl Texts {
@@ -112,11 +112,11 @@ impl Texts {
     }
 
     pub(super) fn none() -> Texts {
-        Texts { bytes: Vec::new(), starts: vec![0] }
+        Texts { bytes: Vec::new(), ends: Vec::new() }
     }
 
     pub(super) fn extend(&mut self, texts: &[impl AsRef<str>]) -> Result<()> {
-        fallible::reserve(&mut self.starts, texts.len())?;
+        fallible::reserve(&mut self.ends, texts.len())?;
         fallible::reserve(&mut self.bytes, texts.iter().map(|text| text.as_ref().len() + 1).sum())?;
         for text in texts.iter().map(AsRef::as_ref) {
             match text.contains('\0') {
@@ -124,14 +124,15 @@ impl Texts {
                 false => self.bytes.extend_from_slice(text.as_bytes()), // the usual, and much faster
             }
             self.bytes.push(0);
-            self.starts.push(self.bytes.len());
+            self.ends.push(self.bytes.len());
         }
         Ok(())
     }
 
     /// The text number `i`, from 0.
     pub(super) fn get(&self, i: usize) -> zcrm_str {
-        let text = &self.bytes[self.starts[i]..self.starts[i + 1]];
+        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let text = &self.bytes[start..self.ends[i]];
         zcrm_str { ptr: text.as_ptr().cast(), len: text.len() - 1 }
     }
 }
