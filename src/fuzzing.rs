@@ -112,7 +112,7 @@ pub fn form(fields: &[(&str, &str)], name: &str, content_type: &str, file: &[u8]
     let mut framing = Framing::new()?;
     fields.iter().for_each(|(name, value)| framing.field(name, value));
     framing.file(name, content_type)?;
-    let header = framing.content_type();
+    let header = framing.content_type().to_str().expect("it is ASCII").to_owned();
     let mut body = Outgoing::file(framing, Input::new(Bytes::Memory(file)), Progress::new(None), Digest::new(None, None));
     Ok((header, body.read_all()?.to_vec()))
 }

@@ -151,7 +151,8 @@ impl Grant {
             url.map_err(|_| Error::new(Status::Config, "accounts_url", "accounts_url is not a URL").with(|d| d.field = Some("accounts_url")))?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let mut body = Outgoing::small(self.form().as_bytes());
+        let form = self.form();
+        let mut body = Outgoing::small(form.as_bytes());
         let response = session.exchange(Request { method: Method::POST, url, headers, secrets: Arc::new(self.secrets()) }, Some(&mut body)).await;
         read(response?, hosts).await
     }

@@ -24,7 +24,7 @@ pub(crate) struct Ask<'a> {
     /// Segments after the version: module, record id, `Attachments` or `photo`, attachment id.
     pub(crate) path: Vec<&'a str>,
     pub(crate) query: Vec<(&'static str, String)>,
-    pub(crate) content_type: Option<String>,
+    pub(crate) content_type: Option<HeaderValue>,
     /// What it changes; `None` = it only reads.
     pub(crate) deed: Option<Deed>,
     /// Whether one redirect may be followed, without the token.
@@ -192,8 +192,7 @@ impl Client {
         headers.insert(AUTHORIZATION, access.header.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")); // a download is byte for byte, and nothing can swell
         if let Some(content_type) = &ask.content_type {
-            let value = HeaderValue::from_str(content_type).expect("made of a hexadecimal boundary");
-            headers.insert(CONTENT_TYPE, value);
+            headers.insert(CONTENT_TYPE, content_type.clone());
         }
         Ok(Request { method: ask.method.clone(), url, headers, secrets: access.secrets.clone() })
     }

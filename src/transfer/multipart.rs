@@ -1,27 +1,31 @@
 //! `multipart/form-data` as RFC 7578 and browsers write it.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use reqwest::header::HeaderValue;
+
 use crate::error::{Error, Result, Status};
 
 /// The bytes before and after the file, and the boundary that both use.
 pub(crate) struct Framing {
     boundary: String,
-    pub(super) head: Vec<u8>,
-    pub(super) tail: Vec<u8>,
+    head: Vec<u8>,
+    holds_file: bool,
 }
 
 impl Framing {
-    /// A boundary of 160 random bits: nobody can guess it, and no file holds it.
+    /// A boundary of 128 random bits: nobody can guess it, and no file holds it. More would cost: each letter is looked at again and again.
     pub(crate) fn new() -> Result<Framing> {
-        let mut random = [0; 20];
+        let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|e| Error::new(Status::Io, "random", format!("the system gives no random bytes: {e}")))?;
         let boundary = ["zcrm-", &super::hex(&random)].concat(); // concat: a third of what format! takes, and this is in every small call
-        let tail = ["--", &boundary, "--\r\n"].concat().into_bytes();
-        Ok(Framing { boundary, head: Vec::new(), tail })
+        Ok(Framing { boundary, head: Vec::new(), holds_file: false })
     }
 
     /// A text field before the file.
     pub(crate) fn field(&mut self, name: &str, value: &str) {
-        let part = format!("--{}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n", self.boundary);
+        let part = ["--", &self.boundary, "\r\nContent-Disposition: form-data; name=\"", name, "\"\r\n\r\n", value, "\r\n"].concat();
         self.head.extend_from_slice(part.as_bytes());
     }
 
@@ -29,22 +33,36 @@ impl Framing {
     pub(crate) fn file(&mut self, file_name: &str, content_type: &str) -> Result<()> {
         let (name, kind) = (quoted(file_name)?, checked_type(content_type)?);
         let disposition = "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
-        let part = ["--", &self.boundary, disposition, &name, "\"\r\nContent-Type: ", kind, "\r\n\r\n"].concat();
-        self.head.extend_from_slice(part.as_bytes());
-        self.tail.splice(..0, *b"\r\n");
+        let part = ["--", &self.boundary, disposition, &name, "\"\r\nContent-Type: ", kind, "\r\n\r\n"].concat().into_bytes();
+        if self.head.is_empty() {
+            self.head = part
+        } else {
+            self.head.extend_from_slice(&part)
+        }
+        self.holds_file = true;
         Ok(())
     }
 
-    /// For the `Content-Type` header.
-    pub(crate) fn content_type(&self) -> String {
-        ["multipart/form-data; boundary=", &self.boundary].concat()
+    /// What comes before the file, and what behind it.
+    pub(super) fn around(self) -> (Vec<u8>, Vec<u8>) {
+        let line_end = if self.holds_file { "\r\n" } else { "" };
+        (self.head, [line_end, "--", &self.boundary, "--\r\n"].concat().into_bytes())
+    }
+
+    /// The `Content-Type` header.
+    pub(crate) fn content_type(&self) -> HeaderValue {
+        let text = ["multipart/form-data; boundary=", &self.boundary].concat();
+        HeaderValue::from_maybe_shared(Bytes::from(text)).expect("a hexadecimal boundary")
     }
 }
 
 /// The three characters that would end the quoted name or the line, as browsers write them. Other control characters are refused.
-fn quoted(file_name: &str) -> Result<String> {
+fn quoted(file_name: &str) -> Result<Cow<'_, str>> {
     if file_name.is_empty() {
         return Err(Error::argument("name", "an uploaded file needs a name").with(|d| d.reason = "file_name"));
+    }
+    if file_name.bytes().all(|b| b != b'"' && (0x20..0x7f).contains(&b)) {
+        return Ok(Cow::Borrowed(file_name)); // as nearly all are
     }
     let mut out = String::with_capacity(file_name.len());
     for c in file_name.chars() {
@@ -59,7 +77,7 @@ fn quoted(file_name: &str) -> Result<String> {
             c => out.push(c),
         }
     }
-    Ok(out)
+    Ok(Cow::Owned(out))
 }
 
 fn checked_type(content_type: &str) -> Result<&str> {
@@ -89,8 +107,9 @@ mod tests {
             "--{b}\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\na & b\r\n--{b}\r\nContent-Disposition: form-data; name=\"file\"; \
              filename=\"Grüße %221%22.pdf\"\r\nContent-Type: application/pdf\r\n\r\n"
         );
-        assert_eq!(String::from_utf8(framing.head.clone()).unwrap(), expected);
-        assert_eq!(framing.tail, format!("\r\n--{b}--\r\n").into_bytes());
+        let end = format!("\r\n--{b}--\r\n");
+        let (head, tail) = framing.around();
+        assert_eq!((String::from_utf8(head).unwrap(), String::from_utf8(tail).unwrap()), (expected, end));
     }
 
     #[test]
@@ -104,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn two_boundaries_differ_and_have_over_128_bits() {
+    fn two_boundaries_differ_and_have_128_bits() {
         let (a, b) = (Framing::new().unwrap().boundary, Framing::new().unwrap().boundary);
         assert_ne!(a, b);
-        assert_eq!(a.len(), "zcrm-".len() + 40);
+        assert_eq!(a.len(), "zcrm-".len() + 32);
     }
 }

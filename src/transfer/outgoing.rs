@@ -1,7 +1,8 @@
 //! The body of a request: framing and source as one stream of bytes, of a known length whenever the source's is.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use zeroize::Zeroizing;
 
 use super::digest::{Digest, Hash, HashKind};
 use super::multipart::Framing;
@@ -13,7 +14,7 @@ use crate::fallible;
 
 /// A request's body.
 pub(crate) struct Outgoing<'a> {
-    head: Zeroizing<Vec<u8>>, // the form of a token request is in it
+    head: Cow<'a, [u8]>,
     tail: Vec<u8>,
     file: Option<FilePart<'a>>,
     at: At,
@@ -39,13 +40,14 @@ enum At {
 
 impl<'a> Outgoing<'a> {
     /// A body without a file.
-    pub(crate) fn small(bytes: &[u8]) -> Outgoing<'a> {
-        Outgoing { head: Zeroizing::new(bytes.to_vec()), tail: Vec::new(), file: None, at: At::Head(0) }
+    pub(crate) fn small(bytes: &'a [u8]) -> Outgoing<'a> {
+        Outgoing { head: Cow::Borrowed(bytes), tail: Vec::new(), file: None, at: At::Head(0) }
     }
 
     /// A form without a file.
     pub(crate) fn form(framing: Framing) -> Outgoing<'a> {
-        Outgoing { head: Zeroizing::new(framing.head), tail: framing.tail, file: None, at: At::Head(0) }
+        let (head, tail) = framing.around();
+        Outgoing { head: Cow::Owned(head), tail, file: None, at: At::Head(0) }
     }
 
     /// A form with a file.
