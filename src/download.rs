@@ -80,7 +80,7 @@ pub(crate) async fn fetch(
     expected: &Expected,
 ) -> Result<FileHead> {
     client
-        .ask(session, ask, None, async |response| {
+        .ask(session, ask, None, async |response: &mut Response| {
             let taken = take(response, incoming, expected).await;
             session.meter.spent.set(incoming.is_spent());
             taken
@@ -104,7 +104,7 @@ impl FileHead {
 }
 
 /// Takes a reply in, if it is the file and nothing else.
-pub(crate) async fn take(mut response: Response, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<FileHead> {
+pub(crate) async fn take(response: &mut Response, incoming: &mut Incoming<'_>, expected: &Expected) -> Result<FileHead> {
     if response.status() == StatusCode::NO_CONTENT {
         return Err((expected.absent)().with(|d| d.http_status = 204));
     }
@@ -196,7 +196,7 @@ fn is_whole(headers: &HeaderMap, length: Option<u64>) -> bool {
 }
 
 /// Zoho's own refusal, if that is what came in place of the file; else what seems to have answered.
-async fn not_the_file(mut response: Response, why: &str) -> Error {
+async fn not_the_file(response: &mut Response, why: &str) -> Error {
     let status = response.status();
     let body = match response.bytes(reply::MOST).await {
         Ok(body) => body,

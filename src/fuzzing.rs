@@ -33,7 +33,7 @@ fn wait<T>(work: impl Future<Output = T>) -> T {
 
 /// The page of a list.
 pub fn page(from: impl Into<reqwest::Response>) -> Result<Page> {
-    let page = wait(pages::parse::<Attachment<Span>>(Response::foreign(from.into())))?;
+    let page = wait(pages::parse::<Attachment<Span>>(&mut Response::foreign(from.into())))?;
     Page::from(page).copied()
 }
 
@@ -55,7 +55,7 @@ pub fn answers(from: impl Into<reqwest::Response>) -> Result<Vec<String>> {
 
 /// The error that a reply with a failing HTTP status is.
 pub fn refusal(from: impl Into<reqwest::Response>) -> Error {
-    wait(reply::refusal(Response::foreign(from.into())))
+    wait(reply::refusal(&mut Response::foreign(from.into())))
 }
 
 /// A token, how long it is believed, and where calls go with it.
@@ -88,7 +88,7 @@ pub fn stored_token(document: &[u8], key: &str) -> Result<Option<Duration>> {
 pub fn file(from: impl Into<reqwest::Response>) -> Result<Downloaded> {
     let expected = download::Expected { absent: || Error::new(Status::NotFound, "attachment_unknown", "absent"), begins: None };
     let mut incoming = Incoming::open(Sink::memory().at_most(1 << 20), false, None, Progress::new(None), Digest::new(Some(HashKind::Sha256), None))?;
-    let head = wait(download::take(Response::foreign(from.into()), &mut incoming, &expected))?;
+    let head = wait(download::take(&mut Response::foreign(from.into()), &mut incoming, &expected))?;
     Ok(head.with(incoming.finish()?))
 }
 

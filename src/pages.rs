@@ -379,7 +379,7 @@ struct Info<'a> {
     next_page_token: Option<&'a RawValue>,
 }
 
-pub(crate) async fn parse<R: Row>(mut response: Response) -> Result<Page<R>> {
+pub(crate) async fn parse<R: Row>(response: &mut Response) -> Result<Page<R>> {
     let status = response.status();
     if status == StatusCode::NO_CONTENT {
         return Ok(Page::empty());

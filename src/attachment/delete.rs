@@ -51,7 +51,7 @@ impl<'c, 's> Deletion<'c, 's> {
     pub(super) async fn one(&mut self, id: &str) -> Result<()> {
         let mut ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), ..Ask::get(self.record, "Attachments") };
         ask.path.push(id);
-        let outcome = self.client.ask(self.session, &ask, None, async |response| verdicts(response, &[id]).await).await;
+        let outcome = self.client.ask(self.session, &ask, None, async |response: &mut Response| verdicts(response, &[id]).await).await;
         self.note(id, outcome.and_then(|mut verdicts| verdicts.pop().expect("one for the one id")))
     }
 
@@ -74,7 +74,7 @@ impl<'c, 's> Deletion<'c, 's> {
     async fn bulk(&mut self, ids: &[&str]) -> Result<bool> {
         let query = vec![("ids", ids.join(","))];
         let ask = Ask { method: Method::DELETE, deed: Some(Deed::Change), query, ..Ask::get(self.record, "Attachments") };
-        let verdicts = match self.client.ask(self.session, &ask, None, async |response| verdicts(response, ids).await).await {
+        let verdicts = match self.client.ask(self.session, &ask, None, async |response: &mut Response| verdicts(response, ids).await).await {
             Ok(verdicts) => verdicts,
             Err(error) if error.status() == Status::Unsupported => return Ok(false),
             // What the lost attempt did is not known: each id is settled by itself.
@@ -121,7 +121,7 @@ impl<'c, 's> Deletion<'c, 's> {
 }
 
 /// What the reply says of each id, in their order. One that hasn't exactly one verdict for each, known by its id, isn't believed.
-async fn verdicts(mut response: Response, ids: &[&str]) -> Result<Vec<Result<()>>> {
+async fn verdicts(response: &mut Response, ids: &[&str]) -> Result<Vec<Result<()>>> {
     let status = response.status();
     let body = response.bytes(reply::MOST).await?;
     let not_believed = || reply::foreign(status, response.headers(), &body);

@@ -84,7 +84,7 @@ async fn send(
         body.rewind()?; // it may have been read to be hashed
     }
     loop {
-        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response| read_reply(client, response).await).await;
+        let outcome = client.ask(session, ask, body.as_deref_mut(), async |response: &mut Response| read_reply(client, response).await).await;
         let stored = match outcome {
             Ok(stored) => settlement.stored(stored, body.as_deref_mut()).await?,
             Err(error) if settlement.is_in_doubt(&error) => match settlement.settle(error, body.as_deref_mut()).await? {
@@ -100,7 +100,7 @@ async fn send(
 
 /// Zoho takes every type of file but one.
 fn check_type(config: &Config, name: &str) -> Result<()> {
-    if name.to_ascii_lowercase().ends_with(".exe") && config.checks(Check::AttachmentType) {
+    if name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("exe")) && config.checks(Check::AttachmentType) {
         let error = Error::new(Status::FileType, "attachment_type", "Zoho takes every type of file but .exe");
         return Err(error.with(|d| d.field = Some("name")));
     }
@@ -175,7 +175,7 @@ struct UploadReply {
     user: Option<String>,
 }
 
-async fn read_reply(client: &Client, mut response: Response) -> Result<Uploaded> {
+async fn read_reply(client: &Client, response: &mut Response) -> Result<Uploaded> {
     let body = response.bytes(reply::MOST).await?;
     let UploadReply { id, created_time, user } = documented(&body).unwrap_or_else(|| tolerated(response.status(), response.headers(), &body))?;
     user.into_iter().for_each(|id| client.learn_own_user(id));

@@ -35,7 +35,7 @@ type Boxed<'f> = Pin<Box<dyn Future<Output = Result<()>> + 'f>>;
 
 /// What becomes of a successful reply.
 trait ReplyReader {
-    fn read(&mut self, response: Response) -> Boxed<'_>;
+    fn read<'r>(&'r mut self, response: &'r mut Response) -> Boxed<'r>;
 }
 
 struct Reading<T, F> {
@@ -43,8 +43,8 @@ struct Reading<T, F> {
     given: Option<T>,
 }
 
-impl<T, F: AsyncFnMut(Response) -> Result<T>> ReplyReader for Reading<T, F> {
-    fn read(&mut self, response: Response) -> Boxed<'_> {
+impl<T, F: AsyncFnMut(&mut Response) -> Result<T>> ReplyReader for Reading<T, F> {
+    fn read<'r>(&'r mut self, response: &'r mut Response) -> Boxed<'r> {
         Box::pin(async {
             self.given = Some((self.read)(response).await?);
             Ok(())
@@ -70,7 +70,7 @@ impl Client {
         session: &Session<'_>,
         ask: &Ask<'_>,
         body: Option<&mut Outgoing<'_>>,
-        read: impl AsyncFnMut(Response) -> Result<T>,
+        read: impl AsyncFnMut(&mut Response) -> Result<T>,
     ) -> Result<T> {
         let mut reading = Reading { read, given: None };
         {
@@ -173,9 +173,9 @@ impl Client {
         session.meter.credits.set(answer.credits.or(session.meter.credits.get()));
         session.gate.answered(&answer, flight, self.config().max_in_flight, self.config().credits_reserve)?;
         if !response.status().is_success() {
-            return Err(reply::refusal(response).await);
+            return Err(reply::refusal(&mut response).await);
         }
-        reader.read(response).await.inspect_err(|_| session.meter.broken.set(true))
+        reader.read(&mut response).await.inspect_err(|_| session.meter.broken.set(true))
     }
 
     fn request(&self, ask: &Ask<'_>, access: &Access) -> Result<Request> {

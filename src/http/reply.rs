@@ -68,7 +68,7 @@ const DEEPEST_DETAILS: u32 = 64;
 pub(super) const CUT_OFF: &str = "reply_truncated";
 
 /// The error that a reply with a failing HTTP status stands for.
-pub(crate) async fn refusal(mut response: Response) -> Error {
+pub(crate) async fn refusal(response: &mut Response) -> Error {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let error = match response.bytes(MOST).await {

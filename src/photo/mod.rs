@@ -86,7 +86,7 @@ fn check(client: &Client, record: &Record) -> Result<()> {
     client.api_version().check_photo_module(client.config(), &record.module)
 }
 
-async fn succeeded(mut response: Response) -> Result<()> {
+async fn succeeded(response: &mut Response) -> Result<()> {
     let status = response.status();
     let body = response.bytes(reply::MOST).await?;
     reply::success(status, response.headers(), &body).map(|_| ())
