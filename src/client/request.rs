@@ -187,7 +187,7 @@ impl Client {
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
         }
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(MOST_HEADERS);
         headers.insert(HOST, access.host.clone());
         headers.insert(AUTHORIZATION, access.header.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity")); // a download is byte for byte, and nothing can swell
@@ -209,6 +209,9 @@ impl Client {
         session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await
     }
 }
+
+/// With the two that the HTTP library adds. A map for more is a block that the allocator has to look for.
+const MOST_HEADERS: usize = 6;
 
 /// Bytes that are enough for most paths.
 const MOST_PATHS: usize = 128;
