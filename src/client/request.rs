@@ -169,7 +169,7 @@ impl Client {
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
-        let answer = Answer::of(response.status(), response.headers(), reply::retry_after(response.headers()));
+        let answer = Answer::of(response.status(), response.headers());
         session.meter.credits.set(answer.credits.or(session.meter.credits.get()));
         session.gate.answered(&answer, flight, self.config().max_in_flight, self.config().credits_reserve)?;
         if !response.status().is_success() {
@@ -222,7 +222,10 @@ fn push_segment(path: &mut String, segment: &str) -> Result<()> {
         return Err(Error::new(Status::Protocol, "path_segment", format!("the reply's id {segment:?} can't be asked for: it would be another URL")));
     }
     path.push('/');
-    path.extend(utf8_percent_encode(segment, SEGMENT));
+    match segment.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        true => path.push_str(segment), // nearly all are such words
+        false => path.extend(utf8_percent_encode(segment, SEGMENT)),
+    }
     Ok(())
 }
 

@@ -39,9 +39,13 @@ pub(super) fn kept(headers: &HeaderMap) -> Option<u32> {
 
 /// The elements of a list, which may stand in several headers.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = String> {
+    if !headers.contains_key(&name) {
+        return Vec::new().into_iter(); // as in nearly every reply, and this is asked of each three times
+    }
     let values = headers.get_all(name).into_iter().map(|value| text::lossy(value.as_bytes()));
-    let all: Vec<String> = values.flat_map(|value| value.split(',').map(|e| e.trim().to_owned()).collect::<Vec<_>>()).collect();
-    all.into_iter().filter(|element| !element.is_empty())
+    let all: Vec<String> =
+        values.flat_map(|value| value.split(',').map(|e| e.trim().to_owned()).filter(|e| !e.is_empty()).collect::<Vec<_>>()).collect();
+    all.into_iter()
 }
 
 #[cfg(test)]

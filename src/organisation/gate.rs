@@ -17,6 +17,7 @@ use super::window::{Flight, Window};
 use crate::cancel::{Ended, Limits};
 use crate::config::InFlight;
 use crate::error::{Error, Status};
+use crate::http::reply::retry_after;
 
 /// Zoho's only documented rate header: it appears once half of the day's credits are used.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>
@@ -78,8 +79,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, pause: Option<Duration>) -> Answer {
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Answer {
         let credits = || headers.get(CREDITS)?.to_str().ok()?.trim().parse().ok();
+        let pause = if status == StatusCode::TOO_MANY_REQUESTS { retry_after(headers) } else { None };
         Answer { status, credits: credits(), pause }
     }
 }
@@ -91,7 +93,12 @@ impl Gate {
 
     /// The window's clock.
     fn now(&self) -> Duration {
-        if self.shared.get().is_some() { shared::now() } else { self.opened.elapsed() }
+        self.at(Instant::now())
+    }
+
+    /// The same, where the time of this process has just been looked at.
+    fn at(&self, now: Instant) -> Duration {
+        if self.shared.get().is_some() { shared::now() } else { now - self.opened }
     }
 
     /// The processes that name the same file share the window.
@@ -153,7 +160,7 @@ impl Gate {
         let credits = state.credits.map_or(u32::MAX, |left| u32::try_from(left.max(1)).unwrap_or(u32::MAX));
         let waits = state.waits;
         let State { window, holders, outside, .. } = &mut *state;
-        let (table, clock) = (self.table(window), self.now());
+        let (table, clock) = (self.table(window), self.at(now));
         let pause = window.paused_until().saturating_sub(clock);
         if !pause.is_zero() {
             return if pause > longest { Err(Barred::Refused(paused(pause))) } else { Ok(Look::Paused(now + pause)) };
