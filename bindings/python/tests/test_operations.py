@@ -104,7 +104,7 @@ def test_a_read_that_gives_no_bytes_stores_none(world: World) -> None:
             return self.left.pop(0)
 
     record = world.record()
-    with pytest.raises(TypeError, match="bytes-like|buffer"):
+    with pytest.raises(TypeError, match=r"bytes-like|buffer"):
         record.upload(Counts(), name="a")
     assert list(record.attachments()) == []
 
