@@ -126,6 +126,23 @@ func TestAnUploadThatZohosServersFailAtComesAgain(t *testing.T) {
 	b.expectAttachedOnce("ZCRM_TIMEOUT=1m")
 }
 
+func TestDeliveriesInWhichNoCallFailedCostAJobNoTry(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "15s")
+	record := b.emulator.Record(t, "Contacts", "normal")
+	b.enqueue(upload("a.txt", record))
+	lost := must(b.js.Consumer(b.ctx, "ZCRM_JOBS", "workers"))
+	for range 12 { // workers that are killed, or wait for the network
+		check(t, must(lost.Next()).Nak())
+	}
+	b.emulator.Fault(t, "attachment.upload", slices.Repeat([]map[string]any{{"kind": "status", "status": 503}}, 12)...)
+	b.start("one", "ZCRM_TIMEOUT=1m", "ZCRM_PAUSE=1ms") // which has doubled twelve times
+	b.waitForResults(1)
+	b.expectDone("a.txt")
+	b.expectNames(record, "a.txt")
+	b.stop("one")
+}
+
 func TestAWorkerThatStoodStillLooksBeforeItUploads(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, "3s")

@@ -24,6 +24,7 @@ type failure struct {
 	open       bool // it may be done all the same: the next delivery looks
 	cause      error
 
+	failures    int  // the job's failed calls in this process, this one included
 	sentNothing bool // nothing of the last request left this machine
 	ownFault    bool // of a part of the step, this process's fault
 }
@@ -117,6 +118,11 @@ func (f *failure) concernsAll() bool {
 	return false
 }
 
+// waits reports whether it passes however long that takes: the fault is this worker's, its credentials' or the network's, and no job's.
+func (f *failure) waits() bool {
+	return f.concernsAll() || slices.Contains([]string{"CANCELLED", "SCOPE", "NETWORK", "LEFT"}, f.class) || f.reason == "journal_in_use"
+}
+
 const (
 	metaAttachmentID = "zcrm_attachment_id"
 	metaFileName     = "zcrm_file_name"
@@ -126,6 +132,8 @@ const (
 	metaHTTPStatus   = "zcrm_http_status"
 	metaRetryable    = "zcrm_retryable"
 	metaOpen         = "zcrm_outcome_open"
+	metaWaits        = "zcrm_waits"
+	metaFailures     = "zcrm_failures"
 )
 
 func (f *failure) label(msg *service.Message) {
@@ -135,6 +143,8 @@ func (f *failure) label(msg *service.Message) {
 	msg.MetaSetMut(metaHTTPStatus, strconv.Itoa(f.httpStatus))
 	msg.MetaSetMut(metaRetryable, strconv.FormatBool(f.retryable))
 	msg.MetaSetMut(metaOpen, strconv.FormatBool(f.open))
+	msg.MetaSetMut(metaWaits, strconv.FormatBool(f.waits()))
+	msg.MetaSetMut(metaFailures, strconv.Itoa(f.failures))
 }
 
 const metadataDocs = `
@@ -156,6 +166,8 @@ A message that failed keeps its content, and has:
 - zcrm_http_status    status of the last reply; 0: there was none
 - zcrm_retryable      whether the same call may succeed later
 - zcrm_outcome_open   whether it may be done although it failed: let ` + "`redelivered`" + ` look before it is done again
+- zcrm_waits          whether to try it again until it works: the fault is the network's, this process's or its credentials', and not the message's
+- zcrm_failures       how often a call for the job of this zcrm_job_id has failed in this process, without those that wait
 ` + "```" + `
 
 The text of its error is ` + "`zcrm CODE http=STATUS retryable=BOOL: a message for a person`" + `; only the message's wording may change.

@@ -68,3 +68,33 @@ const settles = 20 * time.Second
 
 // unsettled are the ids of such jobs, and of those whose call runs.
 var unsettled sync.Map
+
+// failures are the failed calls of each job.
+var failures tries
+
+// tries counts, by a job's id, the calls that failed in this process, but for those that waited: JetStream's number of deliveries has these
+// too, and what worker after worker lost when it was killed. A job that comes out of an outage has all its tries left.
+type tries struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// mostTries bounds the memory for jobs that another worker ended. One that is forgotten is tried more often.
+const mostTries = 10_000
+
+// met notes how a call for a job ended, and gives the count.
+func (t *tries) met(job string, failed *failure) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if failed == nil {
+		delete(t.of, job)
+		return 0
+	}
+	if !failed.waits() {
+		if t.of == nil || len(t.of) >= mostTries {
+			t.of = map[string]int{}
+		}
+		t.of[job]++
+	}
+	return t.of[job]
+}

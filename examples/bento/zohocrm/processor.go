@@ -152,7 +152,9 @@ func (p *processor) process(ctx context.Context, msg, to *service.Message) *fail
 	if failed == nil || !failed.open {
 		unsettled.Delete(job)
 	}
+	count := failures.met(job, failed)
 	if failed != nil {
+		failed.failures = count
 		if failed.isLocal() {
 			p.logger.Warnf("%s: %v", s.operation, failed) // the library logs what it sent
 		}
@@ -173,7 +175,7 @@ func (p *processor) process(ctx context.Context, msg, to *service.Message) *fail
 			to.MetaSetMut(name, value)
 		}
 	}
-	for _, name := range []string{metaCode, metaClass, metaReason, metaHTTPStatus, metaRetryable, metaOpen} {
+	for _, name := range []string{metaCode, metaClass, metaReason, metaHTTPStatus, metaRetryable, metaOpen, metaWaits, metaFailures} {
 		to.MetaDelete(name) // of an earlier attempt
 	}
 	if s.toContent {

@@ -58,6 +58,24 @@ func TestAFailureHasTextAndMetadataToRouteOn(t *testing.T) {
 	}
 }
 
+func TestAFailureHasTheNumberOfItsJobsFailedCallsWithoutThoseThatWait(t *testing.T) {
+	e := emulator.Start(t)
+	p := build(t, e, "operation: attachment.list\nmodule: Contacts\nrecord_id: \""+e.Record(t, "Contacts", "normal")+"\"\nsettings: { max_retries: \"0\" }\n")
+	try := func() (waits, failures string) {
+		msg := service.NewMessage(nil)
+		msg.MetaSetMut(metaJobID, t.Name())
+		_, _ = p.ProcessBatch(context.Background(), service.MessageBatch{msg})
+		return meta(msg, metaWaits), meta(msg, metaFailures)
+	}
+	answer := func(status int) map[string]any { return map[string]any{"kind": "status", "status": status} }
+	e.Fault(t, "attachment.list", answer(503), map[string]any{"kind": "reset_before_store"}, answer(503), map[string]any{"kind": "none"}, answer(503))
+	for i, want := range [][2]string{{"false", "1"}, {"true", "1"}, {"false", "2"}, {}, {"false", "1"}} {
+		if waits, failures := try(); waits != want[0] || failures != want[1] {
+			t.Errorf("call %d: zcrm_waits is %q, zcrm_failures is %q, want %q", i+1, waits, failures, want)
+		}
+	}
+}
+
 func TestAFileOutsideOfAllowPathsIsRefused(t *testing.T) {
 	t.Parallel()
 	e := emulator.Start(t)
