@@ -246,13 +246,18 @@ def of(user: int) -> Call:
     return found
 
 
+def _memory(at: int, length: int) -> Any:
+    """Bytes of C. (Of PyPy, memmove() keeps a copy for long, and string_at() gives 0 when a signal handler raises in it.)"""
+    return (ctypes.c_char * length).from_address(at)
+
+
 def _read(user: int, buffer: int, capacity: int, n: Any) -> int:
     call = of(user)
 
     def work() -> None:
         assert call.reader is not None
         given = call.reader(capacity)
-        (ctypes.c_char * capacity).from_address(buffer).raw = given  # memmove() of PyPy copies twice, and keeps one for long
+        _memory(buffer, capacity).raw = given
         n[0] = len(given)
 
     return call.back(work)
@@ -268,7 +273,7 @@ def _write(user: int, buffer: int, length: int) -> int:
 
     def work() -> None:
         assert call.writer is not None
-        call.writer(ctypes.string_at(buffer, length))
+        call.writer(_memory(buffer, length).raw)
 
     return call.back(work)
 
@@ -317,7 +322,7 @@ def _batch(result: c_void_p) -> Optional[_abi.zcrm_batch_summary]:
 def _data(result: c_void_p) -> bytes:
     data, n, error = c_void_p(), ctypes.c_size_t(), c_void_p()
     check(lib.zcrm_result_data(result, byref(data), byref(n), byref(error)), error)
-    return ctypes.string_at(data, n.value) if n.value else b""
+    return bytes(_memory(data.value, n.value).raw) if data.value else b""
 
 
 def as_json(step: Union[Mapping[str, Any], str, bytes]) -> bytes:

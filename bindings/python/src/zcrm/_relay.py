@@ -8,25 +8,43 @@ waits while its caller looks at an outcome.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import sys
 import threading
-from queue import Empty, SimpleQueue
-from typing import Callable, Optional
+from collections import deque
+from typing import Callable, Deque, Optional
 
 FAILED = 1
 _LOOK = 0.1
 """Seconds after which a waiting thread looks for a signal that hasn't woken it: one of Windows, or of _thread.interrupt_main()."""
 
 
+class Bell:
+    """Wakes the one who waits, or the next one. A lock alone, which a signal handler that raises can't break in the middle: the queues of PyPy are
+    Python code, and such a handler leaves their locks taken for ever."""
+
+    def __init__(self) -> None:
+        self._silent = _thread.allocate_lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it rings already
+            self._silent.release()
+
+    def heard(self, timeout: float = -1) -> bool:
+        """Waits, for so many seconds at most."""
+        return self._silent.acquire(True, timeout)
+
+
 class Relay:
-    """One call. The queues only wake: what is to be done stands in the attributes, so that an exception that comes between two instructions
+    """One call. The bells only wake: what is to be done stands in the attributes, so that an exception that comes between two instructions
     can't take it away."""
 
     def __init__(self, run: Callable[[], None]) -> None:
         self._run = run
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._answers: SimpleQueue[int] = SimpleQueue()
+        self._bell, self._answered = Bell(), Bell()
+        self._answer = FAILED
         self._asked: Optional[Callable[[], int]] = None
         self._begun = False
         self.over = False
@@ -46,17 +64,17 @@ class Relay:
                 self._run()
         finally:
             self.done = True
-            self._bell.put(None)
+            self._bell.ring()
 
     def ask(self, work: Callable[[], int]) -> int:
         """On the other thread: lets the caller do a callback's work."""
         self._asked = work
-        self._bell.put(None)
+        self._bell.ring()
         if self.over:
             return FAILED
-        answer = self._answers.get()
+        self._answered.heard()
         self._asked = None
-        return answer
+        return FAILED if self.over else self._answer
 
     def serve(self, begin: Callable[[], object], until: Callable[[], bool], end: Callable[[], None]) -> None:
         """On the caller's thread: does what is asked, until the call is done or `until` says enough. What a signal handler raises meanwhile lets
@@ -64,13 +82,12 @@ class Relay:
         try:
             begin()
             while not self.done and not until():
-                try:
-                    self._bell.get(timeout=_LOOK)
-                except Empty:
+                if not self._bell.heard(_LOOK):
                     continue
                 work = self._asked
                 if work is not None and not self.done:
-                    self._answers.put(work())
+                    self._answer = work()
+                    self._answered.ring()
         except BaseException:
             self.end(end)
             raise
@@ -85,16 +102,14 @@ class Relay:
     def refuse(self) -> None:
         """Whatever is asked is refused from now on."""
         self.over = True
-        self._answers.put(FAILED)
+        self._answered.ring()
 
     def _drain(self) -> None:
         # Whatever is raised meanwhile. When the interpreter ends, the other thread stands still for good.
         while not self.done and not sys.is_finalizing():
             try:
                 self.refuse()
-                self._bell.get(timeout=0.01)
-            except Empty:
-                pass
+                self._bell.heard(0.01)
             except BaseException:  # noqa: BLE001, S110 - a second Ctrl-C: the first is on its way to the caller
                 pass
 
@@ -104,19 +119,26 @@ class Helper:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self._jobs: SimpleQueue[Relay] = SimpleQueue()
+        self._jobs: Deque[Relay] = deque()
+        self._bell = Bell()
         self._busy = False
         _thread.start_new_thread(self._work, ())
 
     def _work(self) -> None:
         while True:
-            self._jobs.get().run()
+            self._bell.heard()
+            while self._jobs:
+                self._jobs.popleft().run()
+
+    def _put(self, relay: Relay) -> None:
+        self._jobs.append(relay)
+        self._bell.ring()
 
     def run(self, relay: Relay, end: Callable[[], None]) -> None:
         """Runs a relay's call for this thread; see Relay.serve."""
         was_busy, self._busy = self._busy, True
         # Busy: a signal handler makes a call in the middle of another one.
-        begin = relay.start if was_busy else lambda: self._jobs.put(relay)
+        begin = relay.start if was_busy else lambda: self._put(relay)
         try:
             relay.serve(begin, lambda: False, end)
         finally:
