@@ -24,6 +24,26 @@ pub(crate) fn joined(name: &str) -> Cow<'_, str> {
     if name.is_ascii() { Cow::Borrowed(name) } else { ComposingNormalizer::new_nfc().normalize(name) }
 }
 
+/// How many bytes come before a quote, a backslash or a control character: eight at a time, as serde_json has it.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let mut rest = bytes;
+    while let Some((eight, after)) = rest.split_first_chunk() {
+        let eight = u64::from_le_bytes(*eight);
+        let is = |byte: u8| {
+            let differs = eight ^ (ONES * u64::from(byte));
+            differs.wrapping_sub(ONES) & !differs
+        };
+        let controls = eight.wrapping_sub(ONES * 0x20) & !eight;
+        let found = (is(b'"') | is(b'\\') | controls) & (ONES << 7);
+        if found != 0 {
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    bytes.len() - rest.len() + rest.iter().take_while(|b| !matches!(b, b'"' | b'\\' | ..0x20)).count()
+}
+
 /// Many texts in one piece of memory, each with a NUL behind it, as C wants them.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena {

@@ -8,6 +8,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::shape::{Path, Shape};
+use crate::text::plain_length;
+
 /// The first line says what wrote the others. A version of 2 has a `done` line without what its `begin` line says.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
@@ -119,9 +122,9 @@ impl Written<'_> {
         let (source, rest) = match rest.strip_prefix(r#","source":{"bytes":"#) {
             None => (None, rest),
             Some(rest) => {
-                let (bytes, rest) = rest.split_once(',')?;
-                let (modified_ns, rest) = rest.strip_prefix(r#""modified_ns":"#)?.split_once('}')?;
-                (Some(SourceFile { bytes: number(bytes)?, modified_ns: number(modified_ns)?.try_into().ok()? }), rest)
+                let (bytes, rest) = number(rest)?;
+                let (modified_ns, rest) = number(rest.strip_prefix(r#","modified_ns":"#)?)?;
+                (Some(SourceFile { bytes, modified_ns: modified_ns.try_into().ok()? }), rest.strip_prefix('}')?)
             }
         };
         let rest = rest.strip_suffix("}}")?;
@@ -138,18 +141,46 @@ fn plain_text(rest: &str) -> Option<(&str, &str)> {
 
 /// Where the quote stands that ends a text of JSON. `None` of a text with escapes, or with what would need one.
 fn end_of_plain_text(rest: &[u8]) -> Option<usize> {
-    let end = memchr::memchr2(b'"', b'\\', rest)?;
-    (rest[end] == b'"' && rest[..end].iter().all(|b| *b >= b' ')).then_some(end)
+    let end = plain_length(rest);
+    (rest.get(end) == Some(&b'"')).then_some(end)
 }
 
-/// A number as JSON has it.
-fn number(digits: &str) -> Option<u64> {
-    let is_plain = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    digits.parse().ok().filter(|_| is_plain)
+/// A whole number as JSON has it, and what stands behind it. `None` of one with more digits than every number of 64 bits can have.
+fn number(rest: &str) -> Option<(u64, &str)> {
+    let (digits, rest) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+    let is_plain = digits == "0" || !digits.starts_with('0') && (1..=19).contains(&digits.len());
+    is_plain.then(|| (digits.bytes().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')), rest))
 }
 
-/// The ids of the attachments that an outcome tells of. An error where it is no JSON.
-pub(super) fn attachments(outcome: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
+/// Reads which attachments outcomes tell of. Most outcomes look like the one before.
+#[derive(Default)]
+pub(super) struct Attachments {
+    shape: Option<Shape>,
+}
+
+const ID: &[Path] = &[("result", "id")];
+
+impl Attachments {
+    /// Tells the ids of those that an outcome tells of. An error where it is no JSON.
+    pub(super) fn of(&mut self, outcome: &str, mut tell: impl FnMut(&str)) -> serde_json::Result<()> {
+        if let Some(id) = self.shape.as_ref().and_then(|shape| one_id(shape, outcome)) {
+            tell(id);
+            return Ok(());
+        }
+        let ids = attachments(outcome)?;
+        ids.iter().for_each(|id| tell(id));
+        self.shape = if ids.len() == 1 { Shape::of(outcome, ID) } else { None };
+        Ok(())
+    }
+}
+
+/// The one id of an outcome that looks so.
+fn one_id<'o>(shape: &Shape, outcome: &'o str) -> Option<&'o str> {
+    let ([id, ..], end) = shape.read(outcome, 0)?;
+    (!id.is_empty() && end == outcome.len()).then_some(id)
+}
+
+fn attachments(outcome: &str) -> serde_json::Result<Vec<Cow<'_, str>>> {
     match serde_json::from_str(outcome).map(Outcome::attachments) {
         Err(e) if e.is_data() => serde_json::from_str::<IgnoredAny>(outcome).map(|_| Vec::new()), // another shape: it tells of none
         ids => ids,
@@ -226,5 +257,36 @@ mod tests {
             read += 1;
         }
         assert!(read >= as_written.len(), "{read}");
+    }
+
+    #[test]
+    fn an_outcome_that_looks_like_the_one_before_tells_what_it_would_tell_alone() {
+        let first = r#"{"operation":"a","result":{"id":"7","name":"x"},"attempts":1}"#;
+        let changes = [
+            ("", ""),
+            (r#""7""#, r#""8""#),
+            (r#""7""#, r#""\u0037""#),
+            (r#""7""#, r#""""#),
+            (r#""7""#, "7"),
+            (r#""7""#, "null"),
+            (r#""7""#, "true"),
+            ("x", "a longer name"),
+            ("x", "\n"),
+            ("1}", "1}}"),
+            ("1}", "1"),
+            ("1}", "01}"),
+            ("1}", "-1.5}"),
+            ("name", "id"),
+            ("result", "other"),
+        ];
+        for (part, other) in changes {
+            let outcome = first.replacen(part, other, 1);
+            let (mut attachments, mut ids) = (Attachments::default(), Vec::new());
+            attachments.of(first, |_| {}).unwrap();
+            let read = attachments.of(&outcome, |id| ids.push(id.to_owned()));
+            let alone = super::attachments(&outcome);
+            assert_eq!(read.is_ok(), alone.is_ok(), "{outcome}");
+            assert_eq!(ids, alone.unwrap_or_default(), "{outcome}");
+        }
     }
 }

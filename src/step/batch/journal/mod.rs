@@ -20,7 +20,7 @@ use file::JournalFile;
 pub(crate) use file::Location;
 use index::Index;
 pub(crate) use line::SourceFile;
-use line::{HEAD, Line, OLD, VERSION, Written};
+use line::{Attachments, HEAD, Line, OLD, VERSION, Written};
 
 /// By what a journal knows a step again: what it says, and the file that it sends.
 pub(crate) struct Fingerprint {
@@ -53,6 +53,7 @@ pub(crate) struct Journal {
     age: Duration,
     /// What steps of earlier runs have stored.
     claimed: Claimed,
+    attachments: Attachments,
     lines: u64,
     is_old: bool,
 }
@@ -89,7 +90,15 @@ impl Journal {
             return Err(file.location.corrupt(1, "it is no journal"));
         }
         file.make_private()?;
-        let mut journal = Journal { file, index: Index::default(), age: Duration::ZERO, claimed: Claimed::default(), lines: 0, is_old: false };
+        let mut journal = Journal {
+            file,
+            index: Index::default(),
+            age: Duration::ZERO,
+            claimed: Claimed::default(),
+            attachments: Attachments::default(),
+            lines: 0,
+            is_old: false,
+        };
         let end = journal.read_lines()?;
         journal.file.end_at(end)?;
         if end == 0 {
@@ -126,9 +135,9 @@ impl Journal {
 
     /// What was stored belongs to the step that stored it.
     fn claim(&mut self, outcome: Option<&str>) -> Result<()> {
-        let ids = outcome.map(line::attachments).transpose().map_err(|e| self.corrupt(&e.to_string()))?;
-        ids.into_iter().flatten().for_each(|id| _ = self.claimed.claim(id));
-        Ok(())
+        let Some(outcome) = outcome else { return Ok(()) };
+        let read = self.attachments.of(outcome, |id| _ = self.claimed.claim(id));
+        read.map_err(|e| self.corrupt(&e.to_string()))
     }
 
     fn note(&mut self, text: &[u8], at: u64) -> Result<()> {
