@@ -54,12 +54,10 @@ pub(crate) struct Ids {
 impl Ids {
     /// `false` when it is there.
     pub(crate) fn insert(&mut self, id: &str) -> bool {
-        let Some(number) = number(id) else { return self.others.insert(id.to_owned()) };
-        let is_new = !self.numbers.contains(number);
-        if is_new {
-            self.numbers.insert(number, number);
+        match number(id) {
+            Some(number) => self.numbers.add(number),
+            None => self.others.insert(id.to_owned()),
         }
-        is_new
     }
 
     pub(crate) fn contains(&self, id: &str) -> bool {

@@ -28,9 +28,23 @@ impl Sorted {
         self.0.get(piece).and_then(|piece| piece.numbers.get(at)) == Some(&number)
     }
 
+    /// Inserts a number; `false` when it is there.
+    pub(crate) fn add(&mut self, number: u64) -> bool {
+        let (piece, at) = self.place(number);
+        let is_new = self.0.get(piece).and_then(|piece| piece.numbers.get(at)) != Some(&number);
+        if is_new {
+            self.insert_at(piece, at, number);
+        }
+        is_new
+    }
+
     /// Puts a number before those that are not less than `least`.
     pub(crate) fn insert(&mut self, least: u64, number: u64) {
         let (piece, at) = self.place(least);
+        self.insert_at(piece, at, number);
+    }
+
+    fn insert_at(&mut self, piece: usize, at: usize, number: u64) {
         // Behind the last of all, or of the piece before.
         let (piece, at) = if at == 0 && piece > 0 { (piece - 1, self.0[piece - 1].numbers.len()) } else { (piece, at) };
         match self.0.get_mut(piece) {
@@ -49,33 +63,47 @@ impl Sorted {
 
     /// Where the first number is that isn't less: its piece, and its place in that.
     fn place(&self, least: u64) -> (usize, usize) {
-        let piece = self.0.partition_point(|piece| piece.last < least);
+        let last = self.0.last().map_or(0, |piece| piece.last);
+        let piece = first_from(self.0.len(), part(least, last), |at| self.0[at].last < least);
         let before = piece.checked_sub(1).map_or(0, |before| self.0[before].last);
         (piece, self.0.get(piece).map_or(0, |piece| piece.place(least, before)))
     }
 }
 
-/// Numbers beside a guess that are looked at first.
+/// How much of `whole` is `of`, at most 1.
+fn part(of: u64, whole: u64) -> f64 {
+    of.min(whole) as f64 / whole.max(1) as f64
+}
+
+/// Places beside a guess that are looked at first.
 const NEAR: usize = 8;
 
+/// The first of `all` places that isn't less, or `all` where there is none. `part` of them are likely to be: hashes and ids lie evenly, and a guess is
+/// a few places off, where halving would fetch half a dozen from memory.
+fn first_from(all: usize, part: f64, is_less: impl Fn(usize) -> bool) -> usize {
+    let guess = ((part * all as f64) as usize).min(all.saturating_sub(1));
+    let (mut low, mut high, mut step) = (guess, guess, NEAR);
+    while low > 0 && !is_less(low - 1) {
+        high = low - 1;
+        low = low.saturating_sub(step);
+        step *= 2;
+    }
+    while high < all && is_less(high) {
+        low = high + 1;
+        high = (high + step).min(all);
+        step *= 2;
+    }
+    while low < high {
+        let middle = (low + high) / 2;
+        if is_less(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
 impl Piece {
-    /// Where the first number is that isn't less. All are greater than `before`, or equal, and the last isn't less. Hashes and ids lie evenly: a guess
-    /// is a few numbers off, where halving would fetch half a dozen places from memory.
+    /// Where the first number is that isn't less. All are greater than `before`, or equal, and the last isn't less.
     fn place(&self, least: u64, before: u64) -> usize {
-        let part = least.saturating_sub(before) as f64 / (self.last - before).max(1) as f64;
-        let guess = ((part * self.numbers.len() as f64) as usize).min(self.numbers.len() - 1);
-        let (mut low, mut high, mut step) = (guess, guess, NEAR);
-        while low > 0 && self.numbers[low - 1] >= least {
-            high = low - 1;
-            low = low.saturating_sub(step);
-            step *= 2;
-        }
-        while high < self.numbers.len() && self.numbers[high] < least {
-            low = high + 1;
-            high = (high + step).min(self.numbers.len());
-            step *= 2;
-        }
-        low + self.numbers[low..high].partition_point(|number| *number < least)
+        first_from(self.numbers.len(), part(least.saturating_sub(before), self.last - before), |at| self.numbers[at] < least)
     }
 
     fn insert(&mut self, at: usize, number: u64) {

@@ -320,11 +320,6 @@ struct Keys {
 impl Keys {
     /// `false` when it was there.
     fn add(&mut self, key: &str) -> bool {
-        let hash = self.hasher.hash_one(key);
-        let is_new = !self.given.contains(hash);
-        if is_new {
-            self.given.insert(hash, hash);
-        }
-        is_new
+        self.given.add(self.hasher.hash_one(key))
     }
 }

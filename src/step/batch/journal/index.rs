@@ -1,17 +1,16 @@
 //! Where a journal tells of each key, in as little memory as that takes.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use twox_hash::XxHash3_128;
 
 use crate::sorted::Sorted;
 
 /// A number for each key, in the order of the keys' hashes: 11 bytes a key. The keys themselves stay on the disk; where two have the same bits,
 /// their lines are read.
-#[derive(Default)]
 pub(super) struct Index {
     entries: Sorted,
     keys: usize,
-    hasher: RandomState,
+    /// Nobody can make keys of the same bits, not knowing it.
+    seed: u64,
 }
 
 /// The number of a key. From the left: 23 bits of its hash, whether this run was given it, 40 bits that say where its last line begins.
@@ -42,6 +41,12 @@ impl Entry<'_> {
     }
 }
 
+impl Default for Index {
+    fn default() -> Index {
+        Index { entries: Sorted::default(), keys: 0, seed: getrandom::u64().unwrap_or_default() }
+    }
+}
+
 impl Index {
     pub(super) fn keys(&self) -> usize {
         self.keys
@@ -62,7 +67,7 @@ impl Index {
     }
 
     fn hash(&self, key: &str) -> u64 {
-        self.hasher.hash_one(key) & HASH
+        XxHash3_128::oneshot_with_seed(self.seed, key.as_bytes()) as u64 & HASH
     }
 }
 
