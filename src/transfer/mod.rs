@@ -59,7 +59,8 @@ pub(crate) const CHUNK: usize = 64 * 1024;
 /// Bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| b"0123456789abcdef"[usize::from(n)];
-    let digits = bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect();
+    let mut digits = vec![0; 2 * bytes.len()];
+    digits.chunks_exact_mut(2).zip(bytes).for_each(|(two, b)| two.copy_from_slice(&[digit(b >> 4), digit(b & 15)]));
     String::from_utf8(digits).expect("digits are ASCII")
 }
 

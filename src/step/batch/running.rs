@@ -1,19 +1,16 @@
 //! A batch under way: steps are begun, their ends are noted and told.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
 use super::super::dispatch::Step;
 use super::super::output::Summary;
 use super::super::paths;
 use super::journal::{Before, Begun, Fingerprint, Journal, SourceFile};
-use super::meaning::meaning;
+use super::meaning::Meaning;
 use super::source::{Next, Source};
 use super::workers::{Job, Report, Shared, Workers};
 use super::{Ended, Item, Options};
@@ -21,7 +18,6 @@ use crate::call::Outcome;
 use crate::config::{Config, LogLevel};
 use crate::error::{Error, Result, Sent, Status, one_line};
 use crate::sorted::Sorted;
-use crate::text::mark_length;
 
 /// A batch under way, on the calling thread.
 pub(super) struct Batch<'b, 'c> {
@@ -44,23 +40,11 @@ pub(super) struct Batch<'b, 'c> {
     ended: &'b mut dyn FnMut(Ended<'_>) -> bool,
 }
 
-/// Whether the file that a step sends is another one than this.
-fn source_has_changed(config: &Config, json: &str, then: &SourceFile) -> bool {
-    #[derive(Deserialize)]
-    struct Step<'s> {
-        #[serde(borrow)]
-        source: Option<Source<'s>>,
-    }
-    #[derive(Deserialize)]
-    struct Source<'s> {
-        #[serde(borrow)]
-        path: Option<Cow<'s, str>>,
-    }
-    let step = serde_json::from_str::<Step>(&json[mark_length(json)..]);
-    let Some(path) = step.ok().and_then(|step| step.source?.path) else { return false };
+/// Whether the file that a step sends, which has this path, is another one than then.
+fn source_has_changed(config: &Config, path: &str, then: &SourceFile) -> bool {
     // Most files are as they were, and to see that takes no opening.
-    let looks_same = fs::metadata(&*path).is_ok_and(|now| SourceFile::of(&now) == *then);
-    !looks_same && paths::metadata(config, &path).is_some_and(|now| SourceFile::of(&now) != *then)
+    let looks_same = fs::metadata(path).is_ok_and(|now| SourceFile::of(&now) == *then);
+    !looks_same && paths::metadata(config, path).is_some_and(|now| SourceFile::of(&now) != *then)
 }
 
 /// A step that may be begun.
@@ -201,8 +185,9 @@ impl<'b, 'c> Batch<'b, 'c> {
     /// The step as the journal lets it be run. `None` when an earlier run has done it, which is told: it need not even be read.
     fn recorded(&mut self, key: &str, json: &str) -> Result<Option<Ready>> {
         let config = self.shared.client.config();
-        let (Some(journal), does) = (self.journal.as_mut(), meaning(json)) else { return Ok(None) };
-        let before = journal.before(key, &does, |then| source_has_changed(config, json, then));
+        let (Some(journal), meaning) = (self.journal.as_mut(), Meaning::of(json)) else { return Ok(None) };
+        let has_changed = |then: &SourceFile| meaning.path.as_ref().is_some_and(|path| source_has_changed(config, path, then));
+        let before = journal.before(key, &meaning.hash, has_changed);
         if let Ok(Before::Done(outcome)) = &before {
             (self.summary.done, self.summary.from_journal) = (self.summary.done + 1, self.summary.from_journal + 1);
             self.tell(Ended { key, outcome: Ok(outcome), from_journal: true, left: false });
@@ -211,7 +196,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let step = Step::for_batch(json)?;
         let begun_before = matches!(before?, Before::Begun);
         let source = step.source().and_then(|path| paths::metadata(config, path)).as_ref().map(SourceFile::of);
-        Ok(Some(Ready { key: key.to_owned(), step, fingerprint: Some(Fingerprint { step: does, source }), begun_before }))
+        Ok(Some(Ready { key: key.to_owned(), step, fingerprint: Some(Fingerprint { step: meaning.hash, source }), begun_before }))
     }
 
     fn give(&mut self, Ready { key, step, fingerprint, begun_before }: Ready) {
