@@ -33,10 +33,16 @@ pub(super) struct Meaning<'s> {
     pub(super) path: Option<Cow<'s, str>>,
 }
 
-impl Meaning<'_> {
-    pub(super) fn of(step: &str) -> Meaning<'_> {
+/// Reads what steps say, one after another.
+#[derive(Default)]
+pub(super) struct Meanings {
+    before: TextsBefore,
+}
+
+impl Meanings {
+    pub(super) fn of<'s>(&mut self, step: &'s str) -> Meaning<'s> {
         let step = &step[mark_length(step)..];
-        let mut reader = Reader { rest: step, depth: 0, path: None };
+        let mut reader = Reader { rest: step, depth: 0, path: None, before: &mut self.before };
         match reader.document() {
             Some(hash) => Meaning { hash: hex(&hash), path: reader.path },
             None => Meaning { hash: hex(&hash("text", step.as_bytes())), path: None },
@@ -97,12 +103,43 @@ impl Parts {
     }
 }
 
-/// Hashes JSON as it reads it: nothing of it is kept, as it may hold a file. A parser that gives values as they come takes four times as long.
+/// Hashes JSON as it reads it: nothing long of it is kept, as it may hold a file. A parser that gives values as they come takes twice as long.
 /// Each part that is read is `None` where what stands there isn't JSON.
-struct Reader<'s> {
+struct Reader<'s, 'b> {
     rest: &'s str,
     depth: usize,
     path: Option<Cow<'s, str>>,
+    before: &'b mut TextsBefore,
+}
+
+/// For some fields the text that stood there in a step before, and its hash: the steps of a job have the operation in common, the module, and more.
+#[derive(Default)]
+struct TextsBefore(Vec<(String, String, Hash)>);
+
+/// Fields of which that is kept, and how long name and text may be.
+const KEPT: usize = 8;
+const LONGEST_KEPT: usize = 256;
+
+impl TextsBefore {
+    fn hash(&mut self, field: &str, text: &str) -> Hash {
+        let anew = || hash("string", text.as_bytes());
+        if field.len() + text.len() > LONGEST_KEPT {
+            return anew();
+        }
+        let Some((_, before, known)) = self.0.iter_mut().find(|(of, ..)| of == field) else {
+            let new = anew();
+            if self.0.len() < KEPT {
+                self.0.push((field.to_owned(), text.to_owned(), new));
+            }
+            return new;
+        };
+        if before != text {
+            before.clear();
+            before.push_str(text);
+            *known = anew();
+        }
+        *known
+    }
 }
 
 /// What a value is of the step.
@@ -117,19 +154,20 @@ enum Role {
 /// No step goes deeper.
 const DEEPEST: usize = 100;
 
-impl<'s> Reader<'s> {
+impl<'s> Reader<'s, '_> {
     fn document(&mut self) -> Option<Hash> {
-        let hash = self.value(Role::Step)?;
+        let hash = self.value(Role::Step, "")?;
         self.skip_blanks();
         self.rest.is_empty().then_some(hash)
     }
 
-    fn value(&mut self, role: Role) -> Option<Hash> {
+    /// `field` is the name of the one that it stands in.
+    fn value(&mut self, role: Role, field: &str) -> Option<Hash> {
         self.skip_blanks();
         match self.rest.as_bytes().first()? {
             b'"' => {
                 let text = self.text()?;
-                let hash = hash("string", text.as_bytes());
+                let hash = self.before.hash(field, &text);
                 if role == Role::Path {
                     self.path = Some(text);
                 }
@@ -166,11 +204,12 @@ impl<'s> Reader<'s> {
             if !self.takes_token(b':') {
                 return None;
             }
-            let value = self.value(match (role, &*name) {
+            let role_of_value = match (role, &*name) {
                 (Role::Step, "source") => Role::Source,
                 (Role::Source, "path") => Role::Path,
                 _ => Role::Other,
-            })?;
+            };
+            let value = self.value(role_of_value, &name)?;
             let is_how = role == Role::Step && HOW.contains(&&*name);
             if !is_how && !is_default(&name, &value) {
                 fields.push((name, value));
@@ -191,7 +230,7 @@ impl<'s> Reader<'s> {
             if !values.is_empty() && !self.takes_token(b',') {
                 return None;
             }
-            values.push(self.value(Role::Other)?);
+            values.push(self.value(Role::Other, "")?);
         }
         Some(hash_of("array", |parts| values.iter().for_each(|value| parts.add(value))))
     }
@@ -246,7 +285,7 @@ mod tests {
     use super::*;
 
     fn meaning(step: &str) -> String {
-        Meaning::of(step).hash
+        Meanings::default().of(step).hash
     }
 
     const STEP: &str = r#"{"operation":"attachment.upload","record_id":"1","source":{"path":"/a b","name":"Grüße"},"links":["a","b"],"n":5000}"#;
@@ -300,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_step_says_does_not_depend_on_the_steps_before() {
+        let long = format!(r#"{{"operation":"{}"}}"#, "x".repeat(300));
+        let many: Vec<String> = ('a'..='p').map(|name| format!(r#"{{"{name}":"1","links":["{name}","b"]}}"#)).collect();
+        let steps = [STEP, r#"{"operation":"","record_id":"1"}"#, r#"{"operation":"attachment","source":{"record_id":"2"}}"#, &long, "{", STEP];
+        let mut meanings = Meanings::default();
+        for step in steps.into_iter().chain(many.iter().map(String::as_str)).chain(steps) {
+            assert_eq!(meanings.of(step).hash, meaning(step), "{step}");
+        }
+    }
+
+    #[test]
     fn what_is_no_json_says_its_text() {
         for text in [
             "",
@@ -345,7 +395,7 @@ mod tests {
             (r#"{"source":"/a"}"#, None),
             (r#"{"source":[{"path":"/a"}]}"#, None),
         ] {
-            assert_eq!(Meaning::of(step).path.as_deref(), path, "{step}");
+            assert_eq!(Meanings::default().of(step).path.as_deref(), path, "{step}");
         }
     }
 }

@@ -10,7 +10,7 @@ use super::super::dispatch::Step;
 use super::super::output::Summary;
 use super::super::paths;
 use super::journal::{Before, Begun, Fingerprint, Journal, SourceFile};
-use super::meaning::Meaning;
+use super::meaning::Meanings;
 use super::source::{Next, Source};
 use super::workers::{Job, Report, Shared, Workers};
 use super::{Ended, Item, Options};
@@ -36,6 +36,7 @@ pub(super) struct Batch<'b, 'c> {
     waited_ms: u64,
     wait_reason: Option<&'static str>,
     keys: Keys,
+    meanings: Meanings,
     in_flight: usize,
     ended: &'b mut dyn FnMut(Ended<'_>) -> bool,
 }
@@ -82,6 +83,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             waited_ms: 0,
             wait_reason: None,
             keys: Keys::default(),
+            meanings: Meanings::default(),
             in_flight: 0,
             ended,
         }
@@ -185,7 +187,7 @@ impl<'b, 'c> Batch<'b, 'c> {
     /// The step as the journal lets it be run. `None` when an earlier run has done it, which is told: it need not even be read.
     fn recorded(&mut self, key: &str, json: &str) -> Result<Option<Ready>> {
         let config = self.shared.client.config();
-        let (Some(journal), meaning) = (self.journal.as_mut(), Meaning::of(json)) else { return Ok(None) };
+        let (Some(journal), meaning) = (self.journal.as_mut(), self.meanings.of(json)) else { return Ok(None) };
         let has_changed = |then: &SourceFile| meaning.path.as_ref().is_some_and(|path| source_has_changed(config, path, then));
         let before = journal.before(key, &meaning.hash, has_changed);
         if let Ok(Before::Done(outcome)) = &before {
