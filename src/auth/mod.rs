@@ -53,7 +53,7 @@ fn granted(config: &Config, grant: &oauth::Grant, operation: &'static str, call:
         meter.attempts.set(1); // here the token request is the operation itself
         let granted = grant.exchange(session, &hosts).await?;
         Ok(Granted {
-            api_domain: hosts.follow(granted.api_domain.as_deref())?,
+            api_domain: granted.api(&hosts)?,
             refresh_token: granted.refresh_token,
             access_token: granted.access_token,
             expires_in: granted.lives.as_secs(),

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::hosts::Hosts;
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result, Status, one_line};
-use crate::http::{Request, Response, Secrets, Session, reply};
+use crate::http::{self, Request, Response, Secrets, Session, reply};
 use crate::object::Object;
 use crate::transfer::{Outgoing, sha256};
 
@@ -39,6 +39,14 @@ pub(crate) struct Issued {
     pub(crate) api_domain: Option<String>,
     pub(crate) scope: Option<String>,
     pub(crate) lives: Duration,
+}
+
+impl Issued {
+    /// The API host that the reply leads to. Where it leads to none, the error shows no token of the reply.
+    pub(super) fn api(&self, hosts: &Hosts) -> Result<String> {
+        let tokens = [Some(&self.access_token), self.refresh_token.as_ref()].into_iter().flatten();
+        hosts.follow(self.api_domain.as_deref()).map_err(|error| http::scrub(error, tokens.map(Secret::expose)))
+    }
 }
 
 #[derive(Deserialize)]

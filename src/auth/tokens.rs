@@ -203,7 +203,7 @@ impl Tokens {
                 Some(store) => self.share(state, session, hosts, grant, store.as_ref()).await,
                 None => {
                     let granted = self.ask(state, session, hosts, grant).await?;
-                    self.hold(&granted.access_token, &hosts.follow(granted.api_domain.as_deref())?, granted.lives)
+                    self.hold(&granted.access_token, &granted.api(hosts)?, granted.lives)
                 }
             },
         }
@@ -225,7 +225,7 @@ impl Tokens {
         let last = state.asked_at.back().copied();
         let asked = self.ask(state, session, hosts, grant).await;
         entry.asked_at = state.requests();
-        let asked = asked.and_then(|granted| Ok((hosts.follow(granted.api_domain.as_deref())?, granted)));
+        let asked = asked.and_then(|granted| Ok((granted.api(hosts)?, granted)));
         if let Ok((_, granted)) = &asked {
             entry.expires_at = store::now() + granted.lives.as_secs();
             entry.access_token = granted.access_token.clone();

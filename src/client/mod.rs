@@ -83,15 +83,16 @@ impl Client {
         let gate = &self.0.membership.organisation().gate;
         let about = about.into();
         let outcome =
-            http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| about.named_in(self.without_secrets(error)));
+            http::run(&self.0.lanes, gate, self.config(), &limits, &meter, work).map_err(|error| about.named_in(self.without_secrets(error, &meter)));
         self.log_call(operation, trace_id, began, &meter, outcome.as_ref().err());
         Ok(meter.outcome(operation, outcome?))
     }
 
-    /// The error without any secret of the settings, and without the token in use, which a callback or a reply may have given.
-    fn without_secrets(&self, error: Error) -> Error {
-        let token = self.0.tokens.in_use();
-        http::scrub(error, self.config().secrets().chain(token.as_ref().map(Secret::expose)))
+    /// The error without any secret of the settings, and without the call's tokens and the one in use, which a callback or a reply may have given.
+    fn without_secrets(&self, error: Error, meter: &Meter) -> Error {
+        let (in_use, tried) = (self.0.tokens.in_use(), meter.tokens.borrow());
+        let tokens = in_use.as_ref().map(Secret::expose).into_iter().chain(tried.iter().flat_map(|token| token.texts()));
+        http::scrub(error, self.config().secrets().chain(tokens))
     }
 
     /// What ends this call from outside.

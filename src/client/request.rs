@@ -93,7 +93,10 @@ impl Client {
                     doubt.ends(Deed::Change);
                     return Ok(());
                 }
-                Err(error) => doubt.attempt_failed(ask.deed, self.without_secrets(error)),
+                Err(error) => {
+                    access.iter().for_each(|access| session.meter.has_tried(&access.secrets));
+                    doubt.attempt_failed(ask.deed, self.without_secrets(error, session.meter))
+                }
             };
             lost |= error.detail().outcome_open;
             // If a front server refused an upload, nobody knows; everything else can be repeated all the same.

@@ -1,11 +1,13 @@
 //! What a call has done so far.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
 use super::doubt::Doubt;
+use super::secrets::Secrets;
 use crate::call::Outcome;
 
 /// What a call has done so far; read after it ended, however it ended.
@@ -27,6 +29,8 @@ pub(crate) struct Meter {
     pub(crate) spent: Cell<bool>,
     /// Whether the lane's connection must not be used again.
     pub(crate) broken: Cell<bool>,
+    /// The tokens of its failed attempts. Another one may be in use by now, and a reply may repeat any of them.
+    pub(crate) tokens: RefCell<Vec<Arc<Secrets>>>,
 }
 
 impl Meter {
@@ -39,6 +43,14 @@ impl Meter {
             waited_ms: self.waited.get().as_millis() as u64,
             wait_reason: self.wait_reason.get(),
             credits_remaining: self.credits.get(),
+        }
+    }
+
+    /// An attempt with this token has failed.
+    pub(crate) fn has_tried(&self, token: &Arc<Secrets>) {
+        let mut tokens = self.tokens.borrow_mut();
+        if !tokens.contains(token) {
+            tokens.push(token.clone());
         }
     }
 

@@ -18,7 +18,7 @@ use crate::transfer::hex;
 const SHORTEST: usize = 8;
 
 /// The secrets of one request, as a reply may repeat them.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub(crate) struct Secrets(Vec<Zeroizing<String>>);
 
 impl Secrets {
@@ -32,6 +32,10 @@ impl Secrets {
             all.0.extend(differs.then(|| Zeroizing::new(in_form)));
         }
         all
+    }
+
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|secret| secret.as_str())
     }
 
     /// Whether one may be in the text: how each begins is looked for, as to make ready for all of it would cost more than to look.

@@ -3,6 +3,7 @@
 use base64::Engine;
 use serde_json::json;
 use zcrm::attachment::{self, ListArgs};
+use zcrm::config::Secret;
 use zcrm::{Call, Client, Config, Record, Sink, Status, auth};
 use zcrm_emulator::{Emulator, Fault, Options};
 
@@ -112,6 +113,30 @@ fn headers_of_a_download_that_repeat_the_token_are_shown_without_it() {
 }
 
 #[test]
+fn a_reply_that_repeats_an_earlier_token_of_the_call_is_shown_without_it() {
+    let tokens = ["0123456789abcdef", "fedcba9876543210"].map(|hex| format!("1000.{hex}{hex}.{hex}{hex}"));
+    let page = |code: &str| json!({"code": code, "message": format!("{} {}", &tokens[0][3..45], &tokens[1][3..45]), "details": {}}).to_string();
+    let (refusal, last) = (page("INVALID_TOKEN"), page("INVALID_DATA"));
+    let server = Server::start(move |seen| match seen.nth {
+        0 => Some(reply("401 Unauthorized", "Content-Type: application/json\r\n", &refusal)),
+        _ => Some(reply("400 Bad Request", "Content-Type: application/json\r\n", &last)),
+    });
+    let mut config = Config::new();
+    config.set("api_domain", &server.url()).unwrap();
+    config.set_token_fn(move |refused| Ok(Secret::new(tokens[usize::from(refused)].as_str())));
+    canary::Canary::default().listen(&mut config);
+    let client = Client::new(config).unwrap();
+    let error = attachment::list(&client, &Record::new("Contacts", "1"), &ListArgs::default(), Call::default()).unwrap_err();
+    assert_eq!((error.status(), server.requests()), (Status::Rejected, 2));
+    for hex in ["0123456789abcdef", "fedcba9876543210"] {
+        assert!(!error.to_json().contains(hex), "{error}");
+    }
+}
+
+/// A token that the token endpoint gives.
+const NEW: &str = "1000.0123456789abcdef0123456789abcdef.0123456789abcdef";
+
+#[test]
 fn a_token_endpoint_that_repeats_the_credentials_is_shown_without_them() {
     let e = Emulator::start(Options::default()).unwrap();
     let (c, code) = (e.credentials(), e.grant_code());
@@ -130,6 +155,7 @@ fn a_token_endpoint_that_repeats_the_credentials_is_shown_without_them() {
             json!({"error": format!("invalid_client {secret}")}),
             json!({"error": "access_denied", "error_description": format!("client_secret={secret}")}),
             json!({"access_token": "1000.new", "expires_in": 3600, "api_domain": format!("https://{secret}.example")}),
+            json!({"access_token": NEW, "expires_in": 3600, "api_domain": format!("https://{NEW}.example")}),
         ] {
             for http in [200, 500] {
                 e.script("token", (0..4).map(|_| Fault::body(http, reply.to_string().as_bytes())));
