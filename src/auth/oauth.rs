@@ -173,25 +173,26 @@ fn missing(what: &str, beside: &str) -> Error {
 pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued> {
     let status = response.status();
     let body = Zeroizing::new(Vec::from(response.bytes(reply::MOST).await?));
-    let reply = serde_json::from_slice::<Object<Reply>>(&body).ok().map(|Object(reply)| reply);
-    let Some(reply) = reply.filter(Reply::is_zohos) else {
+    let error = match serde_json::from_slice::<Object<Reply>>(&body) {
+        Ok(Object(reply)) if reply.is_zohos() => match &reply.access_token {
+            Some(access_token) if status.is_success() && !access_token.expose().is_empty() => {
+                return Ok(Issued {
+                    access_token: sendable(access_token).map(|_| access_token.clone())?,
+                    refresh_token: reply.refresh_token,
+                    lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),
+                    api_domain: reply.api_domain,
+                    scope: reply.scope,
+                });
+            }
+            _ => refusal(status, &reply, hosts),
+        },
         // Not shown: a page that isn't JSON may still repeat what was sent.
-        let error = reply::foreign_from(&hosts.accounts, "accounts_url", status, response.headers(), b"");
-        return Err(error.with(|d| d.reason = "token_reply"));
+        _ => reply::foreign_from(&hosts.accounts, "accounts_url", status, response.headers(), b"").with(|d| d.reason = "token_reply"),
     };
-    match &reply.access_token {
-        Some(access_token) if status.is_success() && !access_token.expose().is_empty() => Ok(Issued {
-            access_token: sendable(access_token).map(|_| access_token.clone())?,
-            refresh_token: reply.refresh_token,
-            lives: lives(reply.expires_in.as_ref(), reply.expires_in_sec.as_ref()),
-            api_domain: reply.api_domain,
-            scope: reply.scope,
-        }),
-        _ => Err(refusal(status, &reply, hosts).with(|d| {
-            let asked = reply::retry_after(response.headers()).filter(|_| d.retryable && d.retry_after_ms < 0);
-            d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
-        })),
-    }
+    Err(error.with(|d| {
+        let asked = reply::retry_after(response.headers()).filter(|_| d.retryable && d.retry_after_ms < 0);
+        d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
+    }))
 }
 
 /// The `Authorization` header of a token, which may come out of a callback, a file or a reply.

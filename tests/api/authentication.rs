@@ -324,6 +324,15 @@ fn a_token_endpoint_that_fails_is_asked_again_and_never_taken_for_an_answer() {
     }
 }
 
+#[test]
+fn what_a_gateway_asks_to_wait_before_the_next_token_request_is_heeded() {
+    let e = emulator();
+    e.script("token", [Fault::body(429, br#"{"message":"API rate limit exceeded"}"#).with_header("Retry-After", "86400")]);
+    let error: Error = list(&refreshing_client(&e), &e).unwrap_err();
+    assert_eq!((error.status(), error.detail().retry_after_ms), (Status::RateLimited, 86_400_000), "{error}");
+    assert_eq!(token_requests(&e), 1);
+}
+
 /// What gateways and other servers answer to the token request, and what becomes of the call.
 #[test]
 fn a_token_reply_that_is_not_zohos_is_named_by_its_host_and_nothing_is_made_of_its_json() {
