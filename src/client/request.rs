@@ -172,7 +172,8 @@ impl Client {
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
-        let answer = Answer::of(response.status(), response.headers());
+        let pause = (!response.status().is_success()).then(|| reply::retry_after(response.headers())).flatten();
+        let answer = Answer::of(response.status(), response.headers(), pause);
         session.meter.credits.set(answer.credits.or(session.meter.credits.get()));
         session.gate.answered(&answer, flight, self.config().max_in_flight, self.config().credits_reserve)?;
         if !response.status().is_success() {

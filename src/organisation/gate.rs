@@ -17,7 +17,6 @@ use super::window::{Flight, Window};
 use crate::cancel::{Ended, Limits};
 use crate::config::InFlight;
 use crate::error::{Error, Status};
-use crate::http::reply::retry_after;
 
 /// Zoho's only documented rate header: it appears once half of the day's credits are used.
 /// <https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html>
@@ -79,9 +78,8 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap) -> Answer {
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, pause: Option<Duration>) -> Answer {
         let credits = || headers.get(CREDITS)?.to_str().ok()?.trim().parse().ok();
-        let pause = if status == StatusCode::TOO_MANY_REQUESTS { retry_after(headers) } else { None };
         Answer { status, credits: credits(), pause }
     }
 }
