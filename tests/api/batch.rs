@@ -297,11 +297,11 @@ fn a_batch_that_can_get_no_token_stops_and_leaves_the_rest() {
     let settings = crate::support::refreshing(&f.w.emulator);
     let allow = f.dir.path().to_str().unwrap().to_owned();
     let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, v.as_str())).chain([("allow_paths", allow.as_str()), ("max_retries", "1")]).collect();
-    for throttled in [true, false] {
-        f.w.emulator.settings(|s| s.tokens_per_window = 0);
-        if !throttled {
-            f.w.emulator.script("token", vec![Fault::body(200, br#"{"error":"invalid_code"}"#); 8]);
-        }
+    f.w.emulator.settings(|s| s.tokens_per_window = 0);
+    let gateway = Fault::body(400, br#"{"message":"no Route matched"}"#);
+    for fault in [None, Some(Fault::body(200, br#"{"error":"invalid_code"}"#)), Some(gateway)] {
+        f.w.emulator.clear_script();
+        f.w.emulator.script("token", fault.map_or_else(Vec::new, |fault| vec![fault; 8]));
         let client = crate::support::client(&f.w.emulator, &settings);
         let options = Options { parallel: 2, ..f.journal() };
         let summary = batch::run(&client, f.uploads(20), &options, Call::default(), &mut |end| {

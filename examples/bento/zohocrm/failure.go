@@ -112,7 +112,7 @@ func (f *failure) concernsAll() bool {
 		return f.sentNothing
 	}
 	switch f.reason {
-	case "token_throttled", "token_store", "token_lock", "credits_exhausted":
+	case "token_throttled", "token_reply", "token_store", "token_lock", "credits_exhausted":
 		return true
 	}
 	return false

@@ -263,6 +263,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             // No other step would get one either.
             Status::RateLimited if error.reason() == "token_throttled" => Some("no_token"),
             Status::Auth => Some("no_token"),
+            _ if error.reason() == "token_reply" => Some("no_token"), // another server than Zoho's answers
             _ => None,
         };
         let unknown = error.detail().outcome_open;
