@@ -7,7 +7,6 @@ import (
 	"iter"
 	"math"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -254,6 +253,11 @@ func object(record Record) cabi.Object {
 }
 
 func attachmentOf(a *cabi.Attachment) Attachment {
+	created := timeOf(a.CreatedTime)
+	modified := created
+	if a.ModifiedTime != a.CreatedTime { // nearly all are as they were attached
+		modified = timeOf(a.ModifiedTime)
+	}
 	return Attachment{
 		ID:          a.ID,
 		FileName:    a.FileName,
@@ -261,8 +265,8 @@ func attachmentOf(a *cabi.Attachment) Attachment {
 		Bytes:       a.Bytes,
 		IsLink:      a.IsLink,
 		LinkURL:     a.LinkURL,
-		Created:     timeOf(a.CreatedTime),
-		Modified:    timeOf(a.ModifiedTime),
+		Created:     created,
+		Modified:    modified,
 		ParentID:    a.ParentID,
 		OwnerID:     a.OwnerID,
 		OwnerName:   a.OwnerName,
@@ -270,34 +274,4 @@ func attachmentOf(a *cabi.Attachment) Attachment {
 		FileID:      a.FileID,
 		Kind:        a.Kind,
 	}
-}
-
-// zone is that of the time that was read last: Zoho writes the times of an organisation with one offset, or two, and time.Parse would
-// make a Location for each time, which takes longer than the rest of it.
-var zone atomic.Pointer[time.Location]
-
-func init() { zone.Store(time.FixedZone("", 0)) }
-
-// timeOf is what time.Parse would give, and zero for no time and for one that isn't written as Zoho documents it.
-func timeOf(text string) time.Time {
-	if text == "" {
-		return time.Time{} // to parse it would make an error
-	}
-	last := zone.Load()
-	t, err := time.ParseInLocation(time.RFC3339, text, last)
-	if err != nil || t.Location() == time.UTC {
-		return t
-	}
-	if local := t.Local(); offsetOf(local) == offsetOf(t) {
-		return local
-	}
-	if t.Location() != last {
-		zone.Store(t.Location())
-	}
-	return t
-}
-
-func offsetOf(t time.Time) int {
-	_, offset := t.Zone()
-	return offset
 }
