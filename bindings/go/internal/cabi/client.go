@@ -61,7 +61,7 @@ type Client struct {
 	hooked  bool // it has callbacks of its own
 	waits   bool // some of them may take long: a token source, a token store
 	logger  *slog.Logger
-	places  places
+	places  *places
 	timeout time.Duration // the setting call_timeout_ms, which bounds the wait for a place too
 
 	mu     sync.Mutex
@@ -96,11 +96,11 @@ func NewClient(config Config) (*Client, error) {
 	return client, nil
 }
 
-func (config *Config) places() places {
+func (config *Config) places() *places {
 	if config.MaxCalls == 0 {
-		return make(places, DefaultMaxCalls)
+		return newPlaces(DefaultMaxCalls)
 	}
-	return make(places, config.MaxCalls)
+	return newPlaces(config.MaxCalls)
 }
 
 // callTimeout is the setting of that name, which C has checked.
