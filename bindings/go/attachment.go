@@ -19,7 +19,7 @@ type Record struct {
 	ID     string // digits
 }
 
-// Attachment is a file or a link on a record.
+// Attachment is a file or a link on a record. Its texts share one piece of memory: strings.Clone one that is to be kept without the others.
 type Attachment struct {
 	ID          string    `json:"id"`
 	FileName    string    `json:"file_name"` // as Zoho has it, or the title of a link: it may be a path or hold control characters
@@ -63,22 +63,23 @@ type Transfer struct {
 // See https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
 func (c *Client) UploadAttachment(ctx context.Context, record Record, source Source, options ...CallOption) (*Attachment, error) {
 	const operation = "attachment.upload"
-	opened, err := source.open(operation)
-	if err != nil {
+	if err := source.open(operation); err != nil {
 		return nil, err
 	}
-	call, err := callOf(operation, attachmentUploads, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, attachmentUploads, options); err != nil {
 		return nil, err
 	}
-	stored, moved, err := c.seam().Upload(ctx, object(record), opened, call.Call)
-	if err != nil {
+	on := object(record)
+	var stored cabi.Uploaded
+	if err := c.seam().Upload(ctx, &on, &source.s, &call.Call, &stored); err != nil {
 		return nil, wrap(operation, err)
 	}
-	attachment := attachmentOf(&stored.Attachment)
-	attachment.SHA256, attachment.WaitReason = moved.SHA256, stored.WaitReason
+	attachment := new(Attachment)
+	attachment.read(&stored.Attachment)
+	attachment.SHA256, attachment.WaitReason = stored.SHA256, stored.WaitReason
 	attachment.Skipped, attachment.Settled, attachment.NameChanged, attachment.Twins = stored.Skipped, stored.Settled, stored.NameChanged, stored.Twins
-	return &attachment, nil
+	return attachment, nil
 }
 
 // ListOptions names one page of a list. The zero value is the first, of 200.
@@ -120,17 +121,18 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 	if err != nil {
 		return nil, err
 	}
-	call, err := callOf(operation, lists, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, lists, options); err != nil {
 		return nil, err
 	}
-	listed, err := c.seam().List(ctx, object(record), args, call.Call)
+	on := object(record)
+	listed, err := c.seam().List(ctx, &on, args, &call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
 	page := &Page{Attachments: make([]Attachment, len(listed.Attachments)), NextPageToken: listed.NextPageToken, More: listed.More}
-	for i, attachment := range listed.Attachments {
-		page.Attachments[i] = attachmentOf(&attachment)
+	for i := range page.Attachments {
+		page.Attachments[i].read(&listed.Attachments[i])
 	}
 	return page, nil
 }
@@ -143,7 +145,11 @@ func (c *Client) ListAttachments(ctx context.Context, record Record, list ListOp
 func (c *Client) Attachments(ctx context.Context, record Record, options ...CallOption) iter.Seq2[Attachment, error] {
 	begin := func() (*cabi.Pages, error) { return c.seam().Pages(object(record)) }
 	return func(yield func(Attachment, error) bool) {
-		err := walk(ctx, "attachment.list", begin, (*cabi.Pages).Next, options, func(a *cabi.Attachment) bool { return yield(attachmentOf(a), nil) })
+		err := walk(ctx, "attachment.list", begin, (*cabi.Pages).Next, options, func(row *cabi.Attachment) bool {
+			var a Attachment
+			a.read(row)
+			return yield(a, nil)
+		})
 		if err != nil {
 			yield(Attachment{}, wrap("attachment.list", err))
 		}
@@ -152,9 +158,9 @@ func (c *Client) Attachments(ctx context.Context, record Record, options ...Call
 
 // walk gives each row of a list to yield, until that has enough.
 func walk[T any](ctx context.Context, operation string, begin func() (*cabi.Pages, error),
-	next func(*cabi.Pages, context.Context, cabi.Call) ([]T, bool, error), options []CallOption, yield func(*T) bool) error {
-	call, err := callOf(operation, lists, options)
-	if err != nil {
+	next func(*cabi.Pages, context.Context, *cabi.Call) ([]T, bool, error), options []CallOption, yield func(*T) bool) error {
+	var call callOptions
+	if err := call.take(operation, lists, options); err != nil {
 		return err
 	}
 	pages, err := begin()
@@ -163,7 +169,7 @@ func walk[T any](ctx context.Context, operation string, begin func() (*cabi.Page
 	}
 	defer pages.Free()
 	for {
-		rows, ok, err := next(pages, ctx, call.Call)
+		rows, ok, err := next(pages, ctx, &call.Call)
 		if err != nil || !ok {
 			return err
 		}
@@ -217,11 +223,11 @@ func (c *Client) DeleteAttachments(ctx context.Context, record Record, ids []str
 }
 
 func (c *Client) remove(ctx context.Context, operation string, on cabi.Object, options []CallOption) error {
-	call, err := callOf(operation, removes, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, removes, options); err != nil {
 		return err
 	}
-	return wrap(operation, c.seam().Delete(ctx, on, call.Call))
+	return wrap(operation, c.seam().Delete(ctx, &on, &call.Call))
 }
 
 func (c *Client) download(ctx context.Context, operation string, on cabi.Object, w io.Writer, options []CallOption) (*Transfer, error) {
@@ -236,12 +242,12 @@ func (c *Client) downloadFile(ctx context.Context, operation string, on cabi.Obj
 }
 
 func (c *Client) receive(ctx context.Context, operation string, on cabi.Object, sink cabi.Sink, options []CallOption) (*Transfer, error) {
-	call, err := callOf(operation, downloads, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, downloads, options); err != nil {
 		return nil, err
 	}
 	sink.MaxBytes, sink.Overwrite = call.maxBytes, call.overwrite
-	moved, err := c.seam().Download(ctx, on, sink, call.Call)
+	moved, err := c.seam().Download(ctx, &on, &sink, &call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}
@@ -252,26 +258,21 @@ func object(record Record) cabi.Object {
 	return cabi.Object{Module: record.Module, RecordID: record.ID}
 }
 
-func attachmentOf(a *cabi.Attachment) Attachment {
-	created := timeOf(a.CreatedTime)
-	modified := created
-	if a.ModifiedTime != a.CreatedTime { // nearly all are as they were attached
-		modified = timeOf(a.ModifiedTime)
+func (a *Attachment) read(row *cabi.Attachment) {
+	a.ID = row.ID
+	a.FileName = row.FileName
+	a.SafeName = row.SafeName
+	a.Bytes = row.Bytes
+	a.IsLink = row.IsLink
+	a.LinkURL = row.LinkURL
+	a.Created = timeOf(row.CreatedTime)
+	if a.Modified = a.Created; row.ModifiedTime != row.CreatedTime { // nearly all are as they were attached
+		a.Modified = timeOf(row.ModifiedTime)
 	}
-	return Attachment{
-		ID:          a.ID,
-		FileName:    a.FileName,
-		SafeName:    a.SafeName,
-		Bytes:       a.Bytes,
-		IsLink:      a.IsLink,
-		LinkURL:     a.LinkURL,
-		Created:     created,
-		Modified:    modified,
-		ParentID:    a.ParentID,
-		OwnerID:     a.OwnerID,
-		OwnerName:   a.OwnerName,
-		CreatedByID: a.CreatedByID,
-		FileID:      a.FileID,
-		Kind:        a.Kind,
-	}
+	a.ParentID = row.ParentID
+	a.OwnerID = row.OwnerID
+	a.OwnerName = row.OwnerName
+	a.CreatedByID = row.CreatedByID
+	a.FileID = row.FileID
+	a.Kind = row.Kind
 }

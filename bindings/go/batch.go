@@ -90,10 +90,11 @@ func (c *Client) runBatch(left int64, batch BatchOptions, ended func(BatchEnd) e
 	run func(cabi.BatchArgs, cabi.Call) (cabi.BatchSummary, error)) (*BatchSummary, error) {
 	const operation = "batch"
 	none := &BatchSummary{Left: left}
-	call, err := callOf(operation, batches, options)
-	switch {
-	case err != nil:
+	var call callOptions
+	if err := call.take(operation, batches, options); err != nil {
 		return none, err
+	}
+	switch {
 	case batch.Parallel < 0:
 		return none, argument(operation, "parallel", "is negative; 0 is as many as max_in_flight")
 	case batch.Credits < 0:

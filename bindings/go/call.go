@@ -38,25 +38,26 @@ type callOptions struct {
 	wrong     error // a value that can't be meant
 }
 
-// callOf is the call that the options make of an operation, which has this name in errors and belongs to that kind.
-func callOf(operation string, kind operations, options []CallOption) (callOptions, error) {
-	plain := callOptions{Call: cabi.Call{Operation: operation}}
+// take makes it the call that the options make of an operation, which has this name in errors and belongs to that kind.
+func (c *callOptions) take(operation string, kind operations, options []CallOption) error {
+	c.Operation = operation
 	if len(options) == 0 {
-		return plain, nil // what options write to would be on the heap
+		return nil // what options write to would be on the heap
 	}
-	call := plain
+	call := *c
 	for _, option := range options {
 		if option.apply == nil {
 			continue
 		}
 		if option.fits&kind == 0 {
-			return call, argument(operation, option.name, "means nothing to this operation")
+			return argument(operation, option.name, "means nothing to this operation")
 		}
 		if option.apply(&call); call.wrong != nil {
-			return call, wrap(operation, call.wrong)
+			return wrap(operation, call.wrong)
 		}
 	}
-	return call, nil
+	*c = call
+	return nil
 }
 
 // WithTimeout limits how long the call may take, with all its attempts and its waits for other calls; after that it fails with [ErrTimeout]. A

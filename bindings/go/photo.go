@@ -13,15 +13,15 @@ import (
 // See https://www.zoho.com/crm/developer/docs/api/v8/upload-image.html
 func (c *Client) UploadPhoto(ctx context.Context, record Record, source Source, options ...CallOption) (*Transfer, error) {
 	const operation = "photo.upload"
-	opened, err := source.open(operation)
-	if err != nil {
+	if err := source.open(operation); err != nil {
 		return nil, err
 	}
-	call, err := callOf(operation, photoUploads, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, photoUploads, options); err != nil {
 		return nil, err
 	}
-	_, moved, err := c.seam().Upload(ctx, photo(record), opened, call.Call)
+	on := photo(record)
+	moved, err := c.seam().UploadPhoto(ctx, &on, &source.s, &call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}

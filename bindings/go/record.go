@@ -28,11 +28,11 @@ func (c *Client) ListRecords(ctx context.Context, module string, list ListOption
 	if err != nil {
 		return nil, err
 	}
-	call, err := callOf(operation, lists, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, lists, options); err != nil {
 		return nil, err
 	}
-	page, err := c.seam().ListRecords(ctx, module, args, call.Call)
+	page, err := c.seam().ListRecords(ctx, module, args, &call.Call)
 	if err != nil {
 		return nil, wrap(operation, err)
 	}

@@ -52,20 +52,18 @@ func (s Source) ContentType(mime string) Source {
 	return s
 }
 
-// open is the source as one call reads it.
-func (s Source) open(operation string) (cabi.Source, error) {
+// open makes it the source as one call reads it.
+func (s *Source) open(operation string) error {
 	if s.s.Kind == 0 {
-		return s.s, argument(operation, "source", "is empty; make one with FromFile, FromBytes, FromReader or FromLink")
+		return argument(operation, "source", "is empty; make one with FromFile, FromBytes, FromReader or FromLink")
 	}
 	if s.reader == nil {
-		return s.s, nil
+		return nil
 	}
 	if s.reader.r == nil {
-		return s.s, argument(operation, "source", "the Reader is nil")
+		return argument(operation, "source", "the Reader is nil")
 	}
-	opened := s.s
-	err := s.reader.open(&opened)
-	return opened, wrap(operation, err)
+	return wrap(operation, s.reader.open(&s.s))
 }
 
 // reader is the Reader of a source and of its copies.

@@ -15,11 +15,11 @@ import (
 // An input that isn't as described is [ErrArgument], reason "step_input", and the Message says where. input must not be changed during the call.
 func (c *Client) RunStep(ctx context.Context, input []byte, options ...CallOption) ([]byte, error) {
 	const operation = "step.run"
-	call, err := callOf(operation, steps, options)
-	if err != nil {
+	var call callOptions
+	if err := call.take(operation, steps, options); err != nil {
 		return nil, err
 	}
-	output, err := c.seam().Step(ctx, input, call.Call)
+	output, err := c.seam().Step(ctx, input, &call.Call)
 	return output, wrap(operation, err)
 }
 

@@ -65,7 +65,7 @@ func (c *Client) BatchFrom(ctx context.Context, steps iter.Seq2[BatchStep, error
 }
 
 func (c *Client) batch(ctx context.Context, batch *C.zcrm_batch, st *state, none BatchSummary, args BatchArgs, call Call) (BatchSummary, error) {
-	call.IsBatch = true
+	call.IsBatch, st.call = true, &call
 	if args.Ended != nil {
 		st.ended = func(key string, status int32, json []byte, fromJournal bool) error {
 			end := BatchEnd{Key: key, Output: json, FromJournal: fromJournal}
@@ -77,10 +77,9 @@ func (c *Client) batch(ctx context.Context, batch *C.zcrm_batch, st *state, none
 			return args.Ended(end)
 		}
 	}
-	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) (reply C.zg_reply) {
+	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) (reply C.zg_reply) {
 		c.hooks.during(st, func() {
-			reply = C.zg_batch(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
-				text(call.TraceID), size(call.TraceID), nil, 0, nil, 0,
+			reply = C.zg_batch(c.ptr, handle, how, texts,
 				batch, text(args.Journal), size(args.Journal), C.uint64_t(args.Credits), C.uint32_t(args.Parallel), flag(st.ended != nil), flag(st.steps != nil))
 		})
 		return reply

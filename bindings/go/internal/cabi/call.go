@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/cgo"
 	"time"
+	"unsafe"
 )
 
 // Flags of a Call.
@@ -44,14 +45,24 @@ func (c *Call) timeout() C.int64_t {
 	return C.int64_t(ms)
 }
 
-func (c *Call) hasProgress() C.int {
-	if c.Progress != nil {
-		return 1
+// how is what C is told of the call: nothing of most.
+func (c *Call) how(cancel *C.zcrm_cancel) (how *C.zg_how, texts *C.char) {
+	if cancel == nil && c.Timeout == 0 && c.Flags == 0 && c.Progress == nil && c.TraceID == "" && c.ExpectedSHA256 == "" && c.RestrictTriggers == "" {
+		return nil, nil
 	}
-	return 0
+	return &C.zg_how{
+		cancel:         C.uintptr_t(uintptr(unsafe.Pointer(cancel))),
+		timeout_ms:     c.timeout(),
+		expected_bytes: C.int64_t(c.ExpectedBytes),
+		trace_id_len:   size(c.TraceID),
+		sha256_len:     size(c.ExpectedSHA256),
+		triggers_len:   size(c.RestrictTriggers),
+		flags:          C.uint32_t(c.Flags),
+		progress:       C.int32_t(flag(c.Progress != nil)),
+	}, text(c.TraceID + c.ExpectedSHA256 + c.RestrictTriggers)
 }
 
-// state is what the callbacks of one call reach through its handle. Only the call's own thread touches it.
+// state is what the callbacks of one call reach through its handle; a call without any has none. Only the call's own thread touches it.
 type state struct {
 	ctx      context.Context
 	call     *Call          // nil of none, such as the making of a client
@@ -68,7 +79,6 @@ type state struct {
 	progress func(done, total int64)
 	ended    func(key string, status int32, json []byte, fromJournal bool) error
 	steps    *feed // of a batch that asks for them
-	hooked   bool  // its client has callbacks, too, whose panics are to go on here
 	late     bool  // its time was up while it waited for one of these
 
 	err   error // what the caller's reader, writer or batch function failed with
@@ -86,15 +96,24 @@ func (p *panicked) String() string {
 	return "zcrm: a callback panicked here, and the panic goes on:\n" + string(p.stack)
 }
 
-// isReached says whether any callback may come. A call without any, such as an upload from a file, needs no handle.
-func (st *state) isReached() bool {
-	return st.hooked || st.reader != nil || st.writer != nil || st.progress != nil || st.ended != nil || st.steps != nil
+// newState is that of a call which callbacks may reach: what they may ask for goes to the heap with it.
+func newState(on *Object, call *Call) *state {
+	kept := *call
+	return &state{on: *on, call: &kept, progress: call.Progress}
+}
+
+// stateOf is that of a call which has no Reader or Writer: nil if its client has no callbacks either, and nobody asks for its progress.
+func (c *Client) stateOf(on *Object, call *Call) *state {
+	if c == nil || !c.hooked && call.Progress == nil {
+		return nil
+	}
+	return newState(on, call)
 }
 
 // repanic lets the panic of a callback go on. The frames in which it began are gone, so a panic with their text comes first: a crash
 // prints both. recover gives the second, which is the callback's own.
 func (st *state) repanic() {
-	if st.panic != nil {
+	if st != nil && st.panic != nil {
 		defer panic(st.panic.value)
 		panic(st.panic)
 	}
@@ -102,22 +121,26 @@ func (st *state) repanic() {
 
 // run makes one C call that ends when ctx does, and always waits for it to return: no callback runs afterwards. The result belongs to
 // the caller. After a panic of a callback there is neither a result nor an error.
-func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
+func run(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zg_how, *C.char) C.zg_reply) (*C.zcrm_result, error) {
 	if ctx.Err() != nil {
 		return nil, cancelledBefore(ctx)
 	}
-	var disarm func()
-	st.ctx = ctx
-	st.cancel, disarm = arm(ctx)
-	defer disarm()
+	var cancel *C.zcrm_cancel
+	if ctx.Done() != nil {
+		var disarm func()
+		cancel, disarm = arm(ctx)
+		defer disarm()
+	}
 	var handle cgo.Handle
-	if st.isReached() {
+	if st != nil {
+		st.ctx, st.cancel = ctx, cancel
 		handle = newHandle(st)
 		defer freeHandle(handle)
 	}
-	reply := call(C.uintptr_t(handle), st.cancel)
+	how, texts := of.how(cancel)
+	reply := call(C.uintptr_t(handle), how, texts)
 	yieldIf(reply.yield)
-	if st.panic != nil {
+	if st != nil && st.panic != nil {
 		C.zcrm_result_free(reply.result)
 		C.zcrm_error_free(reply.error)
 		return nil, nil
@@ -125,11 +148,18 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 	if reply.status == C.ZCRM_OK {
 		return reply.result, nil
 	}
-	failure := takeFailure(reply.status, reply.error)
+	return nil, explained(ctx, st, takeFailure(reply.status, reply.error))
+}
+
+// explained is the failure with the Go error that is behind it.
+func explained(ctx context.Context, st *state, failure *Failure) *Failure {
+	if st == nil {
+		st = &state{}
+	}
 	own, isOwn := st.err.(*Failure)
 	switch {
 	case isOwn && failure.Status == C.ZCRM_E_CALLBACK:
-		return nil, own
+		return own
 	case st.err != nil && st.ended == nil:
 		failure.Cause, failure.Message = st.err, "the Reader failed"
 		if ctx.Err() != nil && !errors.Is(st.err, ctx.Err()) {
@@ -138,12 +168,12 @@ func run(ctx context.Context, st *state, call func(C.uintptr_t, *C.zcrm_cancel) 
 		if st.writer != nil {
 			failure.Message = "the Writer failed"
 		}
-	case reply.status == C.ZCRM_E_SOURCE_CHANGED && st.owed > 0:
+	case failure.Status == C.ZCRM_E_SOURCE_CHANGED && st.owed > 0:
 		failure.Cause = io.ErrUnexpectedEOF
-	case reply.status == C.ZCRM_E_CANCELLED && ctx.Err() != nil:
+	case failure.Status == C.ZCRM_E_CANCELLED && ctx.Err() != nil:
 		failure.Cause = ctxCause(ctx)
 	}
-	return nil, failure
+	return failure
 }
 
 // yieldIf lets a goroutine yield when the shim says so: once in 5 ms, in the callbacks of a long call, too.
@@ -158,11 +188,8 @@ func yieldIf(due C.int) {
 	}
 }
 
-// arm gives a token that fires when ctx ends, and the function that takes it back.
+// arm gives a token that fires when ctx ends, which it can, and the function that takes it back.
 func arm(ctx context.Context) (*C.zcrm_cancel, func()) {
-	if ctx.Done() == nil {
-		return nil, func() {}
-	}
 	var token *C.zcrm_cancel
 	if C.zcrm_cancel_new(&token) != C.ZCRM_OK {
 		return nil, func() {}

@@ -132,11 +132,14 @@ func (c *Client) acquire() error {
 		return closed("the client was not made by zcrm.New")
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+	open := !c.closed
+	if open {
+		c.calls++
+	}
+	c.mu.Unlock()
+	if !open {
 		return closed("the client is closed")
 	}
-	c.calls++
 	return nil
 }
 
@@ -148,9 +151,9 @@ func closed(message string) *Failure {
 
 func (c *Client) release() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.calls--
 	c.freeIfUnused()
+	c.mu.Unlock()
 }
 
 func (c *Client) freeIfUnused() {
@@ -161,7 +164,7 @@ func (c *Client) freeIfUnused() {
 }
 
 // run is run with the client held, so that Close waits with the freeing, and in a place.
-func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zcrm_cancel) C.zg_reply) (*C.zcrm_result, error) {
+func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zg_how, *C.char) C.zg_reply) (*C.zcrm_result, error) {
 	if err := c.acquire(); err != nil {
 		return nil, err
 	}
@@ -179,11 +182,20 @@ func (c *Client) run(ctx context.Context, st *state, of *Call, call func(C.uintp
 	if of.Timeout != 0 || !of.IsBatch {
 		of.Timeout = bound
 	}
-	st.call, st.place.of, st.place.held, st.hooked = of, c.places, true, c.hooked
+	if st != nil {
+		return c.runReached(ctx, st, of, call)
+	}
+	defer c.places.give()
+	return run(ctx, nil, of, call)
+}
+
+// runReached runs a call whose callbacks lend its place, may panic, and wait as long as it has time.
+func (c *Client) runReached(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zg_how, *C.char) C.zg_reply) (*C.zcrm_result, error) {
+	st.place.of, st.place.held = c.places, true
 	defer st.place.giveBack()
 	within, done := c.bounded(ctx, of.Timeout)
 	defer done()
-	result, err := run(within, st, call)
+	result, err := run(within, st, of, call)
 	st.late = within.Err() != nil && ctx.Err() == nil
 	if st.panic != nil {
 		c.logPanic(st)
@@ -299,10 +311,12 @@ func Exchange(ctx context.Context, config Config, call Call) ([]byte, error) {
 		return nil, err
 	}
 	defer C.zcrm_config_free(built)
-	st := &state{call: &call, progress: call.Progress, hooked: config.hasHooks()}
-	result, err := run(ctx, st, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_exchange(built, nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
-			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0)
+	var st *state
+	if config.hasHooks() {
+		st = newState(&Object{}, &call)
+	}
+	result, err := run(ctx, st, &call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_exchange(built, nil, handle, how, texts)
 	})
 	st.repanic()
 	if err != nil {

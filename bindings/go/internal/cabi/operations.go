@@ -50,35 +50,52 @@ type ListArgs struct {
 	Page, PerPage     uint32
 }
 
-// Upload runs zcrm_attachment_upload or zcrm_photo_upload; of a photo there is no Uploaded, and of an attachment a Transfer only with
-// WantSHA256.
-func (c *Client) Upload(ctx context.Context, on Object, source Source, call Call) (Uploaded, Transfer, error) {
-	st := &state{on: on, progress: call.Progress, reader: source.Reader, rewind: source.Rewind, length: source.Length, owed: source.Length}
-	var read C.zg_uploaded
-	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		read = C.zg_upload(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
-			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), flag(on.Photo),
-			C.int32_t(source.Kind), text(source.Name), size(source.Name), text(source.ContentType), size(source.ContentType),
-			text(source.Path), size(source.Path), text(source.LinkURL), size(source.LinkURL),
-			(*C.uint8_t)(unsafe.SliceData(source.Data)), C.size_t(len(source.Data)), C.int64_t(source.Length), flag(source.Rewind != nil))
-		return read.reply
-	})
-	if err != nil {
-		return Uploaded{}, Transfer{}, err
+// Upload runs zcrm_attachment_upload.
+func (c *Client) Upload(ctx context.Context, on *Object, source *Source, call *Call, to *Uploaded) error {
+	stored := new(C.zg_stored)
+	result, err := c.upload(ctx, on, source, call, stored)
+	switch {
+	case err != nil:
+		return err
+	case result == nil:
+		readStored(stored, to)
+		return nil
 	}
 	defer C.zcrm_result_free(result)
-	stored, err := uploaded(&read)
-	return stored, transferOf(&read.moved), err
+	return uploaded(result, call, to)
+}
+
+// UploadPhoto runs zcrm_photo_upload.
+func (c *Client) UploadPhoto(ctx context.Context, on *Object, source *Source, call *Call) (Transfer, error) {
+	result, err := c.upload(ctx, on, source, call, nil)
+	if err != nil {
+		return Transfer{}, err
+	}
+	defer C.zcrm_result_free(result)
+	return transfer(result)
+}
+
+func (c *Client) upload(ctx context.Context, on *Object, source *Source, call *Call, stored *C.zg_stored) (*C.zcrm_result, error) {
+	st := c.stateOf(on, call)
+	if source.Reader != nil {
+		if st == nil {
+			st = newState(on, call)
+		}
+		st.reader, st.rewind, st.length, st.owed = source.Reader, source.Rewind, source.Length, source.Length
+	}
+	return c.run(ctx, st, call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_upload(c.ptr, handle, how, texts,
+			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID),
+			C.int32_t(source.Kind), text(source.Name), size(source.Name), text(source.ContentType), size(source.ContentType),
+			text(source.Path), size(source.Path), text(source.LinkURL), size(source.LinkURL),
+			(*C.uint8_t)(unsafe.SliceData(source.Data)), C.size_t(len(source.Data)), C.int64_t(source.Length), flag(source.Rewind != nil), stored)
+	})
 }
 
 // List runs zcrm_attachment_list.
-func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) (Page, error) {
-	result, err := c.run(ctx, &state{on: on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
+func (c *Client) List(ctx context.Context, on *Object, args ListArgs, call *Call) (Page, error) {
+	result, err := c.run(ctx, c.stateOf(on, call), call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_list(c.ptr, handle, how, texts,
 			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID),
 			text(args.Fields), size(args.Fields), text(args.PageToken), size(args.PageToken), C.uint32_t(args.Page), C.uint32_t(args.PerPage))
 	})
@@ -90,11 +107,9 @@ func (c *Client) List(ctx context.Context, on Object, args ListArgs, call Call) 
 }
 
 // ListRecords runs zcrm_record_list.
-func (c *Client) ListRecords(ctx context.Context, module string, args ListArgs, call Call) (RecordPage, error) {
-	result, err := c.run(ctx, &state{on: Object{Module: module}}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_record_list(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
+func (c *Client) ListRecords(ctx context.Context, module string, args ListArgs, call *Call) (RecordPage, error) {
+	result, err := c.run(ctx, c.stateOf(&Object{Module: module}, call), call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_record_list(c.ptr, handle, how, texts,
 			text(module), size(module), text(args.PageToken), size(args.PageToken), C.uint32_t(args.Page), C.uint32_t(args.PerPage))
 	})
 	if err != nil {
@@ -105,7 +120,7 @@ func (c *Client) ListRecords(ctx context.Context, module string, args ListArgs, 
 }
 
 // Download runs zcrm_attachment_download or zcrm_photo_download.
-func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) (Transfer, error) {
+func (c *Client) Download(ctx context.Context, on *Object, sink *Sink, call *Call) (Transfer, error) {
 	kind, flags := C.int32_t(C.ZCRM_TO_FILE), C.int32_t(0)
 	if sink.Writer != nil {
 		kind = C.ZCRM_TO_WRITER
@@ -113,11 +128,15 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 	if sink.Overwrite {
 		flags = C.ZCRM_OVERWRITE
 	}
-	st := &state{on: on, progress: call.Progress, writer: sink.Writer}
-	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_download(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
+	st := c.stateOf(on, call)
+	if sink.Writer != nil {
+		if st == nil {
+			st = newState(on, call)
+		}
+		st.writer = sink.Writer
+	}
+	result, err := c.run(ctx, st, call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_download(c.ptr, handle, how, texts,
 			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), text(on.AttachmentID), size(on.AttachmentID),
 			flag(on.Photo), kind, flags, text(sink.Path), size(sink.Path), C.uint64_t(sink.MaxBytes))
 	})
@@ -129,11 +148,9 @@ func (c *Client) Download(ctx context.Context, on Object, sink Sink, call Call) 
 }
 
 // Delete runs zcrm_attachment_delete or zcrm_photo_delete.
-func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
-	result, err := c.run(ctx, &state{on: on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_delete(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
+func (c *Client) Delete(ctx context.Context, on *Object, call *Call) error {
+	result, err := c.run(ctx, c.stateOf(on, call), call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_delete(c.ptr, handle, how, texts,
 			text(on.Module), size(on.Module), text(on.RecordID), size(on.RecordID), text(on.AttachmentID), size(on.AttachmentID), flag(on.Photo))
 	})
 	C.zcrm_result_free(result)
@@ -141,12 +158,9 @@ func (c *Client) Delete(ctx context.Context, on Object, call Call) error {
 }
 
 // Step runs zcrm_step_run and gives the result's JSON.
-func (c *Client) Step(ctx context.Context, input []byte, call Call) ([]byte, error) {
-	st := &state{progress: call.Progress}
-	result, err := c.run(ctx, st, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_step(c.ptr, handle, cancel, call.timeout(), C.uint32_t(call.Flags), C.int64_t(call.ExpectedBytes), call.hasProgress(),
-			text(call.TraceID), size(call.TraceID), text(call.ExpectedSHA256), size(call.ExpectedSHA256),
-			text(call.RestrictTriggers), size(call.RestrictTriggers),
+func (c *Client) Step(ctx context.Context, input []byte, call *Call) ([]byte, error) {
+	result, err := c.run(ctx, c.stateOf(&Object{}, call), call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_step(c.ptr, handle, how, texts,
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(input))), C.size_t(len(input)))
 	})
 	if err != nil {

@@ -40,19 +40,18 @@ func (c *Client) pages(on Object, begin func(**C.zcrm_pages, **C.zcrm_error) C.z
 }
 
 // Next runs zcrm_pages_next. Attachments that came before aren't in it; ok is false at the end.
-func (p *Pages) Next(ctx context.Context, call Call) (listed []Attachment, ok bool, err error) {
+func (p *Pages) Next(ctx context.Context, call *Call) (listed []Attachment, ok bool, err error) {
 	return next(ctx, p, call, attachments)
 }
 
 // NextRecords does the same for the ids of records.
-func (p *Pages) NextRecords(ctx context.Context, call Call) (ids []string, ok bool, err error) {
+func (p *Pages) NextRecords(ctx context.Context, call *Call) (ids []string, ok bool, err error) {
 	return next(ctx, p, call, recordIDs)
 }
 
-func next[T any](ctx context.Context, p *Pages, call Call, read func(*C.zcrm_result) ([]T, error)) (rows []T, ok bool, err error) {
-	result, err := p.client.run(ctx, &state{on: p.on}, &call, func(handle C.uintptr_t, cancel *C.zcrm_cancel) C.zg_reply {
-		return C.zg_pages_next(nil, handle, cancel, call.timeout(), C.uint32_t(call.Flags), 0, 0,
-			text(call.TraceID), size(call.TraceID), nil, 0, nil, 0, p.ptr)
+func next[T any](ctx context.Context, p *Pages, call *Call, read func(*C.zcrm_result) ([]T, error)) (rows []T, ok bool, err error) {
+	result, err := p.client.run(ctx, p.client.stateOf(&p.on, call), call, func(handle C.uintptr_t, how *C.zg_how, texts *C.char) C.zg_reply {
+		return C.zg_pages_next(nil, handle, how, texts, p.ptr)
 	})
 	if err != nil || result == nil {
 		return nil, false, err

@@ -1,5 +1,6 @@
 package cabi
 
+// #include <stdlib.h>
 // #include "shim.h"
 import "C"
 
@@ -20,6 +21,7 @@ type Attachment struct {
 // Uploaded is what zcrm_attachment_upload gave.
 type Uploaded struct {
 	Attachment
+	SHA256                        string // with WantSHA256
 	Skipped, Settled, NameChanged bool
 	Twins                         []string
 	WaitReason                    string
@@ -101,17 +103,42 @@ func readFailure(status int32, text []byte) (failure *Failure, ok bool) {
 	return failure, err == nil
 }
 
-// uploaded is what zg_upload has read; of the JSON, which costs more than all else here, only what zcrm_attachment has no fields for.
-func uploaded(read *C.zg_uploaded) (Uploaded, error) {
-	flags := read.stored.flags
-	stored := Uploaded{
-		Attachment:  attachmentOf(&read.stored),
-		Skipped:     flags&C.ZCRM_UPLOAD_SKIPPED != 0,
-		Settled:     flags&C.ZCRM_UPLOAD_SETTLED != 0,
-		NameChanged: flags&C.ZCRM_UPLOAD_NAME_CHANGED != 0,
+// readStored reads what zg_upload has filled. The texts stay where they are, in memory that is the upload's own.
+func readStored(stored *C.zg_stored, to *Uploaded) {
+	rest, lens := unsafe.String((*byte)(unsafe.Pointer(&stored.texts)), len(stored.texts)), &stored.lens
+	to.ID, rest = rest[:lens[0]], rest[lens[0]:]
+	to.FileName, rest = rest[:lens[1]], rest[lens[1]:]
+	to.SafeName, rest = rest[:lens[2]], rest[lens[2]:]
+	to.LinkURL, rest = rest[:lens[3]], rest[lens[3]:]
+	to.CreatedTime = rest[:lens[4]]
+	to.Bytes, to.IsLink = int64(stored.bytes), stored.is_link != 0
+	to.setFlags(stored.flags)
+}
+
+func (to *Uploaded) setFlags(flags C.uint32_t) {
+	to.Skipped = flags&C.ZCRM_UPLOAD_SKIPPED != 0
+	to.Settled = flags&C.ZCRM_UPLOAD_SETTLED != 0
+	to.NameChanged = flags&C.ZCRM_UPLOAD_NAME_CHANGED != 0
+}
+
+// uploaded reads any upload; of the JSON, which costs more than all else here, only what zcrm_attachment has no fields for.
+func uploaded(result *C.zcrm_result, call *Call, to *Uploaded) error {
+	out := C.zcrm_attachment{struct_size: C.sizeof_zcrm_attachment}
+	var failed *C.zcrm_error
+	if status := C.zcrm_result_attachment(result, 0, &out, &failed); status != C.ZCRM_OK {
+		return takeFailure(status, failed)
 	}
-	if flags&(C.ZCRM_UPLOAD_TWINS|C.ZCRM_UPLOAD_WAITED) == 0 {
-		return stored, nil
+	readAttachment(&out, &to.Attachment)
+	to.setFlags(out.flags)
+	if call.Flags&WantSHA256 != 0 {
+		moved, err := transfer(result)
+		if err != nil {
+			return err
+		}
+		to.SHA256 = moved.SHA256
+	}
+	if out.flags&(C.ZCRM_UPLOAD_TWINS|C.ZCRM_UPLOAD_WAITED) == 0 {
+		return nil
 	}
 	var more struct {
 		Result struct {
@@ -119,11 +146,11 @@ func uploaded(read *C.zg_uploaded) (Uploaded, error) {
 		} `json:"result"`
 		WaitReason string `json:"wait_reason"`
 	}
-	if err := json.Unmarshal(resultJSON(read.reply.result), &more); err != nil {
-		return Uploaded{}, Unreadable(err)
+	if err := json.Unmarshal(resultJSON(result), &more); err != nil {
+		return Unreadable(err)
 	}
-	stored.Twins, stored.WaitReason = more.Result.Twins, more.WaitReason
-	return stored, nil
+	to.Twins, to.WaitReason = more.Result.Twins, more.WaitReason
+	return nil
 }
 
 // Unreadable is the failure of a result that Go can't read.
@@ -135,35 +162,46 @@ func Unreadable(err error) *Failure {
 
 // attachments reads all rows in one crossing.
 func attachments(result *C.zcrm_result) ([]Attachment, error) {
-	rows := make([]C.zcrm_attachment, int(C.zcrm_result_count(result)))
-	var failed *C.zcrm_error
-	if status := C.zg_rows(result, unsafe.SliceData(rows), C.size_t(len(rows)), &failed); status != C.ZCRM_OK {
-		return nil, takeFailure(status, failed)
+	table := C.zg_rows(result)
+	defer C.free(unsafe.Pointer(table.rows))
+	if table.status != C.ZCRM_OK {
+		return nil, takeFailure(table.status, table.error)
 	}
+	rows := unsafe.Slice(table.rows, table.n)
 	listed := make([]Attachment, len(rows))
 	for i := range rows {
-		listed[i] = attachmentOf(&rows[i])
+		readAttachment(&rows[i], &listed[i])
 	}
 	return listed, nil
 }
 
-func attachmentOf(out *C.zcrm_attachment) Attachment {
-	return Attachment{
-		ID:           goText(out.id),
-		FileName:     goText(out.file_name),
-		SafeName:     goText(out.safe_name),
-		LinkURL:      goText(out.link_url),
-		CreatedTime:  goText(out.created_time),
-		ModifiedTime: goText(out.modified_time),
-		ParentID:     goText(out.parent_id),
-		OwnerID:      goText(out.owner_id),
-		OwnerName:    goText(out.owner_name),
-		CreatedByID:  goText(out.created_by_id),
-		FileID:       goText(out.file_id),
-		Kind:         goText(out.kind),
-		Bytes:        int64(out.bytes),
-		IsLink:       out.is_link != 0,
+// readAttachment copies the texts into one string, of which each is a part: an allocation for each would take longer than all else.
+func readAttachment(out *C.zcrm_attachment, to *Attachment) {
+	all := make([]byte, out.id.len+out.file_name.len+out.safe_name.len+out.link_url.len+out.created_time.len+out.modified_time.len+
+		out.parent_id.len+out.owner_id.len+out.owner_name.len+out.created_by_id.len+out.file_id.len+out.kind.len)
+	all = part(all, &out.id, &to.ID)
+	all = part(all, &out.file_name, &to.FileName)
+	all = part(all, &out.safe_name, &to.SafeName)
+	all = part(all, &out.link_url, &to.LinkURL)
+	all = part(all, &out.created_time, &to.CreatedTime)
+	all = part(all, &out.modified_time, &to.ModifiedTime)
+	all = part(all, &out.parent_id, &to.ParentID)
+	all = part(all, &out.owner_id, &to.OwnerID)
+	all = part(all, &out.owner_name, &to.OwnerName)
+	all = part(all, &out.created_by_id, &to.CreatedByID)
+	all = part(all, &out.file_id, &to.FileID)
+	_ = part(all, &out.kind, &to.Kind)
+	to.Bytes, to.IsLink = int64(out.bytes), out.is_link != 0
+}
+
+// part makes the first bytes of free a copy of a text, and gives the rest of them.
+func part(free []byte, from *C.zcrm_str, to *string) []byte {
+	if from.len == 0 {
+		return free
 	}
+	n := copy(free, unsafe.Slice((*byte)(unsafe.Pointer(from.ptr)), from.len))
+	*to = unsafe.String(&free[0], n)
+	return free[n:]
 }
 
 func transfer(result *C.zcrm_result) (Transfer, error) {

@@ -1,5 +1,7 @@
 #include "shim.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "_cgo_export.h"
@@ -104,19 +106,27 @@ static zcrm_str text(const char *ptr, size_t len) {
 
 #define TEXT(name) text(name, name##_len)
 
-#define BUILD_CALL                                                                             \
-    zcrm_call call = {.struct_size = sizeof call,                                              \
-                      .cancel = cancel,                                                        \
-                      .timeout_ms = timeout_ms,                                                \
-                      .progress = progress ? on_progress : NULL,                               \
-                      .user = (void *)handle,                                                  \
-                      .trace_id = TEXT(trace_id),                                              \
-                      .expected_sha256 = TEXT(sha256),                                         \
-                      .expected_bytes = expected_bytes,                                        \
-                      .restrict_triggers = TEXT(triggers),                                     \
-                      .flags = flags};                                                         \
-    zg_reply reply = {ZCRM_OK, 0, NULL, NULL};                                                 \
-    uintptr_t before = running;                                                                \
+static const zcrm_call *build_call(zcrm_call *call, const zg_how *how, const char *texts, uintptr_t handle) {
+    if (!how) return NULL;
+    const char *sha256 = texts + how->trace_id_len, *triggers = sha256 + how->sha256_len;
+    *call = (zcrm_call){.struct_size = sizeof *call,
+                        .cancel = (zcrm_cancel *)how->cancel,
+                        .timeout_ms = how->timeout_ms,
+                        .progress = how->progress ? on_progress : NULL,
+                        .user = (void *)handle,
+                        .trace_id = text(texts, how->trace_id_len),
+                        .expected_sha256 = text(sha256, how->sha256_len),
+                        .expected_bytes = how->expected_bytes,
+                        .restrict_triggers = text(triggers, how->triggers_len),
+                        .flags = how->flags};
+    return call;
+}
+
+#define BUILD_CALL                                                          \
+    zcrm_call built;                                                        \
+    const zcrm_call *call = build_call(&built, how, how_texts, handle);     \
+    zg_reply reply = {ZCRM_OK, 0, NULL, NULL};                              \
+    uintptr_t before = running;                                             \
     running = handle
 
 #define FINISH                  \
@@ -124,20 +134,28 @@ static zcrm_str text(const char *ptr, size_t len) {
     reply.yield = must_yield(); \
     return reply
 
-static void read_upload(zg_uploaded *out, int photo, uint32_t flags) {
-    zg_reply *reply = &out->reply;
-    if (!photo) reply->status = zcrm_result_attachment(reply->result, 0, &out->stored, &reply->error);
-    if (reply->status == ZCRM_OK && (photo || flags & ZCRM_CALL_SHA256)) {
-        reply->status = zcrm_result_transfer(reply->result, &out->moved, &reply->error);
+// What zg_stored has no place for is left to Go: what was hashed, what was out of the ordinary, long texts and the texts of a listed row.
+static int store(zg_stored *to, const zcrm_result *result) {
+    zcrm_attachment row = {.struct_size = sizeof row};
+    if (zcrm_result_attachment(result, 0, &row, NULL) != ZCRM_OK || row.flags & (ZCRM_UPLOAD_TWINS | ZCRM_UPLOAD_WAITED)) return 0;
+    if (row.modified_time.len | row.parent_id.len | row.owner_name.len | row.owner_id.len | row.created_by_id.len | row.file_id.len | row.kind.len) return 0;
+    const zcrm_str *texts[ZG_STORED_TEXTS] = {&row.id, &row.file_name, &row.safe_name, &row.link_url, &row.created_time};
+    size_t at = 0;
+    for (int i = 0; i < ZG_STORED_TEXTS; i++) {
+        size_t len = texts[i]->len;
+        if (len > sizeof to->texts - at) return 0;
+        memcpy(to->texts + at, texts[i]->ptr, len);
+        to->lens[i] = (uint32_t)len;
+        at += len;
     }
-    if (reply->status != ZCRM_OK) {
-        zcrm_result_free(reply->result);
-        reply->result = NULL;
-    }
+    to->bytes = row.bytes;
+    to->is_link = row.is_link;
+    to->flags = row.flags;
+    return 1;
 }
 
-zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
-                      const uint8_t *data, size_t data_len, int64_t length, int rewindable) {
+zg_reply zg_upload(ZG_CALL, ZG_RECORD, int32_t kind, ZG_TEXT(name), ZG_TEXT(content_type), ZG_TEXT(path), ZG_TEXT(link_url),
+                      const uint8_t *data, size_t data_len, int64_t length, int rewindable, zg_stored *stored) {
     zcrm_target target = {.struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id)};
     zcrm_source source = {.struct_size = sizeof source,
                           .kind = kind,
@@ -152,16 +170,16 @@ zg_uploaded zg_upload(ZG_CALL, ZG_RECORD, int photo, int32_t kind, ZG_TEXT(name)
                           .user = (void *)handle,
                           .link_url = TEXT(link_url)};
     BUILD_CALL;
-    if (photo) {
-        reply.status = zcrm_photo_upload(client, &target, &source, &call, &reply.result, &reply.error);
+    if (!stored) {
+        reply.status = zcrm_photo_upload(client, &target, &source, call, &reply.result, &reply.error);
     } else {
-        reply.status = zcrm_attachment_upload(client, &target, &source, &call, &reply.result, &reply.error);
+        reply.status = zcrm_attachment_upload(client, &target, &source, call, &reply.result, &reply.error);
     }
-    running = before;
-    reply.yield = must_yield();
-    zg_uploaded out = {reply, {.struct_size = sizeof out.stored}, {.struct_size = sizeof out.moved}};
-    if (reply.status == ZCRM_OK) read_upload(&out, photo, flags);
-    return out;
+    if (reply.status == ZCRM_OK && stored && !(how && how->flags & ZCRM_CALL_SHA256) && store(stored, reply.result)) {
+        zcrm_result_free(reply.result);
+        reply.result = NULL;
+    }
+    FINISH;
 }
 
 zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
@@ -169,14 +187,14 @@ zg_reply zg_list(ZG_CALL, ZG_RECORD, ZG_TEXT(fields), ZG_TEXT(page_token), uint3
     zcrm_list_args args = {
         .struct_size = sizeof args, .fields = TEXT(fields), .page_token = TEXT(page_token), .page = page, .per_page = per_page};
     BUILD_CALL;
-    reply.status = zcrm_attachment_list(client, &target, &args, &call, &reply.result, &reply.error);
+    reply.status = zcrm_attachment_list(client, &target, &args, call, &reply.result, &reply.error);
     FINISH;
 }
 
 zg_reply zg_record_list(ZG_CALL, ZG_TEXT(module), ZG_TEXT(page_token), uint32_t page, uint32_t per_page) {
     zcrm_list_args args = {.struct_size = sizeof args, .page_token = TEXT(page_token), .page = page, .per_page = per_page};
     BUILD_CALL;
-    reply.status = zcrm_record_list(client, module, module_len, &args, &call, &reply.result, &reply.error);
+    reply.status = zcrm_record_list(client, module, module_len, &args, call, &reply.result, &reply.error);
     FINISH;
 }
 
@@ -192,7 +210,7 @@ zcrm_status zg_pages_new(const zcrm_client *client, ZG_RECORD, zcrm_pages **page
 zg_reply zg_pages_next(ZG_CALL, zcrm_pages *pages) {
     (void)client;
     BUILD_CALL;
-    reply.status = zcrm_pages_next(pages, &call, &reply.result, &reply.error);
+    reply.status = zcrm_pages_next(pages, call, &reply.result, &reply.error);
     FINISH;
 }
 
@@ -208,9 +226,9 @@ zg_reply zg_download(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo, int3
                       .user = (void *)handle};
     BUILD_CALL;
     if (photo) {
-        reply.status = zcrm_photo_download(client, &target, &sink, &call, &reply.result, &reply.error);
+        reply.status = zcrm_photo_download(client, &target, &sink, call, &reply.result, &reply.error);
     } else {
-        reply.status = zcrm_attachment_download(client, &target, &sink, &call, &reply.result, &reply.error);
+        reply.status = zcrm_attachment_download(client, &target, &sink, call, &reply.result, &reply.error);
     }
     FINISH;
 }
@@ -220,16 +238,16 @@ zg_reply zg_delete(ZG_CALL, ZG_RECORD, ZG_TEXT(attachment_id), int photo) {
         .struct_size = sizeof target, .module = TEXT(module), .record_id = TEXT(record_id), .attachment_id = TEXT(attachment_id)};
     BUILD_CALL;
     if (photo) {
-        reply.status = zcrm_photo_delete(client, &target, &call, &reply.result, &reply.error);
+        reply.status = zcrm_photo_delete(client, &target, call, &reply.result, &reply.error);
     } else {
-        reply.status = zcrm_attachment_delete(client, &target, &call, &reply.result, &reply.error);
+        reply.status = zcrm_attachment_delete(client, &target, call, &reply.result, &reply.error);
     }
     FINISH;
 }
 
 zg_reply zg_step(ZG_CALL, ZG_TEXT(json)) {
     BUILD_CALL;
-    reply.status = zcrm_step_run(client, json, json_len, &call, &reply.result, &reply.error);
+    reply.status = zcrm_step_run(client, json, json_len, call, &reply.result, &reply.error);
     FINISH;
 }
 
@@ -242,22 +260,24 @@ zg_reply zg_batch(ZG_CALL, zcrm_batch *batch, ZG_TEXT(journal), uint64_t credits
                             .parallel = parallel};
     BUILD_CALL;
     reply.status = asked ? zcrm_batch_set_source(batch, on_next_step, (void *)handle, &reply.error) : ZCRM_OK;
-    if (reply.status == ZCRM_OK) reply.status = zcrm_batch_run(client, batch, &args, &call, &reply.result, &reply.error);
+    if (reply.status == ZCRM_OK) reply.status = zcrm_batch_run(client, batch, &args, call, &reply.result, &reply.error);
     FINISH;
 }
 
 zg_reply zg_exchange(const zcrm_config *config, ZG_CALL) {
     (void)client;
     BUILD_CALL;
-    reply.status = zcrm_auth_exchange(config, &call, &reply.result, &reply.error);
+    reply.status = zcrm_auth_exchange(config, call, &reply.result, &reply.error);
     FINISH;
 }
 
-zcrm_status zg_rows(const zcrm_result *result, zcrm_attachment *rows, size_t n, zcrm_error **error) {
-    zcrm_status status = ZCRM_OK;
-    for (size_t i = 0; i < n && status == ZCRM_OK; i++) {
-        rows[i].struct_size = sizeof *rows;
-        status = zcrm_result_attachment(result, i, &rows[i], error);
+zg_table zg_rows(const zcrm_result *result) {
+    zg_table table = {.n = zcrm_result_count(result)};
+    table.rows = malloc(table.n * sizeof *table.rows);
+    if (!table.rows && table.n) table.status = ZCRM_E_MEMORY;
+    for (size_t i = 0; table.status == ZCRM_OK && i < table.n; i++) {
+        table.rows[i].struct_size = sizeof *table.rows;
+        table.status = zcrm_result_attachment(result, i, &table.rows[i], &table.error);
     }
-    return status;
+    return table;
 }
