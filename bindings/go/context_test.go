@@ -206,3 +206,38 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// The library's token of a call is that of a later call, too: a context that ends as its call does, or after it, must not end that one.
+func TestAContextEndsNoCallButItsOwn(t *testing.T) {
+	w := newWorld(t)
+	list := func(ctx context.Context) error {
+		_, err := w.client.ListAttachments(ctx, w.record, zcrm.ListOptions{})
+		return err
+	}
+	later, stop := context.WithCancel(ctx)
+	defer stop()
+	noTrace(t, func() {
+		for i := range 200 {
+			ending, end := context.WithCancel(ctx)
+			defer end()
+			ended := make(chan struct{})
+			if i%2 == 0 {
+				go func() {
+					end()
+					close(ended)
+				}()
+			}
+			if err := list(ending); err != nil && (i%2 != 0 || !errors.Is(err, context.Canceled)) {
+				t.Errorf("the call of the context that ends: %v", err)
+			}
+			if i%2 != 0 {
+				end()
+				close(ended)
+			}
+			if err := list(later); err != nil {
+				t.Errorf("a later call: %v", err)
+			}
+			<-ended
+		}
+	})
+}

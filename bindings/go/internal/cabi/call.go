@@ -10,6 +10,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/cgo"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -127,9 +128,10 @@ func run(ctx context.Context, st *state, of *Call, call func(C.uintptr_t, *C.zg_
 	}
 	var cancel *C.zcrm_cancel
 	if ctx.Done() != nil {
-		var disarm func()
-		cancel, disarm = arm(ctx)
-		defer disarm()
+		if w := newWatch(); w != nil {
+			defer w.end(ctx, context.AfterFunc(ctx, w.fire))
+			cancel = w.token.ptr
+		}
 	}
 	var handle cgo.Handle
 	if st != nil {
@@ -188,23 +190,51 @@ func yieldIf(due C.int) {
 	}
 }
 
-// arm gives a token that fires when ctx ends, which it can, and the function that takes it back.
-func arm(ctx context.Context) (*C.zcrm_cancel, func()) {
-	var token *C.zcrm_cancel
-	if C.zcrm_cancel_new(&token) != C.ZCRM_OK {
-		return nil, func() {}
+// watch fires its token when a context ends, which it can. One is used for call after call, as long as none ends it.
+type watch struct {
+	token *token
+	fire  func()
+	fired chan struct{}
+}
+
+// token is freed with the last that knows it. It knows nobody, or a finalizer would not come.
+type token struct{ ptr *C.zcrm_cancel }
+
+var watches sync.Pool // of *watch
+
+// newWatch is nil if there is no memory for one.
+func newWatch() *watch {
+	if w, ok := watches.Get().(*watch); ok {
+		return w
 	}
-	fired := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		C.zcrm_cancel_fire(token)
-		close(fired)
-	})
-	return token, func() {
-		if !stop() {
-			<-fired // else the token would be freed while it is fired
-		}
-		C.zcrm_cancel_free(token)
+	w := &watch{token: &token{}, fired: make(chan struct{})}
+	if C.zcrm_cancel_new(&w.token.ptr) != C.ZCRM_OK {
+		return nil
 	}
+	runtime.SetFinalizer(w.token, (*token).free)
+	w.fire = func() {
+		C.zcrm_cancel_fire(w.token.ptr)
+		close(w.fired)
+	}
+	return w
+}
+
+// end takes back what stop stops. A token that is fired, or may be because its context has ended, is no other call's.
+func (w *watch) end(ctx context.Context, stop func() bool) {
+	stopped := stop()
+	if !stopped {
+		<-w.fired // else the token would be freed while it is fired
+	}
+	if stopped && ctx.Err() == nil {
+		watches.Put(w)
+	} else {
+		w.token.free()
+	}
+}
+
+func (t *token) free() {
+	C.zcrm_cancel_free(t.ptr)
+	t.ptr = nil
 }
 
 // unsent is a failure that Go itself finds, before anything is sent.
