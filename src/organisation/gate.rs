@@ -219,7 +219,7 @@ impl Gate {
     pub(crate) fn answered(&self, answer: &Answer, flight: Flight, bound: InFlight, reserve: u64) -> Result<(), Error> {
         let mut state = self.state();
         let table = self.table(&mut state.window);
-        let learned = state.learn(answer, flight, bound, reserve, self.now());
+        let learned = state.learn(answer, flight, table.as_ref(), bound, reserve, self.now());
         if let Some(table) = table {
             table.leave(&state.window);
         }
@@ -251,7 +251,7 @@ impl Default for Gate {
 }
 
 impl State {
-    fn learn(&mut self, answer: &Answer, flight: Flight, bound: InFlight, reserve: u64, now: Duration) -> Result<(), Error> {
+    fn learn(&mut self, answer: &Answer, flight: Flight, table: Option<&Table>, bound: InFlight, reserve: u64, now: Duration) -> Result<(), Error> {
         let Answer { status, credits, pause } = *answer;
         if status != StatusCode::TOO_MANY_REQUESTS {
             self.credits = credits;
@@ -269,7 +269,8 @@ impl State {
         if credits == Some(0) {
             return Err(out_of_credits(self.close()));
         }
-        self.window.refused(flight, now);
+        let in_flight = table.map_or(self.holders.in_flight, Table::in_flight);
+        self.window.refused(flight, in_flight, now);
         if let Some(pause) = pause {
             // A server that says years must not close the organisation until this process ends: after an hour one call knocks again.
             self.window.pause_until(now + pause.min(CLOSED_LONGEST));

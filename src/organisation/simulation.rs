@@ -1,5 +1,6 @@
 //! The window against a simulated organisation: discrete events on a simulated clock, so that minutes take milliseconds and nothing depends on the
-//! machine. A call takes 200 ms; a refusal comes after 50 ms. Each figure is the worst of some seeds.
+//! machine. A call takes 200 ms; a refused one counts for 2 ms. What is sent arrives after some time, so that requests and replies overtake each
+//! other. Each figure is the worst of some seeds.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +10,9 @@ use super::window::{Flight, Window};
 use crate::config::InFlight;
 
 const CALL: Duration = Duration::from_millis(200);
-const REFUSAL: Duration = Duration::from_millis(50);
+const REFUSAL: Duration = Duration::from_millis(2);
+/// The longest way of most requests and replies, in µs. One in twenty may take five times as long.
+const WAY: u64 = 1000;
 /// Those who wait look up so often.
 const LOOK: Duration = Duration::from_millis(20);
 const SEEDS: u64 = 6;
@@ -18,6 +21,8 @@ const SEEDS: u64 = 6;
 enum Event {
     Begin,
     Look,
+    Arrival(Duration, u32),
+    End(Duration, u32, bool),
     Answer(Duration, u32),
     Refusal(Duration, u32),
     Limit(u32),
@@ -100,42 +105,65 @@ impl Simulation {
             }
             (process.left, process.in_flight) = (process.left - 1, process.in_flight + 1);
             let in_flight = process.in_flight;
-            if self.busy < self.limit {
-                self.busy += 1;
-                let end = now + self.service();
-                self.at(end, i, Event::Answer(now, in_flight));
-            } else {
-                self.at(now + REFUSAL, i, Event::Refusal(now, in_flight));
-            }
+            let arrival = now + self.way();
+            self.at(arrival, i, Event::Arrival(now, in_flight));
         }
+    }
+
+    fn way(&mut self) -> Duration {
+        let longest = if self.below(20) == 0 { 5 * WAY } else { WAY };
+        Duration::from_micros(self.below(longest))
+    }
+
+    fn arrives(&mut self, i: usize, sent: Duration, in_flight: u32) {
+        self.busy += 1;
+        let taken = self.busy <= self.limit;
+        let end = self.now + if taken { self.service() } else { REFUSAL };
+        self.at(end, i, Event::End(sent, in_flight, taken));
+    }
+
+    fn ends(&mut self, i: usize, sent: Duration, in_flight: u32, taken: bool) {
+        self.busy -= 1;
+        let told = self.now + self.way();
+        self.at(told, i, if taken { Event::Answer(sent, in_flight) } else { Event::Refusal(sent, in_flight) });
     }
 
     fn run(mut self, until: Duration) -> Vec<Process> {
         while let Some(Reverse((time, _, i, event))) = self.events.pop().filter(|Reverse((time, ..))| *time <= until) {
             self.now = time;
-            let process = &mut self.processes[i];
             match event {
-                Event::Limit(limit) => self.limit = limit,
-                Event::Begin => process.begun = true,
-                Event::Look => {}
-                Event::Answer(sent, in_flight) => {
-                    (self.busy, process.in_flight) = (self.busy - 1, process.in_flight - 1);
-                    process.ends.push(time);
-                    process.window.answered(Flight { sent, in_flight }, self.bound, time);
-                }
-                Event::Refusal(sent, in_flight) => {
-                    (process.left, process.in_flight, process.refused) = (process.left + 1, process.in_flight - 1, process.refused + 1);
-                    process.window.refused(Flight { sent, in_flight }, time);
-                }
+                Event::Arrival(sent, in_flight) => self.arrives(i, sent, in_flight),
+                Event::End(sent, in_flight, taken) => self.ends(i, sent, in_flight, taken),
+                _ => self.learns(i, event),
             }
-            if matches!(event, Event::Begin | Event::Look) && (process.left > 0 || process.in_flight > 0) {
-                self.at(time + LOOK, i, Event::Look);
-            }
-            self.send(i);
-            let first = self.below(self.processes.len() as u64) as usize;
-            (0..self.processes.len()).for_each(|n| self.send((first + n) % self.processes.len()));
         }
         self.processes
+    }
+
+    /// The process learns something, and goes on; the others in whatever order.
+    fn learns(&mut self, i: usize, event: Event) {
+        let (time, process) = (self.now, &mut self.processes[i]);
+        match event {
+            Event::Arrival(..) | Event::End(..) => unreachable!("that is the server's"),
+            Event::Limit(limit) => self.limit = limit,
+            Event::Begin => process.begun = true,
+            Event::Look => {}
+            Event::Answer(sent, in_flight) => {
+                process.in_flight -= 1;
+                process.ends.push(time);
+                process.window.answered(Flight { sent, in_flight }, self.bound, time);
+            }
+            Event::Refusal(sent, in_flight) => {
+                (process.left, process.in_flight, process.refused) = (process.left + 1, process.in_flight - 1, process.refused + 1);
+                process.window.refused(Flight { sent, in_flight }, process.in_flight + 1, time);
+            }
+        }
+        if matches!(event, Event::Begin | Event::Look) && (process.left > 0 || process.in_flight > 0) {
+            self.at(time + LOOK, i, Event::Look);
+        }
+        self.send(i);
+        let first = self.below(self.processes.len() as u64) as usize;
+        (0..self.processes.len()).for_each(|n| self.send((first + n) % self.processes.len()));
     }
 }
 

@@ -1,9 +1,12 @@
 //! The window: how many calls at once an organisation bears, found from its answers alone.
 //!
-//! It doubles until the first refusal. A refusal says how many calls were one too many: as many as were borne beside it stay. After a hold it grows
-//! again, by one, by two, by four, by eight, as long as nothing is refused. A refusal of what was borne before says that somebody else has come: the
-//! window is cut, and stays modest for a time. Now and then a part of it rests, so that who comes late finds a place: a process that takes each place
-//! again at once would never see a refusal, and the newcomer nothing else.
+//! It doubles until the first refusal. Each refusal says that one call was too many: as many stay as weren't refused. After a hold it grows again, by
+//! one, by two, by four, by eight, as long as nothing is refused. A refusal while no more calls are in flight than were borne before says that
+//! somebody else has come: the window is cut, and stays modest for a time. As requests overtake each other, a step of growth may cost a call its place
+//! that was sent before it: so what is in flight when the refusal is known counts, too, and not only what was when the call was sent.
+//!
+//! Now and then a part of the window rests, so that who comes late finds a place: a process that takes each place again at once would never see a
+//! refusal, and the newcomer nothing else.
 
 use std::time::Duration;
 
@@ -15,9 +18,9 @@ const START: u32 = 4;
 /// Steps of growth, after the first refusal.
 const GROW_EVERY: Duration = Duration::from_millis(500);
 const LARGEST_STEP: u32 = 8;
-/// No growth for so long after a refused step of growth, and after a refusal that came of others.
+/// No growth for so long after a refused step of growth, and after a refusal that came of others or ended the doubling, which may leave too little.
 const HOLD: Duration = Duration::from_millis(4500);
-const HOLD_AMONG_OTHERS: Duration = Duration::from_millis(1500);
+const SHORT_HOLD: Duration = Duration::from_millis(1500);
 /// What stays after a refusal of what was borne before, and for how long others are reckoned with.
 const CUT: f64 = 0.85;
 const AMONG_OTHERS: Duration = Duration::from_secs(20);
@@ -155,7 +158,7 @@ impl Window {
         self.typical = (9 * self.typical + now.saturating_sub(flight.sent)) / 10;
         if flight.sent >= self.refused_at {
             self.refusals = 0;
-            self.borne = self.borne.max(flight.in_flight);
+            self.borne = self.borne.max(flight.in_flight.min(self.size)); // above it, some of those were refused
         }
         if self.doubling {
             self.size = self.size.max((2 * flight.in_flight).min(bound.most()));
@@ -166,23 +169,25 @@ impl Window {
         }
     }
 
-    /// A request was refused, as there are too many.
-    pub(super) fn refused(&mut self, flight: Flight, now: Duration) {
-        // One that was sent before the last refusal was known tells the same again.
+    /// A request was refused, as there are too many. `in_flight` calls are now, with it.
+    pub(super) fn refused(&mut self, flight: Flight, in_flight: u32, now: Duration) {
+        // One that was sent before the last refusal was known tells of the same flight.
         let first_of_flight = flight.sent >= self.refused_at;
-        if first_of_flight && flight.in_flight <= self.borne && self.size > 2 {
+        let beside = flight.in_flight.max(in_flight);
+        if first_of_flight && beside <= self.borne && self.size > 2 {
             self.others_until = now + AMONG_OTHERS;
         }
         let among_others = now < self.others_until;
-        let held = flight.in_flight.saturating_sub(1).max(1);
+        let held = beside.saturating_sub(1).max(1);
         let stays = match first_of_flight {
             true if among_others && held > 2 => (f64::from(held) * CUT).round() as u32,
             true => held,
-            // What is refused may count at the server until it is answered: so that is no word on what was borne before.
             false if among_others => held,
-            false => held.max(self.borne),
+            // What is refused may count at the server until it is answered: so that is no word on what was borne before.
+            false => self.size.saturating_sub(1).max(self.borne).max(1),
         };
-        self.size = if self.doubling { stays } else { self.size.min(stays) };
+        let doubled = self.doubling;
+        self.size = if doubled { stays } else { self.size.min(stays) };
         (self.doubling, self.step) = (false, 1);
         if !first_of_flight {
             return;
@@ -190,7 +195,7 @@ impl Window {
         self.borne = self.borne.min(held);
         let hold = match self.size {
             1 => GROW_EVERY,
-            _ if among_others => HOLD_AMONG_OTHERS,
+            _ if among_others || doubled => SHORT_HOLD,
             _ => HOLD,
         };
         (self.refused_at, self.grow_at) = (now, now + self.about(hold));
@@ -223,6 +228,54 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BOUND: InFlight = InFlight::Auto(25);
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn sent(ms: u64, in_flight: u32) -> Flight {
+        Flight { sent: at(ms), in_flight }
+    }
+
+    /// It has found five, and nothing was refused for some seconds.
+    fn of_five() -> Window {
+        let mut window = Window { doubling: false, size: 5, refused_at: at(1), ..Window::new(1) };
+        window.answered(sent(2, 5), BOUND, at(3));
+        Window { size: 6, ..window }
+    }
+
+    #[test]
+    fn as_many_stay_as_were_not_refused_in_whatever_order_they_came() {
+        for order in [[6, 7, 8], [8, 7, 6], [8, 8, 8], [1, 2, 8]] {
+            let mut window = Window::new(1);
+            window.answered(sent(0, 4), BOUND, at(200));
+            order.into_iter().zip([8, 7, 6]).for_each(|(at_sending, now)| window.refused(sent(200, at_sending), now, at(201)));
+            assert_eq!((window.size, window.others_until), (5, Duration::ZERO), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_growth_that_costs_an_older_call_its_place_says_nothing_of_others() {
+        for at_sending in [4, 5, 6] {
+            let mut window = of_five();
+            window.refused(sent(5000, at_sending), 6, at(5001));
+            assert_eq!((window.size, window.others_until, window.paused_until), (5, Duration::ZERO, Duration::ZERO), "{at_sending}");
+        }
+        let mut window = of_five();
+        window.refused(sent(5000, 5), 5, at(5001));
+        assert!(window.size < 5 && window.others_until > at(5001), "five were borne before, and there are no more");
+    }
+
+    #[test]
+    fn no_more_were_borne_than_are_left_after_the_refusals() {
+        let mut window = of_five();
+        window.refused(sent(5000, 6), 6, at(5001));
+        window.answered(sent(5002, 6), BOUND, at(5200)); // counted with a refused one that still had its place
+        window.refused(sent(9000, 6), 6, at(9001));
+        assert_eq!((window.size, window.others_until), (5, Duration::ZERO));
+    }
 
     #[test]
     fn what_no_window_says_is_not_learned() {
