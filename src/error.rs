@@ -258,6 +258,14 @@ impl Error {
     #[must_use]
     pub fn with(mut self, set: impl FnOnce(&mut Detail)) -> Error {
         set(&mut self.0);
+        self.tidy();
+        self
+    }
+
+    /// Not generic, and not copied to wherever an error is made, which was a hundred times in the library.
+    #[cold]
+    #[inline(never)]
+    fn tidy(&mut self) {
         let detail = &mut *self.0;
         detail.name = detail.status.name();
         for text in [&mut detail.message, &mut detail.api_code, &mut detail.api_message] {
@@ -269,7 +277,6 @@ impl Error {
         if let Some(details) = detail.details.as_ref().map(|details| details.get()).filter(|details| details.chars().any(breaks_a_line)) {
             detail.details = RawValue::from_string(in_one_line(details)).ok();
         }
-        self
     }
 
     /// Every field.
