@@ -279,6 +279,15 @@ impl Error {
         }
     }
 
+    /// The same error with what the server asked to wait, or what is advised, if anything is.
+    #[must_use]
+    pub(crate) fn with_wait(mut self, wait: impl Into<Option<Duration>>) -> Error {
+        if let Some(wait) = wait.into() {
+            self.0.retry_after_ms = wait.as_millis().try_into().unwrap_or(i64::MAX);
+        }
+        self
+    }
+
     /// Every field.
     pub fn detail(&self) -> &Detail {
         &self.0

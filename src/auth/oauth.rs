@@ -189,10 +189,8 @@ pub(crate) async fn read(mut response: Response, hosts: &Hosts) -> Result<Issued
         // Not shown: a page that isn't JSON may still repeat what was sent.
         _ => reply::foreign_from(&hosts.accounts, "accounts_url", status, response.headers(), b"").with(|d| d.reason = "token_reply"),
     };
-    Err(error.with(|d| {
-        let asked = reply::retry_after(response.headers()).filter(|_| d.retryable && d.retry_after_ms < 0);
-        d.retry_after_ms = asked.map_or(d.retry_after_ms, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX));
-    }))
+    let asked = reply::retry_after(response.headers()).filter(|_| error.detail().retryable && error.retry_after().is_none());
+    Err(error.with_wait(asked))
 }
 
 /// The `Authorization` header of a token, which may come out of a callback, a file or a reply.
@@ -245,13 +243,14 @@ fn refusal(http: StatusCode, reply: &Reply, hosts: &Hosts) -> Error {
         _ => (Status::Auth, "token_refused_by_accounts", "see the accounts host's word"),
     };
     let message = format!("{} answered {} to the token request: {advice}", hosts.accounts, one_line(word));
-    Error::new(status, reason, message).with(|d| {
-        d.http_status = http.as_u16();
-        d.api_code = one_line(word);
-        d.api_message = one_line(reply.error_description.as_deref().unwrap_or_default());
-        d.retryable = matches!(status, Status::RateLimited | Status::Server);
-        d.retry_after_ms = if reason == "token_throttled" { THROTTLED.as_millis() as i64 } else { -1 };
-    })
+    Error::new(status, reason, message)
+        .with(|d| {
+            d.http_status = http.as_u16();
+            d.api_code = one_line(word);
+            d.api_message = one_line(reply.error_description.as_deref().unwrap_or_default());
+            d.retryable = matches!(status, Status::RateLimited | Status::Server);
+        })
+        .with_wait((reason == "token_throttled").then_some(THROTTLED))
 }
 
 #[cfg(test)]

@@ -331,7 +331,7 @@ impl State {
         if let Some(until) = self.throttled_until.max(window_opens).filter(|until| *until > now) {
             let wait = until - now;
             let message = format!("no token request for {} s: Zoho allows ten in ten minutes and then refuses them all; {SHARE}", wait.as_secs());
-            return Err(Error::new(Status::RateLimited, "token_throttled", message).with(|d| d.retry_after_ms = wait.as_millis() as i64));
+            return Err(Error::new(Status::RateLimited, "token_throttled", message).with_wait(wait));
         }
         self.asked_at.push_back(now);
         Ok(())

@@ -80,7 +80,7 @@ pub(crate) async fn refusal(response: &mut Response) -> Error {
         Err(broken) if broken.detail().retryable => cut_off(status, &broken),
         Err(_) => foreign(status, response.headers(), b""),
     };
-    error.with(|d| d.retry_after_ms = retry_after.map_or(-1, |wait| wait.as_millis().try_into().unwrap_or(i64::MAX)))
+    error.with_wait(retry_after)
 }
 
 /// The one object of a successful reply; `data[]` with one entry or bare. A failing object inside HTTP 200 is the error it names.
@@ -196,12 +196,19 @@ fn unworded(http: StatusCode, setting: &str, message: String) -> Error {
     })
 }
 
+/// Seconds, which some servers give with a fraction: the whole one that it ends in.
+fn whole_seconds(text: &str) -> Option<u32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_fraction = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
+    whole.parse::<u32>().ok().filter(|_| is_fraction)?.checked_add(fraction.bytes().any(|b| b != b'0').into())
+}
+
 /// `Retry-After` in seconds or as a date; nonsense is as if it were absent. A date is the server's, and counts from its own clock where the
 /// reply has a `Date`.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text(RETRY_AFTER)?;
-    if let Ok(seconds) = asked.parse::<u32>() {
+    if let Some(seconds) = whole_seconds(asked) {
         return Some(Duration::from_secs(seconds.into()));
     }
     let until = httpdate::parse_http_date(asked).ok()?;
@@ -237,7 +244,10 @@ mod tests {
         assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
         assert_eq!(parsed("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         assert!(parsed("Wed, 21 Oct 2099 07:28:00 GMT").unwrap() > Duration::from_secs(1 << 30));
-        for nonsense in ["-1", "abc", "", "99999999999999999999"] {
+        for (asked, seconds) in [("2.5", 3), ("1.0", 1), ("0.4", 1), ("0.000", 0), ("7.000000000000000000001", 8), (" 2.5 ", 3)] {
+            assert_eq!(parsed(asked), Some(Duration::from_secs(seconds)), "{asked}");
+        }
+        for nonsense in ["-1", "abc", "", "99999999999999999999", "4294967295.5", "2.", ".5", "2.5.1", "1.-5", "1.5s", "1e3", "2,5"] {
             assert_eq!(parsed(nonsense), None, "{nonsense}");
         }
     }

@@ -297,12 +297,12 @@ impl Drop for Watch<'_> {
 
 fn out_of_credits(wait: Duration) -> Error {
     let message = "the organisation's API credits are used up, or down to credits_reserve; they come back over 24 hours: go on later";
-    Error::new(Status::RateLimited, "credits_exhausted", message).with(|d| d.retry_after_ms = wait.as_millis() as i64)
+    Error::new(Status::RateLimited, "credits_exhausted", message).with_wait(wait)
 }
 
 fn paused(wait: Duration) -> Error {
     let message = format!("Zoho has refused a call of this organisation and asked for a pause, which goes on for {} s: go on later", wait.as_secs());
-    Error::new(Status::RateLimited, "rate_limited", message).with(|d| d.retry_after_ms = wait.as_millis() as i64)
+    Error::new(Status::RateLimited, "rate_limited", message).with_wait(wait)
 }
 
 #[cfg(test)]

@@ -70,6 +70,18 @@ fn retry_after_is_honoured() {
 }
 
 #[test]
+fn a_fraction_of_a_second_in_retry_after_is_rounded_up() {
+    for asked in ["0.4", "1.0"] {
+        let w = world();
+        w.emulator.script("attachment.list", [Fault::status(503).with_header("Retry-After", asked)]);
+        assert!(list(&w).unwrap().waited_ms >= 1000, "{asked}");
+    }
+    let w = world();
+    w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", "86399.5")]);
+    assert_eq!(list(&w).unwrap_err().detail().retry_after_ms, 86_400_000);
+}
+
+#[test]
 fn a_wait_that_the_call_does_not_outlive_is_told_too() {
     let within = |w: &World, seconds| {
         let call = Call { timeout: Some(Duration::from_secs(seconds)), ..Call::default() };
@@ -103,7 +115,7 @@ fn a_retry_after_beyond_the_longest_wait_ends_the_call_and_is_told() {
 
 #[test]
 fn nonsense_in_retry_after_is_as_if_it_were_absent() {
-    for value in ["abc", "-5", "99999999999999999999"] {
+    for value in ["abc", "-5", "99999999999999999999", "99999999999.5", "1,5", "60.s"] {
         let w = world();
         w.emulator.script("attachment.list", [Fault::status(429).with_header("Retry-After", value)]);
         assert_eq!(list(&w).unwrap().attempts, 2, "{value}");
