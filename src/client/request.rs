@@ -87,6 +87,7 @@ impl Client {
         ask.deed.into_iter().for_each(|deed| doubt.begins(deed));
         session.gate.call_begins();
         loop {
+            session.leave_what_is_used_up().await;
             let mut access = None;
             let error = match self.attempt(session, ask, body.as_deref_mut(), &mut access, reader).await {
                 Ok(()) => {

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::body::{Pipe, pipe};
 use super::failure::Target;
+use super::lane::Lane;
 use super::secrets::Secrets;
 use super::{Session, failure, framing};
 use crate::error::{Error, Result, Sent, Status, one_line};
@@ -117,9 +118,23 @@ impl Session<'_> {
 
     /// Keeps an idle connection no longer than the server says, less a margin: a request that is under way when the server closes it is lost.
     fn keep(&self, headers: &HeaderMap) {
-        if let (Some(seconds), Some(lane)) = (framing::kept(headers), self.lane.borrow().as_ref()) {
+        let lane = self.lane.borrow();
+        let lane = lane.as_ref().expect("work is done on a lane");
+        let served = lane.has_served();
+        if let Some(seconds) = framing::kept(headers, "timeout") {
             let time = Duration::from_secs(seconds.into());
             lane.keep_at_most(time.saturating_sub(Duration::from_secs(1)).max(time / 2));
+        }
+        if framing::kept(headers, "max").is_some_and(|most| most <= served) {
+            lane.keep_at_most(Duration::ZERO);
+        }
+    }
+
+    /// Goes on with a new connection where the server said that this one has served its last request.
+    pub(crate) async fn leave_what_is_used_up(&self) {
+        let is_used_up = self.lane.borrow().as_ref().is_some_and(Lane::is_used_up);
+        if is_used_up {
+            self.reconnect().await;
         }
     }
 

@@ -26,15 +26,16 @@ pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
     elements(headers, CONTENT_ENCODING).find(|coding| !coding.eq_ignore_ascii_case("identity"))
 }
 
-/// How many seconds the server keeps a connection without a request, if it says so: `Keep-Alive: timeout=5, max=100`.
-pub(super) fn kept(headers: &HeaderMap) -> Option<u32> {
+/// How long the server keeps a connection, if it says so: `Keep-Alive: timeout=5, max=100`. The `timeout` is in seconds without a request; `max` is
+/// of requests, to some servers all of the connection's and to others those to come.
+pub(super) fn kept(headers: &HeaderMap, what: &str) -> Option<u32> {
     const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     let parts = elements(headers, KEEP_ALIVE).flat_map(|e| e.split(';').map(str::to_owned).collect::<Vec<_>>());
-    let seconds = |part: String| {
-        let (name, seconds) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("timeout").then(|| seconds.trim_matches([' ', '\t', '"']).parse().ok())?
+    let number = |part: String| {
+        let (name, number) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case(what).then(|| number.trim_matches([' ', '\t', '"']).parse().ok())?
     };
-    parts.filter_map(seconds).min()
+    parts.filter_map(number).min()
 }
 
 /// The elements of a list, which may stand in several headers.
@@ -84,10 +85,11 @@ mod tests {
             ("timeout", None),
             ("", None),
         ] {
-            assert_eq!(kept(&head(&[("keep-alive", value)])), seconds, "{value}");
+            assert_eq!(kept(&head(&[("keep-alive", value)]), "timeout"), seconds, "{value}");
         }
-        assert_eq!(kept(&head(&[("keep-alive", "max=100"), ("keep-alive", "timeout=5")])), Some(5));
-        assert_eq!(kept(&head(&[])), None);
+        let both = head(&[("keep-alive", "max=100"), ("keep-alive", "timeout=5")]);
+        assert_eq!((kept(&both, "timeout"), kept(&both, "max")), (Some(5), Some(100)));
+        assert_eq!(kept(&head(&[]), "timeout"), None);
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub(crate) struct Lane {
     thread: ThreadId,
     /// How long its connection may be idle: less than `IDLE` where the server says so.
     keep: Cell<Duration>,
+    /// Requests that were answered on it.
+    served: Cell<u32>,
     expires: Instant,
 }
 
@@ -81,6 +83,17 @@ impl Lane {
     /// The server closes the connection after this time without a request.
     pub(super) fn keep_at_most(&self, time: Duration) {
         self.keep.set(time.min(IDLE));
+    }
+
+    /// Counts a reply.
+    pub(super) fn has_served(&self) -> u32 {
+        self.served.set(self.served.get().saturating_add(1));
+        self.served.get()
+    }
+
+    /// Whether its connection isn't to be used again.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.keep.get().is_zero()
     }
 }
 
@@ -137,7 +150,7 @@ impl Lanes {
 
     /// Keeps a lane whose connection is in order, unless there are more calls than places.
     pub(super) fn give_back(&self, mut lane: Lane, place: &Place<'_>) {
-        if place.may_be_one_too_many() {
+        if place.may_be_one_too_many() || lane.is_used_up() {
             return;
         }
         lane.thread = thread::current().id();
@@ -154,8 +167,8 @@ impl Lanes {
         let http = self.http(config)?;
         let runtime = runtimes().lock().unwrap_or_else(PoisonError::into_inner).build();
         let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
-        let (thread, keep) = (thread::current().id(), Cell::new(IDLE));
-        Ok(Lane { runtime: Some(runtime), http, client: self.client, organisation, thread, keep, expires: Instant::now() })
+        let (thread, keep, served) = (thread::current().id(), Cell::new(IDLE), Cell::default());
+        Ok(Lane { runtime: Some(runtime), http, client: self.client, organisation, thread, keep, served, expires: Instant::now() })
     }
 
     /// A client on the TLS configuration that all lanes share: loading the roots for each lane would cost 1.7 times the CPU at 32 threads.

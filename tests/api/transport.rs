@@ -381,6 +381,27 @@ fn a_connection_is_not_used_longer_than_the_server_says_it_keeps_it_and_any_call
 }
 
 #[test]
+fn a_connection_that_has_served_its_last_request_is_not_used_again() {
+    let connections = |server: &Server| server.seen.lock().unwrap().iter().map(|seen| seen.connection).collect::<Vec<_>>();
+    let all = Server::start(|_| Some(reply("200 OK", "Keep-Alive: timeout=5, max=2\r\n", LIST)));
+    let client = all.client(&[]);
+    (0..5).for_each(|_| list(&client, &record()).unwrap());
+    assert_eq!(connections(&all), [0, 0, 1, 1, 2], "max counts all of a connection's requests");
+    let left = Server::start(|seen| Some(reply("200 OK", &format!("Keep-Alive: max={}\r\n", 1 - seen.nth.min(1)), LIST)));
+    let client = left.client(&[]);
+    (0..4).for_each(|_| list(&client, &record()).unwrap());
+    assert!(left.seen.lock().unwrap().iter().all(|seen| seen.nth < 2), "max counts those to come");
+
+    let more = LIST.replace("false}", "true,\"next_page_token\":\"a\"}");
+    let pages = Server::start(move |seen| {
+        let first = !seen.head.contains("page_token");
+        Some(reply("200 OK", "Keep-Alive: max=1\r\n", if first { &more } else { LIST }))
+    });
+    list(&pages.client(&[]), &record()).unwrap();
+    assert_eq!(connections(&pages), [0, 1], "within a call, too");
+}
+
+#[test]
 fn a_call_that_waits_between_its_attempts_keeps_no_connection_from_the_others() {
     let answers = std::sync::atomic::AtomicUsize::new(0);
     let server = Server::start(move |_| {
