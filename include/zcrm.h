@@ -719,8 +719,8 @@ ZCRM_API void zcrm_config_free(struct zcrm_config *config);
  * Makes a client. Nothing is sent and no thread is started: wrong credentials show at the first operation.
  * @param config  the settings, copied; it may be changed or freed afterwards
  * @param out     receives the client; free it with zcrm_client_free()
- * @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
- *         or `ZCRM_E_ARGUMENT`
+ * @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing, contradict each other or name a file or folder that can't be used,
+ *         `ZCRM_E_IO` when `token_file` can't be read, or `ZCRM_E_ARGUMENT`
  */
 ZCRM_API zcrm_status zcrm_client_new(const struct zcrm_config *config, struct zcrm_client **out, struct zcrm_error **err);
 

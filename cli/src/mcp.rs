@@ -172,7 +172,7 @@ async fn roots(peer: &Peer<RoleServer>) -> Vec<PathBuf> {
     }
     let Ok(listed) = peer.list_roots().await else { return Vec::new() };
     let path = |uri: &str| Some(PathBuf::from(percent_decode_str(uri.strip_prefix("file://")?).decode_utf8().ok()?.into_owned()));
-    listed.roots.iter().filter_map(|root| path(&root.uri)).filter(|path| path.is_absolute()).collect()
+    listed.roots.iter().filter_map(|root| path(&root.uri)).filter(|path| path.is_absolute() && !path.is_file()).collect()
 }
 
 /// Runs the step on a thread of its own; tells its progress, and cancels it when the client does.

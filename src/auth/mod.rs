@@ -16,6 +16,7 @@ use crate::http::{self, Lanes, Meter};
 use crate::organisation::Gate;
 pub use hosts::Hosts;
 pub use probe::{Answered, probe};
+pub(crate) use store::FileStore;
 pub(crate) use tokens::{Access, Tokens};
 
 /// What a grant code gives. Keep the refresh token in a safe place: Zoho doesn't give it a second time.

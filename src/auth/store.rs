@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::caller;
 use crate::config::{Secret, TokenStore};
-use crate::error::{Error, Result, Status, one_line};
+use crate::error::{Error, Result, Status, one_line, systems_words};
 use crate::process::PerProcess;
 use crate::transfer::{self, Partial};
 
@@ -47,6 +47,17 @@ impl FileStore {
         FileStore { path: path.into(), locked: PerProcess::new() }
     }
 
+    /// Whether the file can be a store, if it is there. It stays as it is, and nothing is made beside it.
+    pub(crate) fn check(&self) -> Result<()> {
+        transfer::file_name(&self.path).map_err(|_| self.refused("names no file; name one"))?;
+        match transfer::open_directory(&self.path) {
+            Ok(_) => Document::read(self).map(drop),
+            Err(e) => {
+                Err(self.refused(&format!("its folder can't be opened: {}; name a file in a folder that is there", systems_words(&e.to_string()))))
+            }
+        }
+    }
+
     /// The file whose lock is the document's: the document itself is replaced, and a lock would stay with the old one.
     fn lock_file(&self) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
@@ -74,7 +85,7 @@ impl FileStore {
 impl TokenStore for FileStore {
     fn get(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let file = match regular(OpenOptions::new().read(true), &self.path, Link::Followed) {
-            Ok(file) => file.ok_or_else(|| self.refused("is not a regular file"))?,
+            Ok(file) => file.ok_or_else(|| self.refused("is not a regular file; name one, or one that isn't there yet"))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(self.failed("reading", &e)),
         };

@@ -27,8 +27,8 @@ impl Noun for zcrm_client {
 ///
 /// @param config  the settings, copied; it may be changed or freed afterwards
 /// @param out     receives the client; free it with zcrm_client_free()
-/// @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing or contradict each other, `ZCRM_E_IO` when `ca_file` can't be read,
-///         or `ZCRM_E_ARGUMENT`
+/// @return `ZCRM_OK`, `ZCRM_E_CONFIG` when settings are missing, contradict each other or name a file or folder that can't be used,
+///         `ZCRM_E_IO` when `token_file` can't be read, or `ZCRM_E_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zcrm_client_new(config: *const zcrm_config, out: *mut *mut zcrm_client, err: *mut *mut zcrm_error) -> zcrm_status {
     // SAFETY: the header's contract for each pointer, which each function that takes one looks at.

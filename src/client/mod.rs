@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use once_cell::sync::OnceCell;
 
-use crate::auth::{Hosts, Tokens};
+use crate::auth::{FileStore, Hosts, Tokens};
 use crate::call::{Call, Outcome};
 use crate::cancel::Limits;
 use crate::config::{ApiVersion, Config, LogLevel, Secret};
@@ -33,8 +33,10 @@ struct Inner {
 }
 
 impl Client {
-    /// Checks the settings as a whole. Does no I/O: the first call connects.
+    /// Checks the settings as a whole, with the files and folders that they name. Connects to nothing: the first call does.
     pub fn new(mut config: Config) -> Result<Client> {
+        config.check_folders()?;
+        config.token_file.as_ref().map_or(Ok(()), |file| FileStore::new(file).check())?;
         let hosts = Hosts::of(&config)?;
         let tokens = Tokens::of(&config, &hosts)?;
         let lanes = Lanes::new(&config, hosts.secure(tokens.asks()))?;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::caller;
-use crate::error::{Error, Result, Status, in_one_line};
+use crate::error::{Error, Result, Status, in_one_line, one_line};
 pub(crate) use api_version::ApiVersion;
 pub(crate) use data_center::DataCenter;
 pub(crate) use in_flight::InFlight;
@@ -80,6 +80,15 @@ impl Config {
     /// Gives back the one that it replaces.
     pub fn set_log_fn(&mut self, level: LogLevel, f: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Option<Arc<LogFn>> {
         self.log_fn.replace((level, Arc::new(f))).map(|(_, f)| f)
+    }
+
+    /// Refuses what is no folder where one is named. One that isn't there may be made yet, and a call that needs it says so.
+    pub(crate) fn check_folders(&self) -> Result<()> {
+        let spool = self.spool_dir.iter().map(|folder| ("spool_dir", folder));
+        let mut all = spool.chain(self.allow_paths.iter().map(|folder| ("allow_paths", folder)));
+        let Some((setting, folder)) = all.find(|(_, folder)| folder.metadata().is_ok_and(|there| !there.is_dir())) else { return Ok(()) };
+        let message = format!("setting {setting}: {} is no folder; name one", one_line(&folder.display().to_string()));
+        Err(Error::new(Status::Config, "no_folder", message).with(|d| d.field = Some(setting)))
     }
 
     /// Whether a local check is wanted.

@@ -122,6 +122,10 @@ impl Lanes {
         static CLIENTS: AtomicU64 = AtomicU64::new(0);
         runtimes(); // which reads the environment, and no call may
         let ca = config.ca_file.as_deref().map(tls::certificates).transpose()?.unwrap_or_default();
+        if secure && !config.os_roots && ca.is_empty() {
+            let message = "setting os_roots is off and ca_file isn't set, so that no server's certificate would be trusted: set either";
+            return Err(Error::new(Status::Config, "no_roots", message).with(|d| d.field = Some("os_roots")));
+        }
         Ok(Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), ca, tls: PerProcess::new(), secure })
     }
 

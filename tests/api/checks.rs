@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use zcrm::{Call, File, Record, Result, Seekable, Source, Status, attachment, photo};
+use zcrm::{Call, Client, File, Record, Result, Seekable, Source, Status, attachment, photo};
 use zcrm_emulator::{Fault, PNG};
 
 use crate::support::{World, why, world, world_with};
@@ -249,6 +249,21 @@ fn a_spool_directory_that_is_not_there_is_named_with_its_setting() {
     let error = attach(&w, File::reader("a.bin", &mut zcrm::Streamed(&b"abc"[..]), None)).unwrap_err();
     let text = error.to_string();
     assert!(error.status() == Status::Io && text.contains("/nonexistent-folder") && text.contains("spool_dir"), "{text}");
+}
+
+#[test]
+fn a_setting_that_names_something_else_than_a_folder_is_told_when_the_client_is_made() {
+    let e = zcrm_emulator::Emulator::start(Default::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (setting, value) in
+        [("spool_dir", file.display().to_string()), ("spool_dir", "/dev/null".into()), ("allow_paths", format!("/tmp:{}", file.display()))]
+    {
+        let error = Client::new(crate::support::config(&e, &[(setting, &value)])).err().unwrap();
+        assert_eq!((error.status(), error.detail().field), (Status::Config, Some(setting)), "{error}");
+        assert!(error.to_string().contains(setting) && error.to_string().contains(value.rsplit(':').next().unwrap()), "{error}");
+    }
 }
 
 #[test]

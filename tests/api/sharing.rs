@@ -148,6 +148,45 @@ fn a_shared_token_for_a_host_that_may_not_be_followed_is_asked_for_again_once_fo
     assert!(there.contains(e.url()) && !std::fs::read_to_string(&file).unwrap().contains("evil"));
 }
 
+/// Why no client is made with this token file.
+fn refused(emulator: &Emulator, file: &std::path::Path) -> zcrm::Error {
+    let token_file = [("token_file", file.to_str().unwrap())];
+    let settings = refreshing(emulator);
+    let settings: Vec<_> = settings.iter().map(|(k, v)| (*k, v.as_str())).chain(token_file).collect();
+    Client::new(crate::support::config(emulator, &settings)).err().expect("no client is made")
+}
+
+#[test]
+fn a_token_file_that_can_be_none_is_told_when_the_client_is_made_and_nothing_is_made_beside_it() {
+    let e = emulator();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir(at("folder")).unwrap();
+    std::fs::write(at("file"), "").unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), rustix::fs::Mode::RWXU).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    std::os::unix::fs::symlink(at("fifo"), at("link")).unwrap();
+    let entries = || std::fs::read_dir(dir.path()).unwrap().count() + std::fs::read_dir(at("folder")).unwrap().count();
+    let before = entries();
+    for (path, words) in [
+        (at("folder"), "is not a regular file; name one"),
+        (at("fifo"), "is not a regular file; name one"),
+        (at("link"), "is not a regular file; name one"),
+        ("/dev/zero".into(), "is not a regular file; name one"),
+        (at("socket"), "No such device"),
+        (at("missing/t"), "No such file or directory; name a file in a folder that is there"),
+        (at("file/t"), "Not a directory; name a file in a folder that is there"),
+        (at("folder/t/"), "name one"),
+        (at("folder/.."), "name one"),
+    ] {
+        let error = refused(&e, &path);
+        assert_eq!((error.reason(), error.detail().field), ("token_store", Some("token_file")), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("token_file") && text.contains(path.to_str().unwrap()) && text.contains(words), "{text}");
+    }
+    assert_eq!((entries(), e.ledger().requests.len()), (before, 0));
+}
+
 #[test]
 fn a_token_file_that_is_somebodys_other_file_is_refused_and_left_as_it_is() {
     let e = emulator();
@@ -155,7 +194,7 @@ fn a_token_file_that_is_somebodys_other_file_is_refused_and_left_as_it_is() {
     let file = dir.path().join("my.ini");
     for other in ["[section]\nkey = 1\n", "{\"version\":\"1.0.0\",\"name\":\"x\"}"] {
         std::fs::write(&file, other).unwrap();
-        let error = list(&storing(&e, &file, &[]), &e).unwrap_err();
+        let error = refused(&e, &file);
         assert_eq!((error.status(), error.reason(), error.detail().field), (Status::Config, "token_store", Some("token_file")));
         assert!(error.to_string().contains("my.ini"), "{error}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), other);
@@ -168,12 +207,15 @@ fn a_token_file_that_cannot_be_written_costs_a_warning_and_not_the_call() {
     let e = emulator();
     let dir = tempfile::tempdir().unwrap();
     let mut settings = refreshing(&e);
-    settings.push(("token_file", dir.path().join("missing/token.json").to_str().unwrap().to_owned()));
+    let missing = dir.path().join("missing");
+    settings.push(("token_file", missing.join("token.json").to_str().unwrap().to_owned()));
     let mut config = crate::support::config(&e, &settings.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>());
     let lines = Arc::new(Mutex::new(String::new()));
     let heard = lines.clone();
     config.set_log_fn(zcrm::config::LogLevel::Warn, move |_, line| *heard.lock().unwrap() += &format!("{line}\n"));
+    std::fs::create_dir(&missing).unwrap();
     let client = Client::new(config).unwrap();
+    std::fs::remove_dir(&missing).unwrap();
     (0..3).for_each(|_| list(&client, &e).unwrap());
     assert_eq!(token_requests(&e), 1, "the token is kept");
     let lines = lines.lock().unwrap();

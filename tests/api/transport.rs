@@ -302,11 +302,12 @@ fn certificates_are_needed_only_for_hosts_that_are_asked() {
         for (key, value) in [("api_domain", e.url()), ("os_roots", "off")].iter().chain(credentials) {
             config.set(key, value).unwrap();
         }
-        Client::new(config).unwrap()
+        Client::new(config)
     };
-    list(&client(&[("access_token", &e.access_token())]), &contact).unwrap();
-    let asking = client(&[("client_id", "1000.A"), ("client_secret", "b"), ("refresh_token", "1000.c")]);
-    assert_eq!(why(list(&asking, &contact)), (Status::Tls, "no_roots"));
+    list(&client(&[("access_token", &e.access_token())]).unwrap(), &contact).unwrap();
+    let error = client(&[("client_id", "1000.A"), ("client_secret", "b"), ("refresh_token", "1000.c")]).err().unwrap();
+    assert_eq!((error.status(), error.reason(), error.detail().field), (Status::Config, "no_roots", Some("os_roots")));
+    assert!(error.to_string().contains("ca_file"), "{error}");
 }
 
 /// A server that speaks TLS 1.1 at most; ends when dropped.
