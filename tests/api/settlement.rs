@@ -213,6 +213,24 @@ fn when_the_list_cannot_be_had_the_outcome_is_unknown() {
 }
 
 #[test]
+fn a_list_that_denies_a_record_whose_upload_left_whole_brings_no_second_copy() {
+    let denied =
+        br#"{"code":"INVALID_DATA","details":{"resource_path_index":1},"message":"the related id given seems to be invalid","status":"error"}"#;
+    for fault in [Fault::reset_after_store(), Fault::status_after_store(500)] {
+        let w = settling(&[]);
+        w.emulator.script("attachment.list", [Fault::body(400, denied)]);
+        let error = uploaded(&w, [fault]).unwrap_err();
+        assert!(error.status() == Status::OutcomeUnknown && error.to_string().contains("the list can't be read"), "{error}");
+        assert_eq!((w.stored().len(), posts(&w)), (1, 1));
+    }
+    let w = settling(&[]);
+    w.emulator.script("attachment.list", [Fault::body(400, denied)]);
+    w.emulator.script("attachment.upload", [Fault::reset_before_store_after(1000)]);
+    w.upload("a.bin", &bytes(30_000_000)).unwrap(); // more than the system takes on its way
+    assert_eq!((w.stored().len(), posts(&w)), (1, 2), "of what never left whole there is no copy");
+}
+
+#[test]
 fn a_comparison_that_breaks_off_is_made_again() {
     let w = settling(&[]);
     w.emulator.script("attachment.download", [Fault::truncate(1000)]);

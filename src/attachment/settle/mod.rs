@@ -203,7 +203,12 @@ impl<'c, 's> Settlement<'c, 's> {
                 twins
             }
             Ok(Finding::Undecided(ids)) => ids, // reported, and not deleted: they may be another's
-            Ok(Finding::Nothing) | Err(_) => Vec::new(),
+            Ok(Finding::Nothing) => Vec::new(),
+            Err(error) => {
+                let line = || format!("{} is stored, and whether its first sending is stored, too, is not known: {error}", stored.id);
+                self.client.config().log(LogLevel::Warn, line);
+                Vec::new()
+            }
         };
         Ok(Uploaded { twins, ..stored })
     }
@@ -227,6 +232,10 @@ impl<'c, 's> Settlement<'c, 's> {
         self.bytes = self.bytes.or(body.as_deref().map(Outgoing::sent)); // what has left whole is counted
         self.answered &= error.detail().request_sent == Sent::Answered;
         let waits = self.waits(&error);
+        // The list is read with a token that works, so what was wrong with the first one will have passed.
+        let renewed = error.status() == Status::Auth && self.resent == 0;
+        let may_pass = error.detail().retryable || error.status() == Status::DuplicateLink || renewed;
+        let may_be_copied = may_pass && error.detail().request_sent >= Sent::Fully;
         let mut undecided = Vec::new();
         for wait in std::iter::once(Duration::ZERO).chain(waits.iter().copied()) {
             if !wait.is_zero() {
@@ -236,8 +245,8 @@ impl<'c, 's> Settlement<'c, 's> {
                 Ok(Finding::Found(entry, twins)) => return self.adopt(&entry, twins).await.map(Some),
                 Ok(Finding::Undecided(ids)) => undecided = ids,
                 Ok(Finding::Nothing) => undecided.clear(),
-                // A record that isn't there has no attachments.
-                Err(cause) if matches!(cause.status(), Status::InvalidRecord | Status::InvalidModule) => break,
+                // A record that isn't there has no attachments. It would be there all the same if a second sending were taken, and have a copy.
+                Err(cause) if matches!(cause.status(), Status::InvalidRecord | Status::InvalidModule) && !may_be_copied => break,
                 Err(cause) => {
                     return Err(outcome_unknown(error, Vec::new()).with(|d| d.message = format!("{}; the list can't be read: {cause}", d.message)));
                 }
@@ -247,9 +256,6 @@ impl<'c, 's> Settlement<'c, 's> {
         if refused || !undecided.is_empty() {
             return Err(outcome_unknown(error, undecided));
         }
-        // The list has just been read with a token that works, so what was wrong with the first one has passed.
-        let renewed = error.status() == Status::Auth && self.resent == 0;
-        let may_pass = error.detail().retryable || error.status() == Status::DuplicateLink || renewed;
         if !may_pass || config.on_unknown == OnUnknown::NeverResend || self.resent >= config.max_retries {
             return Err(self.not_found(error));
         }
