@@ -6,8 +6,10 @@ use reqwest::Url;
 
 use super::Secret;
 use super::kinds::{Form, Kind, Read, SecretText, shown};
+use super::urls::can_be_there;
+use crate::error::either;
 
-const TAKES: &str = "http, https, socks5 or socks5h";
+const TAKES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
 /// Proxies that can be used. A request that they are for never goes past them.
 #[derive(Clone)]
@@ -103,21 +105,27 @@ fn is_within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 /// The URL of a proxy that can be used. Without a scheme it is http, as for curl. The text isn't shown: it may hold a password.
 fn usable(text: &str) -> Read<Url> {
     let text = text.trim();
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let scheme = whole.split("://").next().unwrap_or_default().to_ascii_lowercase();
-    if !TAKES.split([',', ' ']).any(|known| known == scheme) {
-        return Err(format!("begins with {}; {TAKES} can be used", shown(&scheme)));
+    let form = "is not a URL of the form http://user:password@host:port";
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let (authority, behind) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+    let scheme = scheme.to_ascii_lowercase();
+    if !TAKES.contains(&scheme.as_str()) {
+        return Err(format!("begins with {}; {} can be used", shown(&scheme), either(TAKES.into_iter())));
     }
-    let mut url = Url::parse(&whole).map_err(|_| "is not a URL of the form http://user:password@host:port")?;
-    if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
+    // What was meant for the user or the password would end the host, and another one be the proxy.
+    if behind.contains('@') {
+        return Err(r"holds a sign in its user name or password (/ \ ? or #) that has to be percent-encoded".into());
+    }
+    if rest.len() == text.len() && behind.len() > 1 {
+        return Err(form.into()); // http:/host would be a host of the name http
+    }
+    let url = Url::parse(&format!("{scheme}://{authority}")).map_err(|_| form)?;
+    if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) || !can_be_there(&url) {
         return Err("names no host and port".into());
     }
     if text.contains('\u{fffd}') {
         return Err("isn't UTF-8".into());
     }
-    url.set_path("");
-    url.set_query(None);
-    url.set_fragment(None);
     Ok(url)
 }
 
@@ -133,7 +141,7 @@ impl Kind for Proxy {
     }
 
     fn read(&self, text: &str) -> Read<Option<Proxies>> {
-        if text == "env" {
+        if text.trim_matches(' ') == "env" {
             // A value that isn't UTF-8 isn't passed by: it can't be used, and is refused.
             return Proxies::from_environment(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()));
         }
@@ -209,6 +217,7 @@ mod tests {
             "httpss://a:1",
             "ftp://a:1",
             "ws://a:1",
+            "or://a:1",
             "file:///canary",
             "http://:3128",
             "proxy corp",
@@ -219,17 +228,38 @@ mod tests {
             "http://user:p\u{fffd}ss@a:1",
             "http://a\u{fffd}:1",
             "  ",
+            "//a:1",
+            "http:/a:1",
+            "http:a:1",
+            "http://user:12/canary@a:1",
+            "http://user?canary@a:1",
+            "http://user#canary@a:1",
+            r"http://CORP\user:canary@a:1",
+            "http://a..b:1",
+            "http://*:1",
         ] {
             let problem = Proxy.read(text).err().expect(text);
             assert!(!problem.contains("canary"), "{problem}");
             let variables = |name: &str| (name == "HTTPS_PROXY").then(|| text.to_owned());
             assert!(Proxies::from_environment(variables).err().expect(text).contains("HTTPS_PROXY"), "{text}");
         }
-        for text in
-            ["http://user:pass@a:1", "HTTP://a:1", " http://a:1 ", "a:1", "http://a:1/path?x", "socks5://a", "socks5h://u:p@a:1080", "https://a"]
-        {
+        for text in [
+            "a:1/",
+            "http://user:pass@a:1",
+            "HTTP://a:1",
+            " http://a:1 ",
+            "a:1",
+            "http://a:1/path?x",
+            "socks5://a",
+            "socks5h://u:p@a:1080",
+            "socks5://10.0.0.1",
+            "socks5://[::1]:1",
+            "https://a",
+        ] {
             assert!(Proxy.read(text).unwrap().is_some(), "{text}");
         }
         assert!(Proxy.read("").unwrap().is_none());
+        let host = |proxies: Proxies| proxies.https.and_then(|url| url.host_str().map(str::to_owned));
+        assert_ne!(Proxy.read(" env ").unwrap().and_then(host).as_deref(), Some("env"));
     }
 }

@@ -1,5 +1,9 @@
 //! Settings that name hosts.
 
+use std::net::IpAddr;
+
+use rustls::pki_types::DnsName;
+
 use super::kinds::{Form, Kind, Read, Text, entries};
 
 /// `scheme://host[:port]` without a path: what the API calls a domain.
@@ -11,6 +15,9 @@ impl Kind for BaseUrl {
     /// The text isn't shown: a password or a token may stand in a URL.
     fn read(&self, text: &str) -> Read<Option<String>> {
         let Some(text) = Text.read(text)? else { return Ok(None) };
+        if !text.is_ascii() {
+            return Err("holds letters beyond ASCII, which no host's name has; write it as xn--…".into());
+        }
         let url = reqwest::Url::parse(&text).map_err(|_| "is not a URL of the form https://host")?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("the URL holds a user name or password".into());
@@ -24,12 +31,21 @@ impl Kind for BaseUrl {
         if url.port() == Some(0) {
             return Err("has the port 0, where nothing can listen".into());
         }
+        if !can_be_there(&url) {
+            return Err("names no host that can be there".into());
+        }
         Ok(Some(url.origin().ascii_serialization()))
     }
 
     fn form(&self) -> Form {
         Form::text(Some("uri"))
     }
+}
+
+/// Whether the host is an address, or a name as DNS and certificates have them.
+pub(super) fn can_be_there(url: &reqwest::Url) -> bool {
+    let is_address = |host: &str| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok(); // the URL of a socks proxy doesn't tell
+    url.host_str().is_none_or(|host| is_address(host) || DnsName::try_from(host).is_ok())
 }
 
 /// Whether a URL names a host and no more.
@@ -92,6 +108,11 @@ mod tests {
             "https://www.zohoapis.com#canary",
             "ftp://canary.example",
             "https://www.zohoapis.com:0",
+            "https://*.zohoapis.com",
+            "https://www..com",
+            "https://.",
+            "https://-canary-",
+            "https://m\u{fc}nchen.example",
         ] {
             let problem = BaseUrl.read(wrong).unwrap_err();
             assert!(!problem.contains("canary"), "{problem}");

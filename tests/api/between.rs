@@ -36,9 +36,24 @@ fn in_our_words(error: &Error) {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_when_it_is_set() {
-    for proxy in ["htp://127.0.0.1:1", "httpss://127.0.0.1:1", "ftp://127.0.0.1:1", "ws://127.0.0.1:1", "http://:3128", "proxy corp"] {
+    let mistyped = ["htp://127.0.0.1:1", "httpss://127.0.0.1:1", "ftp://127.0.0.1:1", "ws://127.0.0.1:1", "http://:3128", "proxy corp"];
+    let led_elsewhere = ["http:/127.0.0.1:1", "http://u:1/2@127.0.0.1:1", r"http://CORP\u:p@127.0.0.1:1", "http://u:p#@127.0.0.1:1"];
+    for proxy in mistyped.into_iter().chain(led_elsewhere) {
         let error = Config::new().set("proxy", proxy).expect_err(proxy);
         assert_eq!((error.status(), error.detail().field), (Status::Config, Some("proxy")), "{proxy}: {error}");
+    }
+}
+
+#[test]
+fn a_host_that_cannot_be_there_is_refused_when_it_is_set() {
+    for setting in ["api_domain", "accounts_url", "allow_hosts"] {
+        for host in ["https://*.zohoapis.com", "https://www..com", "https://.", "https://-a-", "https://m\u{fc}nchen.example"] {
+            let error = Config::new().set(setting, host).expect_err(host);
+            assert_eq!((error.status(), error.detail().field), (Status::Config, Some(setting)), "{host}: {error}");
+        }
+        for host in ["https://a_b.example", "https://www.zohoapis.com.", "https://xn--mnchen-3ya.example", "https://[::1]", "https://10.0.0.1"] {
+            Config::new().set(setting, host).expect(host);
+        }
     }
 }
 
