@@ -139,8 +139,13 @@ fn kind(bytes: &[u8]) -> String {
     let label = text.split("-----BEGIN ").nth(1).and_then(|rest| rest.split("-----").next());
     match (label, bytes) {
         (_, []) => "nothing at all".into(),
+        (Some("CERTIFICATE"), _) => "one whose -----BEGIN CERTIFICATE----- doesn't stand on a line of its own".into(),
         (Some(label), _) if label.len() < 40 => format!("a {}", one_line(label).to_lowercase()),
         (_, [0x30, 0x80..0x85, ..]) => "DER or PKCS#12: openssl x509 -inform der, or openssl pkcs12, makes PEM of it".into(),
+        (_, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [_, 0, ..]) => "text in UTF-16: save it as UTF-8".into(),
+        (_, [b'M', b'I', b'I', ..]) => "base64 alone: put -----BEGIN CERTIFICATE----- before it, and its END behind it, on lines of their own".into(),
+        (_, [b'<', ..]) => "a web page or XML".into(),
+        (_, [0x1f, 0x8b, ..] | [b'P', b'K', ..]) => "an archive: unpack it".into(),
         (_, [0xfe, 0xed, 0xfe, 0xed, ..]) => "a Java key store: keytool -exportcert -rfc makes PEM of it".into(),
         _ => "something else".into(),
     }
