@@ -15,6 +15,9 @@ use crate::error::{Error, Status, systems_words};
 /// The way out where a connection was made and then failed.
 const BETWEEN: &str = "; look at the network, and at what stands between (a proxy, a firewall)";
 
+/// The settings that name hosts.
+const HOSTS: &str = "api_domain, accounts_url or data_center";
+
 /// Where a request goes.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -40,7 +43,7 @@ impl Target {
 
     /// The settings that say where that is.
     fn settings(&self) -> &'static str {
-        if self.proxy.is_some() { "proxy" } else { "api_domain, accounts_url or data_center" }
+        if self.proxy.is_some() { "proxy" } else { HOSTS }
     }
 }
 
@@ -60,7 +63,7 @@ fn host_and_port(url: &Url) -> String {
 pub(super) fn of(error: &reqwest::Error, target: &Target) -> Error {
     let (status, reason, message) = classified(error, target);
     Error::new(status, reason, message).with(|d| {
-        d.os_error = find::<io::Error>(error).and_then(io::Error::raw_os_error).unwrap_or(0);
+        d.os_error = systems(error).and_then(io::Error::raw_os_error).unwrap_or(0);
         d.retryable = status != Status::Tls;
     })
 }
@@ -82,7 +85,9 @@ pub(super) fn slow(target: &Target, what: String) -> Error {
 
 fn classified(error: &reqwest::Error, target: &Target) -> (Status, &'static str, String) {
     if let Some(tls) = find_tls(error) {
-        return (Status::Tls, "tls", refused_tls(tls, target));
+        let is_proxys =
+            target.proxy.is_some() && (target.url.scheme() == "http" || chain(error).any(|e| e.to_string().contains("underlying connection")));
+        return (Status::Tls, "tls", refused_tls(tls, &if is_proxys { target.next() } else { target.to_string() }));
     }
     if error.is_connect() && error.is_timeout() {
         let (next, ms) = (target.next(), target.connect_timeout.as_millis());
@@ -109,7 +114,13 @@ fn classified(error: &reqwest::Error, target: &Target) -> (Status, &'static str,
 fn no_address(unresolved: &Unresolved, target: &Target) -> (Status, &'static str, String) {
     let next = target.next();
     match unresolved {
-        Unresolved::Unknown(_) => {
+        // By socks5, it is looked up here.
+        Unresolved::Unknown(host, _) if target.proxy.is_some() && target.url.host_str() == Some(host) => {
+            let message =
+                format!("no connection to {target}: its host name isn't known here; let the proxy look it up (socks5h), or look at {HOSTS}");
+            (Status::Network, "connect", message)
+        }
+        Unresolved::Unknown(..) => {
             let settings = target.settings();
             (Status::Network, "connect", format!("no connection to {next}: the host name isn't known; look at {settings}, and at this machine's DNS"))
         }
@@ -123,7 +134,9 @@ fn no_address(unresolved: &Unresolved, target: &Target) -> (Status, &'static str
 
 fn no_connection(error: &reqwest::Error, target: &Target) -> String {
     let (next, settings) = (target.next(), target.settings());
-    let cause = find::<io::Error>(error).map(|cause| (cause.kind(), cause));
+    let is_tls_alone = target.proxy.is_none() && target.url.scheme() == "https";
+    let says = |words: &[&str]| chain(error).any(|e| words.iter().any(|word| e.to_string().contains(word)));
+    let cause = systems(error).map(|cause| (cause.kind(), cause));
     match cause {
         Some((io::ErrorKind::ConnectionRefused, _)) => {
             format!("no connection to {next}: nobody listens there (connection refused); look at {settings}, and whether it runs")
@@ -131,25 +144,38 @@ fn no_connection(error: &reqwest::Error, target: &Target) -> String {
         Some((io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable, _)) => {
             format!("no connection to {next}: there is no way to it; is the network up?")
         }
+        Some((kind, cause)) if cause.to_string() == "tls handshake eof" || (kind == io::ErrorKind::ConnectionReset && is_tls_alone) => {
+            format!("the connection to {target} broke off in the TLS handshake; does it speak https, by TLS 1.2 or 1.3?{BETWEEN}")
+        }
+        Some((io::ErrorKind::ConnectionReset, _)) => format!("the connection to {target} broke off before it could be used{BETWEEN}"),
         Some((_, cause)) if cause.raw_os_error().is_some() => format!("no connection to {next}: {}", words(cause)),
         // The HTTP library can't name an address to TLS behind a tunnel.
         _ if target.proxy.is_some() && target.url.host_str().is_some_and(|host| host.starts_with('[')) => {
             format!("{} can't be reached by https through {next}, as it is an IPv6 address; the reply that names it must name a host", target.at())
         }
         // It was connected to, and refused to go on.
-        _ if target.proxy.is_some() && chain(error).any(|e| e.to_string().contains("authorization required")) => {
-            format!("{next} lets nobody through to {} without another login (407); look at the user and the password in proxy", target.at())
+        _ if target.proxy.is_some() && says(&["authorization required", "credentials not accepted", "user/pass authentication"]) => {
+            format!("{next} lets nobody through to {} without another login; look at the user and the password in proxy", target.at())
+        }
+        _ if target.proxy.is_some() && says(&["underlying connection"]) => {
+            format!("no connection to {next}: it isn't reached; look at {settings}, and whether it runs")
         }
         _ if target.proxy.is_some() => format!("{next} makes no connection to {}; look at proxy, and at what it allows", target.at()),
         _ => format!("no connection to {next}; look at {settings}"),
     }
 }
 
+/// What the system said, whatever it is wrapped in.
+fn systems<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let inner = |cause: &&'a io::Error| cause.get_ref().and_then(|inner| inner.downcast_ref());
+    std::iter::successors(find(error), inner).last()
+}
+
 fn words(cause: &io::Error) -> String {
     systems_words(&cause.to_string()).to_lowercase()
 }
 
-fn refused_tls(error: &rustls::Error, target: &Target) -> String {
+fn refused_tls(error: &rustls::Error, by: &str) -> String {
     use CertificateError as C;
     use rustls::Error as E;
     let (problem, look_at) = match error {
@@ -179,7 +205,7 @@ fn refused_tls(error: &rustls::Error, target: &Target) -> String {
         E::InvalidMessage(_) => ("what it sends isn't TLS", "does it speak http and not https, or does a proxy answer for it?"),
         _ => ("the handshake or its encryption failed", "look at what stands between"),
     };
-    format!("TLS to {target} refused: {problem}; {look_at}")
+    format!("TLS to {by} refused: {problem}; {look_at}")
 }
 
 /// What the TLS layer refused: a certificate, a version, a protocol violation.

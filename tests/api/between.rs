@@ -106,12 +106,73 @@ fn a_connection_that_cannot_be_made_names_host_port_and_what_to_look_at() {
 }
 
 #[test]
+fn a_name_that_only_a_socks_proxy_could_look_up_is_not_taken_for_the_proxys() {
+    let proxy = format!("127.0.0.1:{}", free_port());
+    let error = failure(&[("api_domain", "https://crm.invalid"), ("proxy", &format!("socks5://{proxy}"))]);
+    for part in ["crm.invalid:443", &proxy, "its host name isn't known here", "socks5h", "api_domain"] {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+    in_our_words(&error);
+    let error = failure(&[("api_domain", "https://127.0.0.1:1"), ("proxy", "socks5://proxy.invalid")]);
+    assert!(error.to_string().contains("no connection to the proxy proxy.invalid:1080") && error.to_string().contains("look at proxy"), "{error}");
+}
+
+#[test]
 fn a_proxy_that_lets_nobody_through_is_named() {
     for (answer, word) in [("407 Proxy Authentication Required", "password"), ("403 Forbidden", "allows")] {
         let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
         let proxy = Server::start(move |_| Some(answer.clone().into_bytes()));
         let error = failure(&[("api_domain", "https://crm.example"), ("proxy", &proxy.url())]);
         assert!([proxy.address.as_str(), "crm.example:443", word].iter().all(|part| error.to_string().contains(part)), "{error}");
+        in_our_words(&error);
+    }
+}
+
+#[test]
+fn a_proxy_whose_certificate_is_refused_is_named_and_not_the_host_behind_it() {
+    let proxy = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+    let at = format!("TLS to the proxy {} refused", proxy.url().trim_start_matches("https://"));
+    for api in ["https://crm.example", "http://127.0.0.1:1"] {
+        let error = failure(&[("api_domain", api), ("proxy", proxy.url())]);
+        assert!(error.status() == Status::Tls && error.to_string().contains(&at), "{error}");
+        in_our_words(&error);
+    }
+}
+
+#[test]
+fn a_socks_proxy_that_takes_no_login_names_the_login() {
+    use std::io::{Read, Write};
+    for answers in [[[5, 255], [0, 0]], [[5, 2], [1, 1]]] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            for answer in answers {
+                let _ = stream.read(&mut [0; 600]);
+                let _ = stream.write_all(&answer);
+            }
+        });
+        let error = failure(&[("api_domain", "https://crm.example"), ("proxy", &format!("socks5h://u:canary@{at}"))]);
+        assert!(error.to_string().contains(&at) && error.to_string().contains("look at the user and the password in proxy"), "{error}");
+        in_our_words(&error);
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_off_in_the_tls_handshake_was_made() {
+    for reset in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // What was sent and isn't read makes a reset of the close.
+            let _ = std::io::Read::read(&mut stream, &mut vec![0; if reset { 1 } else { 16 << 10 }]);
+        });
+        let error = failure(&[("api_domain", &format!("https://{at}"))]);
+        assert_eq!((error.status(), error.reason(), error.detail().retryable), (Status::Network, "connect", true), "{error}");
+        for part in [at.as_str(), "broke off in the TLS handshake", "TLS 1.2", "firewall"] {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
         in_our_words(&error);
     }
 }
