@@ -203,7 +203,8 @@ pub(super) fn sendable(token: &Secret) -> Result<HeaderValue> {
         return Err(malformed("has a blank or a line end around it")); // nothing but blanks would go out as no token at all
     }
     let text = Zeroizing::new(format!("Zoho-oauthtoken {}", token.expose()));
-    let mut header = HeaderValue::from_str(&text).map_err(|_| malformed("holds a line end or another character that a header can't"))?;
+    let header = HeaderValue::from_str(&text).ok().filter(|_| text.bytes().all(|b| (0x20..0x7f).contains(&b)));
+    let mut header = header.ok_or_else(|| malformed("holds a line end or another character that a header can't"))?;
     header.set_sensitive(true);
     Ok(header)
 }

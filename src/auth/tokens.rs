@@ -168,9 +168,13 @@ impl Tokens {
 
     fn ask_host(&self, ask: &TokenFn, hosts: &Hosts) -> Result<Arc<Access>> {
         let refused = self.shared().read().as_ref().is_some_and(|held| held.refused);
-        let token = caller::runs(|| ask(refused)).map_err(|status| Error::callback("token_callback", "token", status))?;
+        let unusable = |what| Error::new(Status::Callback, "token_callback", format!("the token callback succeeded, but gave {what}"));
+        let token = caller::runs(|| ask(refused)).map_err(|status| match status {
+            0 => unusable("more than its buffer holds, or what isn't UTF-8"),
+            status => Error::callback("token_callback", "token", status),
+        })?;
         if token.expose().is_empty() {
-            return Err(Error::new(Status::Callback, "token_callback", "the token callback succeeded, but gave an empty token"));
+            return Err(unusable("an empty token"));
         }
         self.hold(&token, &hosts.api, Duration::ZERO)
     }

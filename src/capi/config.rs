@@ -209,7 +209,7 @@ fn ask_token(ask: Ask, user: *mut c_void, force: bool) -> std::result::Result<Se
         return Err(status);
     }
     let token = buf.get(..n).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    token.map(Secret::new).ok_or(Status::Callback as i32)
+    token.map(Secret::new).ok_or(OK)
 }
 
 /// Sends log lines to `fn`. Replaces an earlier log callback. Without one nothing is logged, and nothing is ever printed.

@@ -30,7 +30,8 @@ pub use settings::{Config, KEYS, Key};
 pub(crate) use urls::{NamedHost, bare};
 pub use words::{BulkDelete, Check, Environment, LinkCarrier, OnTwin, OnUnknown, Settle, UnknownLength};
 
-/// How a token is had from the host: called with `true` when the last one was refused.
+/// How a token is had from the host: called with `true` when the last one was refused. An error is the number that the host's own code returned, or
+/// 0 where that succeeded and what it gave can't be read.
 pub type TokenFn = dyn Fn(bool) -> std::result::Result<Secret, i32> + Send + Sync;
 
 /// A place where processes and machines keep one access token together, so that each expiry costs one token request in all.

@@ -166,9 +166,9 @@ fn a_callback_that_gives_no_bytes_is_an_error_and_nothing_is_sent() {
 }
 
 #[test]
-fn a_callback_that_gives_blanks_or_a_line_end_is_an_error_and_nothing_is_sent() {
+fn a_callback_that_gives_what_no_header_can_hold_is_an_error_and_nothing_is_sent() {
     let e = emulator();
-    for token in ["  ", "\t", " 1000.a", "1000.a\n", "1000.a "] {
+    for token in ["  ", "\t", " 1000.a", "1000.a\n", "1000.a ", "\u{feff}1000.a", "1000.\u{e4}", "1000.a\tb"] {
         let mut config = Config::new();
         config.set("api_domain", e.url()).unwrap();
         config.set_token_fn(move |_| Ok(Secret::new(token)));
