@@ -131,21 +131,48 @@ pub(crate) fn of_object(http: StatusCode, object: ApiObject) -> Error {
     })
 }
 
-/// Whether a host's parser, which may be a recursive one, can take a server's JSON.
+/// Whether a host's parser can take a server's JSON: it may be a recursive one, and know no text but Unicode and no number but a double.
 fn is_modest(json: &str) -> bool {
-    let (mut depth, mut within_text, mut escaped) = (0, false, false);
-    json.len() <= MOST_DETAILS
-        && json.bytes().all(|byte| {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = within_text,
-                b'"' => within_text = !within_text,
-                b'[' | b'{' if !within_text => depth += 1,
-                b']' | b'}' if !within_text => depth -= 1,
-                _ => {}
+    let (bytes, mut at, mut depth) = (json.as_bytes(), 0, 0);
+    while let Some(byte) = bytes.get(at).filter(|_| bytes.len() <= MOST_DETAILS && depth <= DEEPEST_DETAILS) {
+        let end = at + token(&bytes[at..]);
+        let is_plain = match byte {
+            b'"' => serde_json::from_str::<String>(&json[at..end]).is_ok(),
+            b'-' | b'0'..=b'9' => json[at..end].parse().is_ok_and(f64::is_finite),
+            b'[' | b'{' => {
+                depth += 1;
+                true
             }
-            depth <= DEEPEST_DETAILS
-        })
+            b']' | b'}' => {
+                depth -= 1;
+                true
+            }
+            _ => true,
+        };
+        if !is_plain {
+            return false;
+        }
+        at = end;
+    }
+    at == bytes.len()
+}
+
+/// The length of the text or the number at the beginning, or of the one sign.
+fn token(json: &[u8]) -> usize {
+    let length = match json[0] {
+        b'"' => {
+            let mut escaped = false;
+            let ends = |byte: &u8| {
+                let ends = *byte == b'"' && !escaped;
+                escaped = *byte == b'\\' && !escaped;
+                ends
+            };
+            json[1..].iter().position(ends).map(|at| at + 2)
+        }
+        b'-' | b'0'..=b'9' => json.iter().position(|byte| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')),
+        _ => Some(1),
+    };
+    length.unwrap_or(json.len())
 }
 
 /// A body that the API doesn't send: an intermediary's page, or an answer of another shape. Only Zoho can say that something isn't there, or can't

@@ -122,7 +122,7 @@ fn a_cancel_comes_through_a_flood() {
 }
 
 #[test]
-fn details_that_are_too_deep_or_too_long_are_not_handed_on() {
+fn details_that_a_hosts_parser_may_not_take_are_not_handed_on() {
     let refusal = |details: &str| format!(r#"{{"code":"INVALID_DATA","details":{details},"message":"wrong","status":"error"}}"#);
     let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     for (details, kept) in [
@@ -132,6 +132,12 @@ fn details_that_are_too_deep_or_too_long_are_not_handed_on() {
         (format!("{{\"a\":\"{}\"}}", "[".repeat(1000)), true),
         (format!("{{\"a\":\"\\\"{}\"}}", "{".repeat(1000)), true),
         (format!("\"{}\"", "x".repeat(100_000)), false),
+        (r#"{"a":1e999}"#.into(), false),
+        (format!("[-{}]", "9".repeat(400)), false),
+        (r#"{"a":[-1.5e+3,0,18446744073709551616,true,null]}"#.into(), true),
+        (r#"{"a":"\ud83d"}"#.into(), false),
+        (r#"{"\ude00\ud83d":1}"#.into(), false),
+        (r#"{"a":"\ud83d\ude00 \\ud83d 1e999 \\"}"#.into(), true),
     ] {
         let body = refusal(&details);
         let server = Server::start(move |_| Some(reply("400 Bad Request", "", &body)));
