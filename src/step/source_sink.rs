@@ -240,7 +240,10 @@ const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}={0,2}|[A-Za-z0-9+/]{
 
 /// What an attached link may look like. What is behind it, and whether its host can be, no pattern says.
 #[cfg(test)]
-const URL: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20/?#\\@]+([/?#][^\x00-\x20]*)?$";
+const URL: &str = concat!(
+    r"^[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[^\x00-\x20\x7F-\x9F/?#\\@:<>^|\[\]]+)",
+    r"(:([0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#][^\x00-\x20\x7F-\x9F]*)?$"
+);
 
 #[cfg(test)]
 const MIME_TYPE: &str = "^([A-Za-z0-9!#$&^_.+-]+/[ -~]+)?$";
