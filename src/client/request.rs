@@ -169,7 +169,7 @@ impl Client {
         let flight = session.gate.sends();
         let mut response = session.exchange(request, body).await?;
         if ask.redirect && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
-            response = self.redirected(session, &response, access.api.as_str()).await?;
+            response = self.redirected(session, response, access.api.as_str()).await?;
         }
         self.config().log(LogLevel::Debug, || format!("{} {} answered {}", ask.method, ask.path.join("/"), response.status().as_u16()));
         session.meter.date.set(response.headers().get(DATE).cloned());
@@ -203,12 +203,17 @@ impl Client {
     }
 
     /// One hop of a download, to a host that could be Zoho's, without the token.
-    async fn redirected(&self, session: &Session<'_>, response: &Response, api: &str) -> Result<Response> {
+    async fn redirected(&self, session: &Session<'_>, response: Response, api: &str) -> Result<Response> {
         let location = response.headers().get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| Url::parse(l).ok());
         let Some(url) = location.filter(|url| self.0.hosts.redirects_to(url, api)) else {
             let message = "the download is redirected to a host or port that is neither Zoho's (by https) nor named in allow_hosts";
             return Err(Error::new(Status::Protocol, "redirect_refused", message).with(|d| d.http_status = response.status().as_u16()));
         };
+        drop(response); // it is of a lane that may be left
+        if url.scheme() == "https" && !session.is_secure() {
+            self.0.lanes.become_secure();
+            session.reconnect().await;
+        }
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         session.exchange(Request { method: Method::GET, url, headers, secrets: Arc::default() }, None).await

@@ -130,6 +130,11 @@ impl Session<'_> {
         }
     }
 
+    /// Whether the connection could check a certificate.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.lane.borrow().as_ref().is_some_and(|lane| lane.secure)
+    }
+
     /// Goes on with a new connection where the server said that this one has served its last request.
     pub(crate) async fn leave_what_is_used_up(&self) {
         let is_used_up = self.lane.borrow().as_ref().is_some_and(Lane::is_used_up);

@@ -4,7 +4,7 @@
 //! One lane for each concurrent call measured better than one shared runtime, a runtime thread or a multi-thread runtime.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -59,6 +59,8 @@ pub(crate) struct Lane {
     runtime: Option<Runtime>,
     pub(super) http: reqwest::Client,
     client: u64,
+    /// Whether it has certificates to check others by.
+    pub(super) secure: bool,
     organisation: usize,
     /// The thread that used it last.
     thread: ThreadId,
@@ -113,7 +115,7 @@ pub(crate) struct Lanes {
     client: u64,
     ca: Vec<CertificateDer<'static>>,
     tls: PerProcess<OnceCell<rustls::ClientConfig>>,
-    secure: bool,
+    secure: AtomicBool,
 }
 
 impl Lanes {
@@ -126,7 +128,12 @@ impl Lanes {
             let message = "setting os_roots is off and ca_file isn't set, so that no server's certificate would be trusted: set either";
             return Err(Error::new(Status::Config, "no_roots", message).with(|d| d.field = Some("os_roots")));
         }
-        Ok(Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), ca, tls: PerProcess::new(), secure })
+        Ok(Lanes { client: CLIENTS.fetch_add(1, Ordering::Relaxed), ca, tls: PerProcess::new(), secure: secure.into() })
+    }
+
+    /// From now on certificates are needed: a redirect leads to https.
+    pub(crate) fn become_secure(&self) {
+        self.secure.store(true, Ordering::Relaxed);
     }
 
     /// An idle lane, or a new one; always a new one if `fresh`, when idle connections are not trusted.
@@ -168,19 +175,19 @@ impl Lanes {
     }
 
     fn new_lane(&self, config: &Config, organisation: usize) -> Result<Lane> {
-        let http = self.http(config)?;
+        let secure = self.secure.load(Ordering::Relaxed);
+        let http = self.http(config, secure)?;
         let runtime = runtimes().lock().unwrap_or_else(PoisonError::into_inner).build();
         let runtime = runtime.map_err(|e| Error::io("runtime", "no event loop can be made", &e).with(|d| d.retryable = true))?;
         let (thread, keep, served) = (thread::current().id(), Cell::new(IDLE), Cell::default());
-        Ok(Lane { runtime: Some(runtime), http, client: self.client, organisation, thread, keep, served, expires: Instant::now() })
+        Ok(Lane { runtime: Some(runtime), http, client: self.client, secure, organisation, thread, keep, served, expires: Instant::now() })
     }
 
     /// A client on the TLS configuration that all lanes share: loading the roots for each lane would cost 1.7 times the CPU at 32 threads.
-    fn http(&self, config: &Config) -> Result<reqwest::Client> {
-        let tls = self.tls.get(|_| OnceCell::new());
-        let tls = tls.get_or_try_init(|| if self.secure { tls::client_config(config, &self.ca) } else { Ok(tls::no_roots()) })?;
+    fn http(&self, config: &Config, secure: bool) -> Result<reqwest::Client> {
+        let checking = || self.tls.get(|_| OnceCell::new()).get_or_try_init(|| tls::client_config(config, &self.ca)).cloned();
         let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.clone())
+            .tls_backend_preconfigured(if secure { checking()? } else { tls::no_roots() })
             .http1_only()
             .redirect(reqwest::redirect::Policy::none()) // a redirect could carry the token to another host
             .retry(reqwest::retry::never().max_retries_per_request(0)) // what may be sent twice is decided in `retry`; with 0 no copy is kept for it

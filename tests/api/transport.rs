@@ -310,6 +310,24 @@ fn certificates_are_needed_only_for_hosts_that_are_asked() {
     assert!(error.to_string().contains("ca_file"), "{error}");
 }
 
+#[test]
+fn a_redirect_from_http_to_https_is_checked_by_the_certificates_that_are_trusted() {
+    let files = Emulator::start(Options { tls: true, ..Options::default() }).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, files.ca_pem().unwrap()).unwrap();
+    let to = format!("{}/a", files.url());
+    let server = Server::start(move |_| Some(reply("302 Found", &format!("Location: {to}\r\n"), "")));
+    let settings = [("allow_hosts", files.url()), ("os_roots", "off"), ("max_retries", "0")];
+    let download = |client: &Client| attachment::download(client, &record(), "9", Sink::memory(), Call::default()).unwrap_err();
+    let client = server.client(&[settings.as_slice(), &[("ca_file", ca.to_str().unwrap())]].concat());
+    for _ in 0..2 {
+        let error = download(&client);
+        assert_ne!(error.detail().http_status, 0, "it was answered: {error}");
+    }
+    assert_eq!(why::<()>(Err(download(&server.client(&settings)))), (Status::Tls, "no_roots"));
+}
+
 /// A server that speaks TLS 1.1 at most; ends when dropped.
 struct OldServer(std::process::Child);
 
