@@ -31,9 +31,10 @@ import (
 // killed and away, the API and the accounts server are away, replies are lost. At the end each job has exactly one outcome, each file is on its
 // record once, and nothing is left in the streams. ZCRM_CHAOS_SECONDS and ZCRM_CHAOS_SEED set how long, and which.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	seconds, _ := strconv.Atoi(os.Getenv("ZCRM_CHAOS_SECONDS"))
 	if seconds == 0 {
-		seconds = 30
+		seconds = 300
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("ZCRM_CHAOS_SEED"), 10, 64)
 	if seed == 0 {
