@@ -122,7 +122,7 @@ fn a_twin_that_shows_after_the_second_sending_is_reported_or_deleted() {
     for (policy, left) in [("report", 2), ("delete", 1)] {
         let w = settling(&[("on_twin", policy), ("settle_waits_ms", "1")]);
         // The second sending takes its time, so that the first copy shows before the look for it.
-        let result = uploaded(&w, [Fault::hide_attachment(150).and_lost(), Fault::delay(300)]).unwrap().result;
+        let result = uploaded(&w, [Fault::hide_attachment(1000).and_lost(), Fault::delay(2000)]).unwrap().result;
         assert_eq!(result.twins.len(), 1, "{policy}: {result:?}");
         assert!(!result.twins.contains(&result.id));
         let stored = w.emulator.attachments("Contacts", &w.contact.id);
