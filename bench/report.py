@@ -54,9 +54,17 @@ def floor_told(result):
     return ["", "`floor` is the least that a small call can cost: blocking sockets, OpenSSL, and a reply that isn't looked into. `zcrm / floor` is the quotient of the two."]
 
 
+def a_row_a_line(result):
+    """The figures as JSON, each row on a line of its own, so that a diff shows which one changed."""
+    def text(value):
+        return "[\n  " + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value) + "\n ]" if isinstance(value, list) else json.dumps(value, ensure_ascii=False)
+    return "{\n " + ",\n ".join(f"{json.dumps(key)}: {text(value)}" for key, value in result.items()) + "\n}\n"
+
+
 def measured(machine):
     versions = [machine["libcurl"], machine["openssl"], machine["rustc"], machine["go"], machine["python"], *machine["python_sdk"]]
-    return (f"Measured {machine['date']} on {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
+    load = " to ".join(str(load) for load in machine["load"])
+    return (f"Measured {machine['date']} on {machine['cores']} cores of {machine['cpu']}, with a load of {load}, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
             f"{machine['libc']}; loopback, files in {machine['data']}. {', '.join(versions)}.")
 
 

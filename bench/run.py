@@ -279,14 +279,19 @@ def version(*command):
         return "none"
 
 
+def short(version):
+    """A program's name and number, without what follows them."""
+    return " ".join(version.split()[:2])
+
+
 def machine():
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     return {
         "date": datetime.date.today().isoformat(), "cpu": cpu, "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "kernel": platform.release(), "libc": " ".join(platform.libc_ver()), "data": str(DATA.parent),
+        "kernel": platform.release().split("-")[0], "libc": " ".join(platform.libc_ver()), "data": str(DATA.parent),
         "commit": version("git", "describe", "--always", "--dirty"),
-        "libcurl": version("curl-config", "--version"), "openssl": version("openssl", "version"), "rustc": version("rustc", "--version"),
+        "libcurl": version("curl-config", "--version"), "openssl": short(version("openssl", "version")), "rustc": short(version("rustc", "--version")),
         "go": version("go", "version"), "python": version(OUT / "sdk8/bin/python", "--version"),
         "python_sdk": version(OUT / "sdk8/bin/pip", "freeze", "--all", "-q") and [
             line for v in ("sdk8", "sdk2") for line in subprocess.run([OUT / v / "bin/pip", "freeze"], capture_output=True, text=True).stdout.split()
@@ -295,7 +300,7 @@ def machine():
 
 
 def main():
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the server and the files go too
     DATA.mkdir(parents=True, exist_ok=True)
     data = {}
@@ -314,13 +319,14 @@ def main():
             file.unlink()
         DATA.rmdir()
     result["seconds"] = round(time.monotonic() - began)
+    result["machine"]["load"] = sorted(round(of) for of in (load, os.getloadavg()[0]))
     (OUT.parent / "bench.json").write_text(json.dumps(result, indent=1))
     print(report.markdown(result))
     print(f"{result['seconds']} s; {OUT.parent / 'bench.json'} has every figure.", file=sys.stderr)
     if QUICK or ONLY or CLIENTS:
         print("A part of the bench: bench/figures.json, and what is written from it, stay as they are.", file=sys.stderr)
         return
-    report.FIGURES.write_text(json.dumps(result, indent=1) + "\n")
+    report.FIGURES.write_text(report.a_row_a_line(result), encoding="utf-8")
     report.write(result)
     print(f"Written: {report.FIGURES}, {report.TABLES}, {report.README}, {report.CHART}", file=sys.stderr)
 
