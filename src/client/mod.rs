@@ -35,16 +35,22 @@ struct Inner {
 impl Client {
     /// Checks the settings as a whole, with the files and folders that they name. Connects to nothing: the first call does.
     pub fn new(mut config: Config) -> Result<Client> {
-        config.check_folders()?;
-        config.token_file.as_ref().map_or(Ok(()), |file| FileStore::new(file).check())?;
-        let hosts = Hosts::of(&config)?;
-        let tokens = Tokens::of(&config, &hosts)?;
-        let lanes = Lanes::new(&config, hosts.secure(tokens.asks()))?;
+        // A path or a host of a setting may hold what is the secret of another one.
+        let (hosts, tokens, lanes) = Client::parts(&config).map_err(|error| http::scrub(error, config.secrets()))?;
         config.spool_dir.get_or_insert_with(std::env::temp_dir); // which reads the environment, and no call may
         let key = organisation_key(&config, &hosts);
         let places = config.token_file.as_deref().map(|file| places_beside(file, &key));
         let membership = Membership::of(key, places);
         Ok(Client(Arc::new(Inner { config, hosts, tokens, lanes, membership, own_user: OnceCell::new() })))
+    }
+
+    fn parts(config: &Config) -> Result<(Hosts, Tokens, Lanes)> {
+        config.check_folders()?;
+        config.token_file.as_ref().map_or(Ok(()), |file| FileStore::new(file).check())?;
+        let hosts = Hosts::of(config)?;
+        let tokens = Tokens::of(config, &hosts)?;
+        let lanes = Lanes::new(config, hosts.secure(tokens.asks()))?;
+        Ok((hosts, tokens, lanes))
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -293,6 +293,18 @@ fn no_secret_is_in_any_log_line_or_error() {
 }
 
 #[test]
+fn a_secret_that_stands_in_another_setting_too_is_not_shown() {
+    let token = "1000.0123456789abcdef0123456789abcdef.fedcba98";
+    for (setting, value) in [("ca_file", format!("/nowhere/{token}.pem")), ("token_file", format!("/nowhere/{token}/tokens"))] {
+        let mut config = Config::new();
+        config.set("access_token", token).unwrap();
+        config.set(setting, &value).unwrap();
+        let error = Client::new(config).err().expect(setting);
+        assert!(error.to_string().contains(setting) && !error.to_json().contains(token), "{error}");
+    }
+}
+
+#[test]
 fn certificates_are_needed_only_for_hosts_that_are_asked() {
     let e = Emulator::start(Options::default()).unwrap();
     let contact = Record::new("Contacts", e.add_record("Contacts"));
